@@ -1,0 +1,1 @@
+//! Reference processing center and reference e-government gateway.

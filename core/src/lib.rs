@@ -1,0 +1,10 @@
+//! The pure brain of the kiosk: drivers, session, journal, outbox, receipt, view, and [`kiosk::Kiosk`], the only glue.
+//!
+//! No IO, no clock, no threads, no randomness, no hash-map iteration: time, bytes, fresh ids and touches come in as
+//! values; bytes, records and wishes go out as values. Two ports only, as generics: a store and a signer.
+
+pub mod acceptor;
+pub mod ports;
+pub mod printer;
+pub mod time;
+pub mod view;

@@ -1,0 +1,1 @@
+//! The kiosk application: composes, decides nothing.

@@ -1,0 +1,1 @@
+//! The other side of every wire: device models, faults and the bench.

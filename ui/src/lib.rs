@@ -1,0 +1,1 @@
+//! The citizen's screen: draws a view model, sends intents.
