@@ -8,6 +8,7 @@ extern crate alloc;
 
 pub mod amount;
 pub mod catalogue;
+pub mod ccnet;
 pub mod digits;
 pub mod iin;
 pub mod merkle;
@@ -18,6 +19,7 @@ pub mod record;
 pub mod signed;
 pub mod signed_note;
 pub mod utc;
+pub mod wire;
 
 pub use amount::Amount;
 pub use digits::{BalanceNumber, ClaimNumber, PaymentCode};
