@@ -4,7 +4,11 @@
 //! values; bytes, records and wishes go out as values. Two ports only, as generics: a store and a signer.
 
 pub mod acceptor;
+pub mod cash;
+pub mod journal;
 pub mod ports;
 pub mod printer;
+pub mod session;
 pub mod time;
 pub mod view;
+pub mod words;
