@@ -1,1 +1,3 @@
 //! The kiosk application: composes, decides nothing.
+
+pub mod store;

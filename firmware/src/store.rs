@@ -1,0 +1,523 @@
+//! The journal on disk: SQLite in WAL mode, one durable transaction for each record.
+//!
+//! With `synchronous=FULL` a record whose append returned survives a power cut; `NORMAL` loses acknowledged records. Frames left by
+//! a cut are folded into the database (`wal_checkpoint(TRUNCATE)`) before the first new write, so that two cuts in a row
+//! cannot meet in one disk sector. A failed write or fsync is never tried again on this connection, because what reached the
+//! disk is unknown then; the one exception is a disk that reports itself full, where nothing was written and the reserve
+//! file makes room to finish the open payment. It refuses a second writer, a file that is not a journal and one of a newer layout.
+
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, config::DbConfig, ffi, params,
+};
+use rustix::fs::{FallocateFlags, FlockOperation};
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+use tolem_core::ports::{Append, Store, StoreError};
+use tolem_protocol::merkle::{Hash, leaf_hash};
+
+/// `TOLM`: marks the database as a journal of this program.
+const APPLICATION_ID: i64 = 0x544F_4C4D;
+/// Layout of the tables below.
+const LAYOUT: i64 = 1;
+/// Space kept for finishing the open payment on a full disk: the write-ahead log at its usual largest (1000 pages of 4 KiB)
+/// and as much again for the database.
+pub const RESERVE_BYTES: u64 = 8 * 1024 * 1024;
+
+const TABLES: &str = "
+    CREATE TABLE entry (seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL, leaf BLOB NOT NULL CHECK (length(leaf) = 32)) STRICT;
+    CREATE TABLE node (level INTEGER NOT NULL, idx INTEGER NOT NULL, hash BLOB NOT NULL CHECK (length(hash) = 32),
+                       PRIMARY KEY (level, idx)) STRICT, WITHOUT ROWID;
+    CREATE TABLE head (kind INTEGER PRIMARY KEY, size INTEGER NOT NULL, value BLOB NOT NULL) STRICT;
+";
+
+/// Row of `head` that holds the newest checkpoint note.
+const HEAD_CHECKPOINT: i64 = 1;
+/// Row of `head` that holds the newest snapshot.
+const HEAD_SNAPSHOT: i64 = 2;
+
+/// One stored record with the leaf hash that stands beside it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Position.
+    pub seq: u64,
+    /// Exact bytes of the record.
+    pub bytes: Vec<u8>,
+    /// Leaf hash as stored; not yet compared with the bytes.
+    pub leaf: Hash,
+}
+
+/// Read access to a journal, also while a kiosk writes it.
+pub struct Reader {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Reader {
+    /// Opens `path` for reading only. The kiosk that owns it may go on writing.
+    ///
+    /// On a read-only medium this works when the kiosk was stopped cleanly (no write-ahead log is left); else the error says to copy
+    /// the files first, because the newest records stand only in the log.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let fail = |cause: String| StoreError(format!("journal {}: {cause}", path.display()));
+        if !path.is_file() {
+            return Err(fail("there is no such file".into()));
+        }
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
+        let connection = Connection::open_with_flags(path, flags).map_err(|error| fail(explain(&error)))?;
+        let reader = Self { connection, path: path.to_owned() };
+        let error = match reader.check_layout() {
+            Ok(()) => return Ok(reader),
+            Err(error) => error,
+        };
+        // SQLite needs to write its index of the log even for reading. Without a log the file can be read as it is.
+        let log_is_empty = std::fs::metadata(beside(path, "-wal")).map_or(true, |log| log.len() == 0);
+        if !error.needs_write {
+            return Err(error.into());
+        }
+        if !log_is_empty {
+            return Err(fail(
+                "the directory is read-only and the newest records are still in the write-ahead log; \
+                 copy the journal with its -wal file to a writable directory and read it there"
+                    .into(),
+            ));
+        }
+        let uri = format!("file:{}?immutable=1", percent_encoded(path));
+        let connection = Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)
+            .map_err(|error| fail(explain(&error)))?;
+        let reader = Self { connection, path: path.to_owned() };
+        reader.check_layout()?;
+        Ok(reader)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Number of records: one more than the last position. Holes are found by verification, not here.
+    pub fn size(&self) -> Result<u64, StoreError> {
+        self.one("SELECT coalesce(max(seq) + 1, 0) FROM entry", "count the records")
+    }
+
+    /// At most `limit` records from `from` on, in order. Each call is its own short read transaction, so a long
+    /// verification never keeps the writer's log from being folded in.
+    pub fn batch(&self, from: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<Entry>> {
+            let mut statement = self
+                .connection
+                .prepare_cached("SELECT seq, bytes, leaf FROM entry WHERE seq >= ?1 ORDER BY seq LIMIT ?2")?;
+            let rows = statement.query_map(params![from, limit], |row| {
+                Ok(Entry { seq: row.get(0)?, bytes: row.get(1)?, leaf: row.get(2)? })
+            })?;
+            rows.collect()
+        };
+        read().map_err(|error| self.error(&format!("read records from {from} on"), &error))
+    }
+
+    /// Reads records from `from` on, in order, until `each` returns false.
+    pub fn records(&self, from: u64, each: &mut dyn FnMut(u64, &[u8]) -> bool) -> Result<(), StoreError> {
+        let mut read = || -> rusqlite::Result<()> {
+            let mut statement =
+                self.connection.prepare_cached("SELECT seq, bytes FROM entry WHERE seq >= ?1 ORDER BY seq")?;
+            let mut rows = statement.query([from])?;
+            while let Some(row) = rows.next()? {
+                if !each(row.get(0)?, row.get_ref(1)?.as_blob()?) {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        read().map_err(|error| self.error(&format!("read records from {from} on"), &error))
+    }
+
+    /// Hash of the complete subtree `(level, index)`; level 0 or a multiple of 8.
+    pub fn node(&self, level: u8, index: u64) -> Result<Hash, StoreError> {
+        let read = || match level {
+            0 => self
+                .connection
+                .prepare_cached("SELECT leaf FROM entry WHERE seq = ?1")?
+                .query_row([index], |row| row.get(0))
+                .optional(),
+            _ => self
+                .connection
+                .prepare_cached("SELECT hash FROM node WHERE level = ?1 AND idx = ?2")?
+                .query_row(params![level, index], |row| row.get(0))
+                .optional(),
+        };
+        let what = format!("read tree node {level}/{index}");
+        match read() {
+            Ok(Some(hash)) => Ok(hash),
+            Ok(None) => Err(self.fault(&what, "it is missing")),
+            Err(error) => Err(self.error(&what, &error)),
+        }
+    }
+
+    /// The newest checkpoint note.
+    pub fn checkpoint(&self) -> Result<Option<String>, StoreError> {
+        let Some((_, bytes)) = self.head(HEAD_CHECKPOINT, "the checkpoint")? else { return Ok(None) };
+        String::from_utf8(bytes).map(Some).map_err(|_| self.fault("read the checkpoint", "it is not text"))
+    }
+
+    /// The newest snapshot and the number of records it covers.
+    pub fn snapshot(&self) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        self.head(HEAD_SNAPSHOT, "the snapshot")
+    }
+
+    fn head(&self, kind: i64, what: &str) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        let read = || {
+            self.connection
+                .prepare_cached("SELECT size, value FROM head WHERE kind = ?1")?
+                .query_row([kind], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()
+        };
+        read().map_err(|error| self.error(&format!("read {what}"), &error))
+    }
+
+    fn one(&self, sql: &str, what: &str) -> Result<u64, StoreError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .map_err(|error| self.error(what, &error))
+    }
+
+    fn check_layout(&self) -> Result<(), LayoutError> {
+        let pragma = |name: &str| {
+            self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(|error| {
+                LayoutError {
+                    needs_write: needs_write(&error),
+                    error: self.error("read its header", &error),
+                }
+            })
+        };
+        let refuse = |cause: String| LayoutError { needs_write: false, error: self.fault("open", &cause) };
+        let (application, layout) = (pragma("application_id")?, pragma("user_version")?);
+        if application != APPLICATION_ID {
+            return Err(refuse("this is not a Tolem journal; check [journal] path".into()));
+        }
+        if layout != LAYOUT {
+            return Err(refuse(format!("its layout is {layout}, this build knows {LAYOUT}; use the newer program")));
+        }
+        Ok(())
+    }
+
+    fn error(&self, doing: &str, error: &rusqlite::Error) -> StoreError {
+        self.fault(doing, &explain(error))
+    }
+
+    fn fault(&self, doing: &str, cause: &str) -> StoreError {
+        StoreError(format!("journal {}: cannot {doing}: {cause}", self.path.display()))
+    }
+}
+
+struct LayoutError {
+    error: StoreError,
+    needs_write: bool,
+}
+
+impl From<LayoutError> for StoreError {
+    fn from(error: LayoutError) -> Self {
+        error.error
+    }
+}
+
+/// The one writer of a journal.
+pub struct SqliteStore {
+    reader: Reader,
+    size: u64,
+    reserve: Reserve,
+    /// Set by the first failed write; nothing is written after it.
+    failed: Option<String>,
+    /// Held for the life of the store: SQLite's own locks let a second writer in between two transactions.
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens or creates the journal at `path`, folds in what a power cut left in the log, and sets the reserve aside.
+    ///
+    /// Time does not depend on the number of records: all of them are judged by [`crate::verify`], which runs beside the kiosk.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let lock = lock(path)?;
+        let fail =
+            |doing: &str, cause: &str| StoreError(format!("journal {}: cannot {doing}: {cause}", path.display()));
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_EXRESCODE;
+        let connection =
+            Connection::open_with_flags(path, flags).map_err(|error| fail("open", &explain(&error)))?;
+        let reader = Reader { connection, path: path.to_owned() };
+        // A foreign database is refused before anything in it is touched.
+        let tables = reader.one("SELECT count(*) FROM sqlite_schema", "open")?;
+        if tables > 0 {
+            reader.check_layout()?;
+        }
+        prepare(&reader.connection, tables == 0).map_err(|error| fail("prepare", &explain(&error)))?;
+        fold_in_log(&reader)?;
+        sync_directory(path)?;
+        let size = reader.size()?;
+        let store =
+            Self { reader, size, reserve: Reserve::set_aside(path), failed: None, _lock: lock };
+        store.check_last_record()?;
+        Ok(store)
+    }
+
+    /// Whether the space for finishing a payment is set aside. If not, cash must stay closed.
+    pub fn reserve_ready(&self) -> bool {
+        self.reserve.ready
+    }
+
+    /// Free space for the journal in bytes, the reserve not counted; 0 when the reserve is missing.
+    pub fn free_bytes(&self) -> u64 {
+        if !self.reserve.ready {
+            return 0;
+        }
+        free_bytes(self.reader.path()).unwrap_or(0)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.reader.path()
+    }
+
+    /// Read access on the same connection.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// A torn or edited end is named at once instead of being built upon.
+    fn check_last_record(&self) -> Result<(), StoreError> {
+        let Some(last) = self.size.checked_sub(1) else { return Ok(()) };
+        let entry = self.reader.batch(last, 1)?;
+        match entry.first() {
+            Some(entry) if leaf_hash(&entry.bytes) == entry.leaf => Ok(()),
+            _ => Err(self.reader.fault(
+                &format!("go on after record {last}"),
+                "its bytes do not fit its hash; run `tolem journal verify`",
+            )),
+        }
+    }
+
+    fn write(&mut self, step: &Append<'_>) -> rusqlite::Result<()> {
+        let connection = &self.reader.connection;
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        connection
+            .prepare_cached("INSERT INTO entry (seq, bytes, leaf) VALUES (?1, ?2, ?3)")?
+            .execute(params![step.seq, step.record, step.leaf])?;
+        for (level, index, hash) in step.nodes {
+            connection
+                .prepare_cached("INSERT INTO node (level, idx, hash) VALUES (?1, ?2, ?3)")?
+                .execute(params![level, index, hash])?;
+        }
+        let heads = [
+            (HEAD_CHECKPOINT, step.checkpoint.map(str::as_bytes)),
+            (HEAD_SNAPSHOT, step.snapshot),
+        ];
+        for (kind, value) in heads {
+            let Some(value) = value else { continue };
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO head (kind, size, value) VALUES (?1, ?2, ?3)")?
+                .execute(params![kind, step.seq + 1, value])?;
+        }
+        connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+
+    /// Leaves the transaction that a full disk broke off. False if even that fails.
+    fn roll_back(&self) -> bool {
+        let connection = &self.reader.connection;
+        connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok()
+    }
+}
+
+impl Store for SqliteStore {
+    fn size(&self) -> Result<u64, StoreError> {
+        Ok(self.size)
+    }
+
+    fn append(&mut self, step: &Append<'_>) -> Result<(), StoreError> {
+        if let Some(cause) = &self.failed {
+            return Err(StoreError(format!("{cause} (nothing is written after that; the process must restart)")));
+        }
+        assert_eq!(step.seq, self.size, "records are appended without gaps");
+        let mut result = self.write(step);
+        if result.as_ref().is_err_and(is_full) && self.reserve.ready && self.roll_back() && self.reserve.release() {
+            result = self.write(step);
+        }
+        if let Err(error) = result {
+            let error = self.reader.error(&format!("append record {}", step.seq), &error);
+            // Closing must not copy pages of unknown fate into the database.
+            self.reader.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).ok();
+            self.failed = Some(error.0.clone());
+            return Err(error);
+        }
+        self.size += 1;
+        Ok(())
+    }
+
+    fn records(&self, from: u64, each: &mut dyn FnMut(u64, &[u8]) -> bool) -> Result<(), StoreError> {
+        self.reader.records(from, each)
+    }
+
+    fn node(&self, level: u8, index: u64) -> Result<Hash, StoreError> {
+        self.reader.node(level, index)
+    }
+
+    fn checkpoint(&self) -> Result<Option<String>, StoreError> {
+        self.reader.checkpoint()
+    }
+
+    fn snapshot(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.reader.snapshot()?.map(|(_, bytes)| bytes))
+    }
+}
+
+/// Free bytes on the file system of `path`, as an ordinary user may use them.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let space = rustix::fs::statvfs(directory)?;
+    Ok(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
+/// The file whose deletion gives the open payment room on a full disk.
+struct Reserve {
+    path: PathBuf,
+    ready: bool,
+}
+
+impl Reserve {
+    fn set_aside(journal: &Path) -> Self {
+        let path = beside(journal, ".reserve");
+        let ready = fill(&path).is_ok();
+        if !ready {
+            // A part of it would only take the space that is missing.
+            std::fs::remove_file(&path).ok();
+        }
+        Self { path, ready }
+    }
+
+    /// True if the space was given back.
+    fn release(&mut self) -> bool {
+        self.ready = false;
+        std::fs::remove_file(&self.path).is_ok()
+    }
+}
+
+fn fill(path: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, RESERVE_BYTES) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::OPNOTSUPP) => {
+            let block = [0; 64 * 1024];
+            for _ in 0..RESERVE_BYTES / block.len() as u64 {
+                file.write_all(&block)?;
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    file.sync_all()
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let name = beside(path, ".lock");
+    let fail = |cause: String| StoreError(format!("journal {}: cannot open: {cause}", path.display()));
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&name)
+        .map_err(|error| fail(format!("{}: {error}", name.display())))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::AGAIN) => {
+            Err(fail("another kiosk process writes this journal; stop it first".into()))
+        }
+        Err(error) => Err(fail(format!("{}: {error}", name.display()))),
+    }
+}
+
+fn prepare(connection: &Connection, fresh: bool) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(rusqlite::Error::SqliteFailure(
+            ffi::Error::new(ffi::SQLITE_CANTOPEN),
+            Some(format!("this file system does not support write-ahead logging (mode stays `{mode}`)")),
+        ));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.set_prepared_statement_cache_capacity(32);
+    if fresh {
+        // One transaction: a cut in between leaves an empty file, which is fresh again.
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LAYOUT}; COMMIT;"
+        ))?;
+    }
+    Ok(())
+}
+
+fn fold_in_log(reader: &Reader) -> Result<(), StoreError> {
+    let busy: i64 = reader
+        .connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        .map_err(|error| reader.error("fold in the write-ahead log", &error))?;
+    if busy == 0 {
+        Ok(())
+    } else {
+        Err(reader.fault("fold in the write-ahead log", "another program is reading the journal; try again"))
+    }
+}
+
+fn sync_directory(path: &Path) -> Result<(), StoreError> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(|error| {
+        StoreError(format!("journal {}: cannot make its directory durable: {error}", path.display()))
+    })
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn percent_encoded(path: &Path) -> String {
+    use std::{fmt::Write as _, os::unix::ffi::OsStrExt};
+    let mut text = String::new();
+    for byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {
+            text.push(char::from(*byte));
+        } else {
+            write!(text, "%{byte:02X}").ok();
+        }
+    }
+    text
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}
+
+fn needs_write(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+/// Words for the cases a technician meets; SQLite's own for the rest.
+fn explain(error: &rusqlite::Error) -> String {
+    let cause = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "the disk is full",
+        Some(ErrorCode::ReadOnly) => "the disk or file is read-only",
+        Some(ErrorCode::CannotOpen) => "it cannot be opened: check that the directory exists and may be written",
+        Some(ErrorCode::PermissionDenied) => "permission denied",
+        Some(ErrorCode::NotADatabase) => "this is not a Tolem journal; check [journal] path",
+        Some(ErrorCode::DatabaseCorrupt) => "the file is damaged; run `tolem journal verify`",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program holds it",
+        Some(ErrorCode::SystemIoFailure) => "the disk reports an input/output error",
+        _ => return error.to_string(),
+    };
+    format!("{cause} ({error})")
+}
