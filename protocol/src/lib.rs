@@ -15,6 +15,7 @@ pub mod merkle;
 pub mod messages;
 pub mod notes;
 pub mod payment;
+pub mod qr;
 pub mod record;
 pub mod signed;
 pub mod signed_note;

@@ -72,6 +72,11 @@ pub struct Checkpoint {
     pub root: Hash,
 }
 
+/// Origin of a kiosk's journal, and the name of the key that signs its checkpoints: `tolem/journal/00042`.
+pub fn journal_origin(kiosk: crate::KioskNumber) -> String {
+    format!("tolem/journal/{kiosk}")
+}
+
 impl Checkpoint {
     /// The text that is signed: origin, size and root, a line each.
     pub fn text(&self) -> String {
