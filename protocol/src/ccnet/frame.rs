@@ -73,10 +73,13 @@ pub struct Decoder {
     buffer: FrameBytes,
 }
 
-enum Candidate {
+/// What the front of the buffer is.
+enum Front {
     Incomplete,
-    Skip,
-    Found(Decoded),
+    Noise,
+    BadCrc,
+    /// A frame of so many bytes.
+    Frame(usize),
 }
 
 impl Decoder {
@@ -124,15 +127,18 @@ impl Decoder {
     fn scan(&mut self) -> Option<Decoded> {
         while !self.buffer.is_empty() {
             match self.front() {
-                Candidate::Incomplete => return None,
-                Candidate::Skip => self.drop_front(1),
-                Candidate::Found(Decoded::BadCrc) => {
+                Front::Incomplete => return None,
+                Front::Noise => self.drop_front(1),
+                Front::BadCrc => {
                     // A frame may begin inside the broken one: only its SYNC is dropped.
                     self.drop_front(1);
                     return Some(Decoded::BadCrc);
                 }
-                Candidate::Found(Decoded::Frame(frame)) => {
-                    self.drop_front(frame.payload.len() + OVERHEAD);
+                Front::Frame(length) => {
+                    let payload = Payload::from_slice(&self.buffer[3..length - 2])
+                        .expect("invariant: the length is one byte");
+                    let frame = Frame { address: self.buffer[1], payload };
+                    self.drop_front(length);
                     return Some(Decoded::Frame(frame));
                 }
             }
@@ -140,25 +146,21 @@ impl Decoder {
         None
     }
 
-    fn front(&self) -> Candidate {
+    fn front(&self) -> Front {
         let bytes = self.buffer.as_slice();
-        let [SYNC, rest @ ..] = bytes else { return Candidate::Skip };
-        let [address, rest @ ..] = rest else { return Candidate::Incomplete };
+        let [SYNC, rest @ ..] = bytes else { return Front::Noise };
+        let [address, rest @ ..] = rest else { return Front::Incomplete };
         if *address == 0 || *address > MAX_ADDRESS {
-            return Candidate::Skip;
+            return Front::Noise;
         }
-        let [length, ..] = rest else { return Candidate::Incomplete };
+        let [length, ..] = rest else { return Front::Incomplete };
         let length = usize::from(*length);
         if length < MIN_FRAME {
-            return Candidate::Skip;
+            return Front::Noise;
         }
-        let Some(frame) = bytes.get(..length) else { return Candidate::Incomplete };
+        let Some(frame) = bytes.get(..length) else { return Front::Incomplete };
         let (body, crc) = frame.split_at(length - 2);
-        if crc != crc16(body).to_le_bytes() {
-            return Candidate::Found(Decoded::BadCrc);
-        }
-        let payload = Payload::from_slice(&body[3..]).expect("invariant: length is one byte");
-        Candidate::Found(Decoded::Frame(Frame { address: *address, payload }))
+        if crc == crc16(body).to_le_bytes() { Front::Frame(length) } else { Front::BadCrc }
     }
 
     fn drop_front(&mut self, count: usize) {
