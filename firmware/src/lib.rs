@@ -1,3 +1,7 @@
 //! The kiosk application: composes, decides nothing.
 
+pub mod keys;
+#[cfg(test)]
+mod scratch;
 pub mod store;
+pub mod verify;

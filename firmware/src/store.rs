@@ -103,6 +103,22 @@ impl Reader {
         self.one("SELECT coalesce(max(seq) + 1, 0) FROM entry", "count the records")
     }
 
+    /// Number of records and the newest checkpoint note, from one moment.
+    pub fn signed_size(&self) -> Result<(u64, Option<String>), StoreError> {
+        let read = || -> rusqlite::Result<(u64, Option<Vec<u8>>)> {
+            self.connection
+                .prepare_cached(
+                    "SELECT (SELECT coalesce(max(seq) + 1, 0) FROM entry), (SELECT value FROM head WHERE kind = ?1)",
+                )?
+                .query_row([HEAD_CHECKPOINT], |row| Ok((row.get(0)?, row.get(1)?)))
+        };
+        let (size, note) = read().map_err(|error| self.error("read its size and checkpoint", &error))?;
+        match note.map(String::from_utf8).transpose() {
+            Ok(note) => Ok((size, note)),
+            Err(_) => Err(self.fault("read the checkpoint", "it is not text")),
+        }
+    }
+
     /// At most `limit` records from `from` on, in order. Each call is its own short read transaction, so a long
     /// verification never keeps the writer's log from being folded in.
     pub fn batch(&self, from: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
