@@ -8,6 +8,7 @@ pub mod cash;
 pub mod journal;
 pub mod ports;
 pub mod printer;
+pub mod receipt;
 pub mod session;
 pub mod time;
 pub mod view;

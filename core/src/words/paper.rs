@@ -25,8 +25,8 @@ macro_rules! paper_words {
         PaperCard: "карта", "карта", "card";
         PaperPayer: "Төлеуші", "Плательщик", "Payer";
         PaperIin: "ЖСН", "ИИН", "IIN";
-        PaperPaidAt: "Төленген уақыты", "Дата оплаты", "Paid on";
-        PaperPrintedAt: "Басылған уақыты", "Напечатано", "Printed on";
+        PaperPaidAt: "Төлем күні", "Дата", "Paid on";
+        PaperPrintedAt: "Басылды", "Печать", "Printed";
         PaperValidUntil: "Жарамды мерзімі", "Действует до", "Valid until";
         PaperTransaction: "Транзакция №", "Транзакция №", "Transaction No.";
         PaperPayee: "Алушы", "Получатель", "Payee";

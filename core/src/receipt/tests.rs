@@ -1,0 +1,4 @@
+use super::*;
+
+#[path = "sample.rs"]
+mod sample;
