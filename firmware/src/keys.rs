@@ -99,7 +99,10 @@ impl RingSigner {
             Ok(Zeroizing::new(document.as_ref().to_vec()))
         })?;
         let journal = Ed25519KeyPair::from_pkcs8(&journal).map_err(|cause| {
-            fail(&directory.join(JOURNAL_KEY_FILE), &format!("this is not an Ed25519 key in PKCS#8 ({cause})"))
+            fail(
+                &directory.join(JOURNAL_KEY_FILE),
+                &format!("this is not an Ed25519 key in PKCS#8 ({cause})"),
+            )
         })?;
         let site = load_or_create(&directory.join(SITE_KEY_FILE), missing, || {
             let mut bytes = Zeroizing::new(vec![0; SITE_KEY_BYTES]);
@@ -227,8 +230,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let beside = PathBuf::from(name);
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&beside, path)?;

@@ -6,9 +6,7 @@
 //! disk is unknown then; the one exception is a disk that reports itself full, where nothing was written and the reserve
 //! file makes room to finish the open payment. It refuses a second writer, a file that is not a journal and one of a newer layout.
 
-use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension, config::DbConfig, ffi, params,
-};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, config::DbConfig, ffi, params};
 use rustix::fs::{FallocateFlags, FlockOperation};
 use std::{
     fs::{File, OpenOptions},
@@ -65,8 +63,9 @@ impl Reader {
         if !path.is_file() {
             return Err(fail("there is no such file".into()));
         }
-        let flags =
-            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_EXRESCODE;
         let connection = Connection::open_with_flags(path, flags).map_err(|error| fail(explain(&error)))?;
         let reader = Self { connection, path: path.to_owned() };
         let error = match reader.check_layout() {
@@ -137,8 +136,9 @@ impl Reader {
     /// Reads records from `from` on, in order, until `each` returns false.
     pub fn records(&self, from: u64, each: &mut dyn FnMut(u64, &[u8]) -> bool) -> Result<(), StoreError> {
         let mut read = || -> rusqlite::Result<()> {
-            let mut statement =
-                self.connection.prepare_cached("SELECT seq, bytes FROM entry WHERE seq >= ?1 ORDER BY seq")?;
+            let mut statement = self
+                .connection
+                .prepare_cached("SELECT seq, bytes FROM entry WHERE seq >= ?1 ORDER BY seq")?;
             let mut rows = statement.query([from])?;
             while let Some(row) = rows.next()? {
                 if !each(row.get(0)?, row.get_ref(1)?.as_blob()?) {
@@ -203,10 +203,7 @@ impl Reader {
     fn check_layout(&self) -> Result<(), LayoutError> {
         let pragma = |name: &str| {
             self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(|error| {
-                LayoutError {
-                    needs_write: needs_write(&error),
-                    error: self.error("read its header", &error),
-                }
+                LayoutError { needs_write: needs_write(&error), error: self.error("read its header", &error) }
             })
         };
         let refuse = |cause: String| LayoutError { needs_write: false, error: self.fault("open", &cause) };
@@ -215,7 +212,9 @@ impl Reader {
             return Err(refuse("this is not a Tolem journal; check [journal] path".into()));
         }
         if layout != LAYOUT {
-            return Err(refuse(format!("its layout is {layout}, this build knows {LAYOUT}; use the newer program")));
+            return Err(refuse(format!(
+                "its layout is {layout}, this build knows {LAYOUT}; use the newer program"
+            )));
         }
         Ok(())
     }
@@ -257,8 +256,9 @@ impl SqliteStore {
     /// Time does not depend on the number of records: all of them are judged by [`crate::verify`], which runs beside the kiosk.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = lock(path)?;
-        let fail =
-            |doing: &str, cause: &str| StoreError(format!("journal {}: cannot {doing}: {cause}", path.display()));
+        let fail = |doing: &str, cause: &str| {
+            StoreError(format!("journal {}: cannot {doing}: {cause}", path.display()))
+        };
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -275,8 +275,7 @@ impl SqliteStore {
         fold_in_log(&reader)?;
         sync_directory(path)?;
         let size = reader.size()?;
-        let store =
-            Self { reader, size, reserve: Reserve::set_aside(path), failed: None, _lock: lock };
+        let store = Self { reader, size, reserve: Reserve::set_aside(path), failed: None, _lock: lock };
         store.check_last_record()?;
         Ok(store)
     }
@@ -328,10 +327,7 @@ impl SqliteStore {
                 .prepare_cached("INSERT INTO node (level, idx, hash) VALUES (?1, ?2, ?3)")?
                 .execute(params![level, index, hash])?;
         }
-        let heads = [
-            (HEAD_CHECKPOINT, step.checkpoint.map(str::as_bytes)),
-            (HEAD_SNAPSHOT, step.snapshot),
-        ];
+        let heads = [(HEAD_CHECKPOINT, step.checkpoint.map(str::as_bytes)), (HEAD_SNAPSHOT, step.snapshot)];
         for (kind, value) in heads {
             let Some(value) = value else { continue };
             connection
@@ -356,11 +352,17 @@ impl Store for SqliteStore {
 
     fn append(&mut self, step: &Append<'_>) -> Result<(), StoreError> {
         if let Some(cause) = &self.failed {
-            return Err(StoreError(format!("{cause} (nothing is written after that; the process must restart)")));
+            return Err(StoreError(format!(
+                "{cause} (nothing is written after that; the process must restart)"
+            )));
         }
         assert_eq!(step.seq, self.size, "records are appended without gaps");
         let mut result = self.write(step);
-        if result.as_ref().is_err_and(is_full) && self.reserve.ready && self.roll_back() && self.reserve.release() {
+        if result.as_ref().is_err_and(is_full)
+            && self.reserve.ready
+            && self.roll_back()
+            && self.reserve.release()
+        {
             result = self.write(step);
         }
         if let Err(error) = result {
@@ -527,7 +529,9 @@ fn explain(error: &rusqlite::Error) -> String {
     let cause = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full",
         Some(ErrorCode::ReadOnly) => "the disk or file is read-only",
-        Some(ErrorCode::CannotOpen) => "it cannot be opened: check that the directory exists and may be written",
+        Some(ErrorCode::CannotOpen) => {
+            "it cannot be opened: check that the directory exists and may be written"
+        }
         Some(ErrorCode::PermissionDenied) => "permission denied",
         Some(ErrorCode::NotADatabase) => "this is not a Tolem journal; check [journal] path",
         Some(ErrorCode::DatabaseCorrupt) => "the file is damaged; run `tolem journal verify`",

@@ -70,9 +70,14 @@ impl fmt::Display for Report {
         writeln!(f, "checkpoint  {signature}")?;
         match (self.cosigned_size, self.cosignatures) {
             (_, 0) => f.write_str("witness     the center has not cosigned anything yet"),
-            (Some(size), count) => write!(f, "witness     {count} cosignatures right, the newest over {size} records"),
+            (Some(size), count) => {
+                write!(f, "witness     {count} cosignatures right, the newest over {size} records")
+            }
             (None, count) => {
-                write!(f, "witness     {count} cosignatures, NOT checked: give the center's key with --witness or --config")
+                write!(
+                    f,
+                    "witness     {count} cosignatures, NOT checked: give the center's key with --witness or --config"
+                )
             }
         }
     }
@@ -180,12 +185,19 @@ fn open_checkpoint(note: &str, keys: &Keys) -> Result<Checkpoint, BadJournal> {
                 )));
             }
         },
-        None => signed_note::split(note).ok_or_else(|| BadJournal::checkpoint("the checkpoint is not a signed note"))?.0,
+        None => {
+            signed_note::split(note)
+                .ok_or_else(|| BadJournal::checkpoint("the checkpoint is not a signed note"))?
+                .0
+        }
     };
-    let checkpoint =
-        Checkpoint::parse(text).ok_or_else(|| BadJournal::checkpoint("the checkpoint's text is not a checkpoint"))?;
+    let checkpoint = Checkpoint::parse(text)
+        .ok_or_else(|| BadJournal::checkpoint("the checkpoint's text is not a checkpoint"))?;
     if keys.log.as_ref().is_some_and(|key| key.name != checkpoint.origin) {
-        return Err(BadJournal::checkpoint(&format!("the checkpoint is of another journal, {}", checkpoint.origin)));
+        return Err(BadJournal::checkpoint(&format!(
+            "the checkpoint is of another journal, {}",
+            checkpoint.origin
+        )));
     }
     Ok(checkpoint)
 }
@@ -205,7 +217,6 @@ struct Pass<'a> {
     /// Everything below this is proven by a checked cosignature.
     trusted: u64,
 }
-
 
 impl<'a> Pass<'a> {
     fn new(source: &'a mut dyn Source, keys: &'a Keys, origin: Option<String>) -> Self {
@@ -254,7 +265,10 @@ impl<'a> Pass<'a> {
     fn entry(&mut self, entry: &Entry) -> Result<(), BadJournal> {
         let seq = self.frontier.size();
         if entry.seq != seq {
-            return Err(BadJournal::order(seq, format!("it is missing; the next one there is {}", entry.seq)));
+            return Err(BadJournal::order(
+                seq,
+                format!("it is missing; the next one there is {}", entry.seq),
+            ));
         }
         let leaf = leaf_hash(&entry.bytes);
         if leaf != entry.leaf {
@@ -278,11 +292,13 @@ impl<'a> Pass<'a> {
             return Err(BadJournal::order(seq, format!("it says that it is record {}", record.seq)));
         }
         if record.boot < self.boot {
-            let reason = format!("it was written in start {}, the one before it in start {}", record.boot, self.boot);
+            let reason =
+                format!("it was written in start {}, the one before it in start {}", record.boot, self.boot);
             return Err(BadJournal::order(seq, reason));
         }
         if record.boot == self.boot && record.mono_ms < self.mono_ms {
-            let reason = format!("it was written at {} ms, the one before it at {} ms", record.mono_ms, self.mono_ms);
+            let reason =
+                format!("it was written at {} ms, the one before it at {} ms", record.mono_ms, self.mono_ms);
             return Err(BadJournal::order(seq, reason));
         }
         (self.boot, self.mono_ms) = (record.boot, record.mono_ms);
@@ -322,7 +338,8 @@ impl<'a> Pass<'a> {
 
     fn cosigned(&mut self, seq: u64, size: u64, line: &str) -> Result<(), BadJournal> {
         if size > seq {
-            let reason = format!("it says that the center cosigned {size} records, but it is record {seq} itself");
+            let reason =
+                format!("it says that the center cosigned {size} records, but it is record {seq} itself");
             return Err(BadJournal::order(seq, reason));
         }
         self.cosignatures += 1;
@@ -388,7 +405,6 @@ impl Source for Reader {
     }
 
     fn node(&mut self, level: u8, index: u64) -> Result<Hash, BadJournal> {
-        Self::node(self, level, index)
-            .map_err(|error| BadJournal::record_unreadable(index << level, error.0))
+        Self::node(self, level, index).map_err(|error| BadJournal::record_unreadable(index << level, error.0))
     }
 }

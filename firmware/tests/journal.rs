@@ -1,0 +1,524 @@
+//! The journal on a real disk: what survives a cut, and that no edit of database or export goes unnamed.
+
+#[path = "../src/scratch.rs"]
+mod scratch;
+
+use ring::{
+    rand::SystemRandom,
+    signature::{Ed25519KeyPair, KeyPair},
+};
+use scratch::Scratch;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use tolem_core::{
+    journal::{Journal, JournalFault, origin},
+    ports::{Append, Signer, Store},
+    session::Session,
+    time::Instant,
+};
+use tolem_firmware::{
+    export::{ExportDirectory, export},
+    keys::{CenterKeys, OnMissing, RingSigner},
+    store::{Reader, SqliteStore},
+    verify::{BadJournal, Keys, Report, Source, ed25519, verify},
+};
+use tolem_protocol::{
+    KioskNumber, UtcTime,
+    merkle::{Hash, leaf_hash, node_hash},
+    record::{Fact, Record},
+    signed::Signature,
+    signed_note::{self, Checkpoint, KeyKind, NoteKey},
+};
+
+/// A kiosk's journal with a witness that cosigns every tenth record.
+struct Bench {
+    dir: Scratch,
+    signer: RingSigner,
+    witness: Ed25519KeyPair,
+}
+
+impl Bench {
+    fn new(records: u64) -> Self {
+        let dir = Scratch::new("journal");
+        // Any point but the few weak ones will do: nothing is opened here.
+        let center = CenterKeys { statement: [1; 32], sealing: [9; 32] };
+        let signer = RingSigner::open(&dir.path().join("keys"), &center, OnMissing::Create).unwrap();
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+        let witness = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
+        let bench = Self { dir, signer, witness };
+        bench.grow(records);
+        bench
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("journal.db")
+    }
+
+    fn kiosk() -> KioskNumber {
+        KioskNumber::new(42).unwrap()
+    }
+
+    fn keys(&self) -> Keys {
+        Keys {
+            log: Some(NoteKey {
+                name: origin(Self::kiosk()),
+                kind: KeyKind::Log,
+                public: self.signer.public_key(),
+            }),
+            witness: Some(self.witness_key()),
+        }
+    }
+
+    fn witness_key(&self) -> NoteKey {
+        let public = self.witness.public_key().as_ref().try_into().unwrap();
+        NoteKey { name: "center.example.kz/witness".into(), kind: KeyKind::Cosigner, public }
+    }
+
+    /// One start of the program that leaves the journal with `records` records.
+    fn grow(&self, records: u64) {
+        let store = SqliteStore::open(&self.path()).unwrap();
+        let (mut journal, mut session) = Journal::open(store, Self::kiosk(), &self.signer).unwrap();
+        while journal.size() < records {
+            let fact = self.fact(&journal);
+            self.append(&mut journal, &mut session, fact);
+        }
+    }
+
+    fn append(&self, journal: &mut Journal<SqliteStore>, session: &mut Session, fact: Fact) {
+        let seq = journal.size();
+        let journaled = journal
+            .append(Instant(seq * 10), UtcTime::from_seconds(1_795_000_000), fact, session, &self.signer)
+            .unwrap();
+        session.commit(&journaled);
+    }
+
+    fn fact(&self, journal: &Journal<SqliteStore>) -> Fact {
+        let size = journal.size();
+        if size == 0 {
+            return Fact::Booted { nonce: [7; 16], software: "tolem 0.1.0".try_into().unwrap() };
+        }
+        if size.is_multiple_of(10) {
+            let note = journal.checkpoint().unwrap().unwrap();
+            let (text, _) = signed_note::split(&note).unwrap();
+            let line = signed_note::cosignature_line(text, &self.witness_key(), 1_795_000_000, |message| {
+                Signature(self.witness.sign(message).as_ref().try_into().unwrap())
+            });
+            return Fact::Cosigned { size, line: line.trim_end().try_into().unwrap() };
+        }
+        Fact::FaultChanged { code: "PRN-PAPER-LOW".try_into().unwrap(), present: size % 2 == 1 }
+    }
+
+    fn verify(&self) -> Result<Report, BadJournal> {
+        verify(&mut Reader::open(&self.path()).unwrap(), &self.keys(), &mut |_| true)
+    }
+
+    /// Changes the database behind the program's back.
+    fn tamper(&self, sql: &str) {
+        let connection = rusqlite::Connection::open(self.path()).unwrap();
+        connection
+            .create_scalar_function("leaf_hash", 1, rusqlite::functions::FunctionFlags::SQLITE_UTF8, |ctx| {
+                Ok(leaf_hash(ctx.get_raw(0).as_blob().unwrap()))
+            })
+            .unwrap();
+        connection.execute_batch(sql).unwrap();
+    }
+
+    fn export(&self, name: &str) -> PathBuf {
+        let directory = self.dir.path().join(name);
+        export(&Reader::open(&self.path()).unwrap(), &directory).unwrap();
+        directory
+    }
+
+    fn verify_export(&self, directory: &Path) -> Result<Report, BadJournal> {
+        verify(&mut ExportDirectory::open(directory), &self.keys(), &mut |_| true)
+    }
+}
+
+fn step<'a>(seq: u64, record: &'a [u8], nodes: &'a [(u8, u64, Hash)]) -> Append<'a> {
+    Append { seq, record, leaf: leaf_hash(record), nodes, checkpoint: Some("note"), snapshot: None }
+}
+
+fn append_plain(store: &mut SqliteStore, from: u64, to: u64) {
+    for seq in from..to {
+        store.append(&step(seq, format!("record {seq}").as_bytes(), &[])).unwrap();
+    }
+}
+
+#[test]
+fn what_was_appended_is_read_back_after_reopening() {
+    let dir = Scratch::new("store");
+    let path = dir.path().join("journal.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    assert_eq!(
+        (store.size().unwrap(), store.checkpoint().unwrap(), store.snapshot().unwrap()),
+        (0, None, None)
+    );
+    store.append(&step(0, b"first", &[])).unwrap();
+    store
+        .append(&Append {
+            snapshot: Some(b"summary"),
+            checkpoint: Some("newer note"),
+            ..step(1, b"second", &[(8, 0, [3; 32]), (16, 0, [4; 32])])
+        })
+        .unwrap();
+    store.append(&Append { checkpoint: None, ..step(2, b"third", &[]) }).unwrap();
+    drop(store);
+
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(store.size().unwrap(), 3);
+    let mut read = Vec::new();
+    store
+        .records(1, &mut |seq, bytes| {
+            read.push((seq, bytes.to_vec()));
+            true
+        })
+        .unwrap();
+    assert_eq!(read, [(1, b"second".to_vec()), (2, b"third".to_vec())]);
+    assert_eq!(store.node(0, 2).unwrap(), leaf_hash(b"third"));
+    assert_eq!((store.node(8, 0).unwrap(), store.node(16, 0).unwrap()), ([3; 32], [4; 32]));
+    assert_eq!(store.checkpoint().unwrap().as_deref(), Some("newer note"));
+    assert_eq!(store.snapshot().unwrap().as_deref(), Some(&b"summary"[..]));
+    let error = store.node(8, 1).unwrap_err().to_string();
+    assert!(error.ends_with("journal.db: cannot read tree node 8/1: it is missing"), "{error}");
+    assert!(store.reserve_ready() && store.free_bytes() > 0);
+}
+
+#[test]
+fn a_second_writer_is_refused_and_a_reader_is_not() {
+    let dir = Scratch::new("store");
+    let path = dir.path().join("journal.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    append_plain(&mut store, 0, 3);
+    let error = SqliteStore::open(&path).err().unwrap().to_string();
+    assert!(error.ends_with("another kiosk process writes this journal; stop it first"), "{error}");
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.size().unwrap(), 3);
+    append_plain(&mut store, 3, 5);
+    assert_eq!(reader.size().unwrap(), 5);
+    drop((store, reader));
+    SqliteStore::open(&path).unwrap();
+}
+
+/// A power cut leaves any beginning of the log, and behind it whatever was on the disk.
+#[test]
+fn a_torn_log_loses_no_more_than_its_torn_end() {
+    let dir = Scratch::new("store");
+    let path = dir.path().join("journal.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    append_plain(&mut store, 0, 12);
+    let database = fs::read(&path).unwrap();
+    let log = fs::read(dir.path().join("journal.db-wal")).unwrap();
+    let mut sizes = Vec::new();
+    for cut in (0..=log.len()).step_by(3_001).chain([log.len()]) {
+        for garbage in [false, true] {
+            let copy = dir.path().join("copy.db");
+            fs::write(&copy, &database).unwrap();
+            let mut torn = log[..cut].to_vec();
+            if garbage {
+                torn.resize(log.len(), 0xA5);
+            }
+            fs::write(dir.path().join("copy.db-wal"), torn).unwrap();
+            let mut store = SqliteStore::open(&copy).unwrap();
+            let size = store.size().unwrap();
+            for seq in 0..size {
+                assert_eq!(store.node(0, seq).unwrap(), leaf_hash(format!("record {seq}").as_bytes()));
+            }
+            append_plain(&mut store, size, size + 1);
+            assert_eq!(store.size().unwrap(), size + 1);
+            sizes.push(size);
+            drop(store);
+            fs::remove_file(&copy).unwrap();
+        }
+    }
+    assert!(sizes.is_sorted(), "a longer log never holds less");
+    assert_eq!((sizes.first(), sizes.last()), (Some(&0), Some(&12)));
+}
+
+#[test]
+fn unusable_places_are_named_with_their_cause() {
+    let dir = Scratch::new("store");
+    let check = |path: &Path, words: &str| {
+        let error = SqliteStore::open(path).err().unwrap().to_string();
+        assert!(error.starts_with(&format!("journal {}: cannot ", path.display())), "{error}");
+        assert!(error.contains(words), "{error}");
+    };
+    check(Path::new("/sys/kernel/journal.db"), "Permission denied");
+    check(&dir.path().join("absent/journal.db"), "No such file or directory");
+    let other = dir.path().join("other.db");
+    fs::write(
+        &other,
+        b"this is a text, and a rather long one, longer than the header of a database; really, it is.......",
+    )
+    .unwrap();
+    check(&other, "this is not a Tolem journal");
+    let foreign = dir.path().join("foreign.db");
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE a (b)").unwrap();
+    let before = fs::read(&foreign).unwrap();
+    check(&foreign, "this is not a Tolem journal");
+    assert_eq!(fs::read(&foreign).unwrap(), before, "a foreign database is left as it was");
+    let newer = dir.path().join("newer.db");
+    drop(SqliteStore::open(&newer).unwrap());
+    rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    check(&newer, "its layout is 2, this build knows 1");
+    let error = Reader::open(&dir.path().join("absent.db")).err().unwrap().to_string();
+    assert!(error.ends_with("absent.db: there is no such file"), "{error}");
+}
+
+#[test]
+fn an_edited_last_record_is_not_built_upon() {
+    let bench = Bench::new(5);
+    bench.tamper("UPDATE entry SET bytes = zeroblob(length(bytes)) WHERE seq = 4");
+    let error = SqliteStore::open(&bench.path()).err().unwrap().to_string();
+    assert!(error.contains("cannot go on after record 4: its bytes do not fit its hash"), "{error}");
+}
+
+#[test]
+fn a_right_journal_verifies_in_database_and_export() {
+    for records in [1, 2, 255, 256, 257, 513, 700] {
+        let bench = Bench::new(records);
+        let report = bench.verify().unwrap();
+        assert_eq!(report.records, records);
+        assert_eq!(report.cosignatures, (records - 1) / 10);
+        assert_eq!(report.cosigned_size, ((records - 1) / 10 * 10 > 0).then_some((records - 1) / 10 * 10));
+        let directory = bench.export("export");
+        assert_eq!(bench.verify_export(&directory).unwrap(), report, "{records}");
+        assert_eq!(root_by_definition(&leaves_of(&directory, records)), report.root, "{records}");
+    }
+}
+
+#[test]
+fn verification_runs_beside_the_writer() {
+    let bench = Bench::new(20);
+    let store = SqliteStore::open(&bench.path()).unwrap();
+    let (mut journal, mut session) = Journal::open(store, Bench::kiosk(), &bench.signer).unwrap();
+    let mut reader = Reader::open(&bench.path()).unwrap();
+    let report = verify(&mut reader, &bench.keys(), &mut |_| {
+        // Between two steps of the pass the kiosk goes on.
+        let fact = bench.fact(&journal);
+        bench.append(&mut journal, &mut session, fact);
+        true
+    })
+    .unwrap();
+    assert_eq!((report.records, journal.size()), (20, 21));
+    assert_eq!(bench.verify().unwrap().records, 21);
+}
+
+#[test]
+fn the_first_bad_record_of_a_database_is_named() {
+    let bench = Bench::new(300);
+    let good = fs::read(bench.path()).unwrap();
+    let check = |sql: &str, record: Option<u64>, words: &str| {
+        fs::write(bench.path(), &good).unwrap();
+        bench.tamper(sql);
+        let bad = bench.verify().unwrap_err();
+        assert_eq!(bad.record, record, "{sql}: {bad}");
+        assert!(bad.to_string().contains(words), "{sql}: {bad}");
+    };
+    check(
+        "UPDATE entry SET bytes = CAST(bytes || x'00' AS BLOB) WHERE seq IN (17, 200)",
+        Some(17),
+        "do not fit its stored hash",
+    );
+    check("UPDATE entry SET leaf = zeroblob(32) WHERE seq = 0", Some(0), "do not fit its stored hash");
+    check("DELETE FROM entry WHERE seq = 150", Some(150), "it is missing; the next one there is 151");
+    check("DELETE FROM entry WHERE seq >= 299", Some(299), "missing: 300 records were signed");
+    check("DELETE FROM entry", Some(0), "missing: 300 records were signed");
+    check("DELETE FROM head WHERE kind = 1", None, "the checkpoint is missing");
+    check("UPDATE head SET value = x'ff' WHERE kind = 1", None, "it is not text");
+    check(
+        "UPDATE head SET value = CAST('x' AS BLOB) WHERE kind = 1",
+        None,
+        "not signed by tolem/journal/00042+",
+    );
+    check(
+        "UPDATE node SET hash = zeroblob(32)",
+        Some(250),
+        "records 250..=255 was changed together with its hash",
+    );
+    check("DELETE FROM node", Some(0), "cannot read tree node 8/0: it is missing");
+    // Record and hash edited together: seen by its own words, by the center's cosignature, or by the tree.
+    let edit = |seq: u64, body: &str| {
+        format!(
+            "UPDATE entry SET bytes = {body} WHERE seq = {seq}; UPDATE entry SET leaf = leaf_hash(bytes) WHERE seq = {seq}"
+        )
+    };
+    check(&edit(33, "x'02'"), Some(33), "record version 2, this build reads 1");
+    check(&edit(33, "x'01'"), Some(33), "record body does not decode");
+    check(&edit(33, "(SELECT bytes FROM entry WHERE seq = 35)"), Some(33), "it says that it is record 35");
+    fs::write(bench.path(), &good).unwrap();
+    let (mut forged, mut late) = (record_at(&bench, 33), record_at(&bench, 295));
+    forged.fact = Fact::CheatReported;
+    check(&edit(33, &hex(&forged)), Some(30), "one of 30..40 was changed after it saw them");
+    forged.mono_ms = 0;
+    check(&edit(33, &hex(&forged)), Some(33), "it was written at 0 ms, the one before it at 320 ms");
+    forged.boot = 0;
+    check(&edit(33, &hex(&forged)), Some(33), "it was written in start 0, the one before it in start 1");
+    // Behind the newest cosignature only the tree speaks.
+    late.fact = Fact::CheatReported;
+    check(
+        &edit(295, &hex(&late)),
+        Some(290),
+        "records 290..300 was changed together with all hashes above it",
+    );
+    late.seq = 300;
+    check(
+        &format!("INSERT INTO entry (seq, bytes, leaf) VALUES (300, {0}, leaf_hash({0}))", hex(&late)),
+        Some(300),
+        "it was written at 2950 ms, the one before it at 2990 ms",
+    );
+    late.mono_ms = 3_000;
+    check(
+        &format!("INSERT INTO entry (seq, bytes, leaf) VALUES (300, {0}, leaf_hash({0}))", hex(&late)),
+        Some(300),
+        "it was added behind the signed end: 300 records were signed",
+    );
+}
+
+fn record_at(bench: &Bench, seq: u64) -> Record {
+    let entry = Reader::open(&bench.path()).unwrap().batch(seq, 1).unwrap().remove(0);
+    Record::from_bytes(&entry.bytes).unwrap()
+}
+
+fn hex(record: &Record) -> String {
+    format!("x'{}'", data_encoding::HEXLOWER.encode(&record.to_bytes()))
+}
+
+#[test]
+fn another_kiosks_keys_do_not_verify() {
+    let (bench, other) = (Bench::new(30), Bench::new(30));
+    let check = |keys: Keys, words: &str| {
+        let bad = verify(&mut Reader::open(&bench.path()).unwrap(), &keys, &mut |_| true).unwrap_err();
+        assert!(bad.to_string().contains(words), "{bad}");
+    };
+    check(Keys { log: other.keys().log, ..bench.keys() }, "not signed by tolem/journal/00042+");
+    check(Keys { witness: other.keys().witness, ..bench.keys() }, "the center did not cosign these records");
+    let report = verify(&mut Reader::open(&bench.path()).unwrap(), &Keys::default(), &mut |_| true).unwrap();
+    let text = report.to_string();
+    assert!(text.contains("present, NOT checked") && text.contains("2 cosignatures, NOT checked"), "{text}");
+}
+
+#[test]
+fn a_rewritten_journal_with_the_kiosks_own_key_is_found_by_the_cosignatures() {
+    // Whoever holds disk and key can sign another history, but not the center's part of it.
+    let bench = Bench::new(40);
+    let keys = bench.keys();
+    let forger = Bench { witness: Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap(), ..bench };
+    fs::remove_file(forger.path()).unwrap();
+    forger.grow(40);
+    let bad = verify(&mut Reader::open(&forger.path()).unwrap(), &keys, &mut |_| true).unwrap_err();
+    assert_eq!(bad.fault, JournalFault::Root(10), "{bad}");
+}
+
+/// Every byte of every file: either the export is refused, or (never) the change would be invisible.
+#[test]
+fn every_flipped_byte_of_an_export_is_found() {
+    let bench = Bench::new(260);
+    let directory = bench.export("export");
+    let mut flips = 0;
+    for name in [
+        "checkpoint",
+        "tile/0/000",
+        "tile/0/001.p/4",
+        "tile/1/000.p/1",
+        "tile/entries/000",
+        "tile/entries/001.p/4",
+    ] {
+        let path = directory.join(name);
+        let good = fs::read(&path).unwrap();
+        let step = if good.len() > 4_000 { 61 } else { 1 };
+        for at in (0..good.len()).step_by(step) {
+            let mut bad = good.clone();
+            bad[at] ^= 0x01;
+            fs::write(&path, &bad).unwrap();
+            assert!(bench.verify_export(&directory).is_err(), "{name}, byte {at}");
+            flips += 1;
+        }
+        fs::write(&path, good).unwrap();
+    }
+    assert!(flips > 500, "{flips}");
+    bench.verify_export(&directory).unwrap();
+}
+
+#[test]
+fn the_first_bad_record_of_an_export_is_named() {
+    let bench = Bench::new(260);
+    let cuts = [
+        ("tile/entries/000", 0, Some(0)),
+        ("tile/entries/000", 1, Some(0)),
+        ("tile/entries/001.p/4", 1, Some(256)),
+        ("tile/0/000", 0, Some(0)),
+    ];
+    for (at, (name, keep, record)) in cuts.into_iter().enumerate() {
+        let directory = bench.export(&format!("cut-{at}"));
+        let bytes = fs::read(directory.join(name)).unwrap();
+        fs::write(directory.join(name), &bytes[..keep]).unwrap();
+        let bad = bench.verify_export(&directory).unwrap_err();
+        assert_eq!(bad.record, record, "{name} cut to {keep}: {bad}");
+    }
+    let directory = bench.export("last-byte");
+    let name = directory.join("tile/entries/000");
+    let bytes = fs::read(&name).unwrap();
+    fs::write(&name, &bytes[..bytes.len() - 1]).unwrap();
+    let bad = bench.verify_export(&directory).unwrap_err();
+    assert_eq!(bad.record, Some(255), "{bad}");
+    fs::write(&name, [&bytes[..], b"x"].concat()).unwrap();
+    assert!(bench.verify_export(&directory).unwrap_err().to_string().contains("1 bytes are left over"));
+    fs::write(&name, &bytes).unwrap();
+    fs::remove_file(directory.join("tile/entries/001.p/4")).unwrap();
+    assert_eq!(bench.verify_export(&directory).unwrap_err().record, Some(256));
+    fs::remove_file(directory.join("checkpoint")).unwrap();
+    assert!(bench.verify_export(&directory).unwrap_err().to_string().contains("checkpoint: No such file"));
+}
+
+#[test]
+fn an_export_is_never_written_over() {
+    let bench = Bench::new(3);
+    let directory = bench.export("export");
+    let error = export(&Reader::open(&bench.path()).unwrap(), &directory).unwrap_err().to_string();
+    assert!(error.ends_with("is not empty; name a new one, an export is never written over"), "{error}");
+}
+
+#[test]
+fn a_stopped_verification_says_so() {
+    let bench = Bench::new(3);
+    let bad = verify(&mut Reader::open(&bench.path()).unwrap(), &bench.keys(), &mut |_| false).unwrap_err();
+    assert_eq!(bad.to_string(), "verification was stopped");
+}
+
+#[test]
+fn the_checkpoint_of_an_export_is_a_note_of_this_kiosk() {
+    let bench = Bench::new(3);
+    let note = fs::read_to_string(bench.export("export").join("checkpoint")).unwrap();
+    let (text, _) = signed_note::open(&note, &bench.keys().log.unwrap(), ed25519).unwrap();
+    assert_eq!(Checkpoint::parse(text).unwrap().size, 3);
+    let (size, again) = Source::head(&mut Reader::open(&bench.path()).unwrap()).unwrap();
+    assert_eq!((size, again), (3, Some(note)));
+}
+
+/// Reads the bundles with nothing of ours: length-prefixed records, 256 to a file.
+fn leaves_of(directory: &Path, size: u64) -> Vec<Hash> {
+    let mut leaves = Vec::new();
+    for number in 0..size.div_ceil(256) {
+        let width = (size - number * 256).min(256);
+        let name = if width == 256 { format!("{number:03}") } else { format!("{number:03}.p/{width}") };
+        let bytes = fs::read(directory.join("tile/entries").join(name)).unwrap();
+        let mut rest = &bytes[..];
+        while let [high, low, tail @ ..] = rest {
+            let (record, after) = tail.split_at(usize::from(*high) << 8 | usize::from(*low));
+            leaves.push(leaf_hash(record));
+            rest = after;
+        }
+    }
+    leaves
+}
+
+/// RFC 6962, 2.1, word for word.
+fn root_by_definition(leaves: &[Hash]) -> Hash {
+    if let [one] = leaves {
+        return *one;
+    }
+    let split = leaves.len().next_power_of_two() / 2;
+    node_hash(&root_by_definition(&leaves[..split]), &root_by_definition(&leaves[split..]))
+}
