@@ -4,6 +4,7 @@
 //! model serves the in-memory world (virtual time), a pseudo terminal or a real cable (real time), and the bench. The
 //! models keep the physical truth: where each note is, every dot on paper.
 
+pub mod ccnet_device;
 pub mod lamps;
 pub mod line;
 pub mod link_proxy;
