@@ -14,7 +14,7 @@ pub use symbol::qr_modules;
 use crate::words::{Word, fill, word};
 use tolem_protocol::{
     Amount, ClaimNumber, KioskNumber, PaymentId, UtcTime,
-    catalogue::{Language, Names, Service},
+    catalogue::{Language, Names, Service, ServiceCode},
     messages::{CodeToken, HeldBalance, HoldReason, Method, Quote},
     qr::Qr,
 };
@@ -47,7 +47,7 @@ pub struct PaperFacts<'a> {
     pub copy: bool,
     /// The payer's IIN, masked or whole as the operator has set; empty = not known.
     pub iin: String,
-    /// What is paid; `None` when the catalogue no longer has it.
+    /// The catalogue entry of what is paid. Printed only if it is the one the quote was signed for.
     pub service: Option<&'a Service>,
     /// What the center promised.
     pub quote: Option<&'a Quote>,
@@ -64,7 +64,7 @@ pub fn receipt(
     qr_text: &str,
     remainder: Option<&HeldBalance>,
 ) -> Sheet {
-    let mut paper = Paper::new(facts);
+    let mut paper = Paper::new(facts, Some(&code.service));
     paper.heading(Word::PaperReceipt);
     paper.lead(Word::PaperAccepted);
     paper.rule();
@@ -78,11 +78,15 @@ pub fn receipt(
     paper.service(&code.service);
     paper.money(code.fee);
     paper.inserted();
+    if let Some(balance) = remainder {
+        paper.row(Word::PaperRemainder, balance.amount.to_string());
+    }
     paper.rule();
     paper.payer();
     paper.row(Word::PaperPaidAt, code.paid_at.local().to_string());
     paper.method();
     paper.payee();
+    paper.sentence(Word::PaperRefund);
     paper.rule();
     paper.footer();
     if let Some(balance) = remainder {
@@ -99,7 +103,7 @@ pub fn receipt(
 /// The slip for money whose final answer has not come yet. `qr_text` carries the whole signed deposit; `emergency` says that
 /// it was made from memory because the journal failed.
 pub fn claim_slip(facts: &PaperFacts<'_>, claim: ClaimNumber, qr_text: &str, emergency: bool) -> Sheet {
-    let mut paper = Paper::new(facts);
+    let mut paper = Paper::new(facts, facts.quote.map(|quote| &quote.service));
     if emergency {
         let text = paper.both(Word::PaperEmergency);
         paper.sheet.push(Line::Banner(text));
@@ -130,7 +134,7 @@ pub fn claim_slip(facts: &PaperFacts<'_>, claim: ClaimNumber, qr_text: &str, eme
 
 /// The voucher for a held balance.
 pub fn voucher(facts: &PaperFacts<'_>, balance: &HeldBalance, qr_text: &str) -> Sheet {
-    let mut paper = Paper::new(facts);
+    let mut paper = Paper::new(facts, facts.quote.map(|quote| &quote.service));
     let (title, why) = match balance.reason {
         HoldReason::Remainder => (Word::PaperVoucher, Word::HeldRemainder),
         HoldReason::Stopped => (Word::PaperHeld, Word::HeldStopped),
@@ -165,12 +169,21 @@ fn minutes(time: UtcTime) -> String {
 /// A sheet being written in two languages.
 struct Paper<'a> {
     facts: &'a PaperFacts<'a>,
+    /// The catalogue entry, if it is the one that the center signed.
+    service: Option<&'a Service>,
     sheet: Sheet,
 }
 
 impl<'a> Paper<'a> {
-    fn new(facts: &'a PaperFacts<'a>) -> Self {
-        let mut paper = Self { facts, sheet: Sheet::new(facts.width) };
+    /// `code` names what is paid. An entry of another service, or one that has changed since the quote, is left out:
+    /// paper says nothing that was not signed.
+    fn new(facts: &'a PaperFacts<'a>, code: Option<&ServiceCode>) -> Self {
+        let signed = |service: &&Service| {
+            code == Some(&service.code)
+                && facts.quote.is_none_or(|quote| quote.service_digest == service.digest())
+        };
+        let service = facts.service.filter(signed);
+        let mut paper = Self { facts, service, sheet: Sheet::new(facts.width) };
         paper.banner();
         paper
     }
@@ -230,12 +243,16 @@ impl<'a> Paper<'a> {
     }
 
     fn rule(&mut self) {
-        self.sheet.push(Line::Rule);
+        if self.sheet.lines().last() != Some(&Line::Rule) {
+            self.sheet.push(Line::Rule);
+        }
     }
 
     fn sentence(&mut self, phrase: Word) {
+        // A phone number is not broken over two lines.
+        let phone = self.facts.phone.replace(' ', "\u{a0}");
         for language in self.languages() {
-            let args = [("site", self.facts.site.as_str()), ("phone", self.facts.phone.as_str())];
+            let args = [("site", self.facts.site.as_str()), ("phone", phone.as_str())];
             self.sheet.push(Line::Note(fill(language, phrase, &args)));
         }
     }
@@ -257,9 +274,9 @@ impl<'a> Paper<'a> {
         }
     }
 
-    /// Name of the service, or its code when the catalogue has lost it.
+    /// Name of the service, or its code when the signed entry is not at hand.
     fn service(&mut self, code: &str) {
-        let names = match self.facts.service.filter(|service| service.code == code) {
+        let names = match self.service {
             Some(service) => self.names(&service.name),
             None => vec![code.to_owned()],
         };
@@ -318,7 +335,7 @@ impl<'a> Paper<'a> {
     }
 
     fn payee(&mut self) {
-        if let Some(service) = self.facts.service {
+        if let Some(service) = self.service {
             let names = self.names(&service.payee);
             self.field(Word::PaperPayee, names);
             self.row(Word::PaperBin, service.payee_bin.to_string());
@@ -331,7 +348,7 @@ impl<'a> Paper<'a> {
     fn balance(&mut self, balance: &HeldBalance, qr_text: &str) {
         self.caption(Word::VoucherNumber);
         self.number(&balance.number.to_string());
-        self.strong(Word::VoucherSum, balance.amount.to_string());
+        self.strong(Word::PaperFee, balance.amount.to_string());
         self.qr(qr_text);
         self.sentence(Word::PaperVoucherHow);
     }

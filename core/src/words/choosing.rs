@@ -5,6 +5,8 @@ macro_rules! choosing_words {
         // Everywhere
         LanguageName: "Қазақша", "Русский", "English";
         LanguageShort: "ҚАЗ", "РУС", "ENG";
+        ScrollUp: "Жоғары", "Вверх", "Up";
+        ScrollDown: "Төмен", "Вниз", "Down";
         Back: "Артқа", "Назад", "Back";
         Cancel: "Бас тарту", "Отмена", "Cancel";
         Next: "Әрі қарай", "Далее", "Next";

@@ -5,9 +5,9 @@ macro_rules! keeping_words {
         // Claim slip
         ClaimTitle: "Ақшаңыз сақталды", "Ваши деньги сохранены", "Your money is safe";
         ClaimLead:
-            "Ақша қабылданды, бірақ орталық әлі жауап берген жоқ. Код кейін беріледі.",
-            "Деньги приняты, но центр пока не ответил. Код будет выдан позже.",
-            "Your money was accepted, but the center has not answered yet. The code follows.";
+            "Ақша қабылданды, бірақ орталық әлі жауап берген жоқ. Код немесе ваучер кейін беріледі.",
+            "Деньги приняты, но центр пока не ответил. Код или ваучер вы получите позже.",
+            "Your money was accepted, but the center has not answered yet. The code or a voucher follows.";
         ClaimNumber: "Өтініш нөмірі", "Номер обращения", "Claim number";
         ClaimHow:
             "Кез келген терминалда «Менде өтініш түбіртегі бар» дегенді таңдап, осы нөмір мен ЖСН-ді енгізіңіз",
@@ -98,6 +98,7 @@ macro_rules! keeping_words {
             "Өтініш түбіртегін сақтаңыз және кейінірек қайталап көріңіз. Ақшаңыз жоғалмайды. Сұрақтар: {phone}.",
             "Сохраните талон и попробуйте позже. Ваши деньги не пропадут. Вопросы: {phone}.",
             "Keep the slip and try again later. Your money is not lost. Questions: {phone}.";
+        NotFound: "Табылмады", "Не найдено", "Not found";
         NoMatch:
             "Нөмір мен ЖСН сәйкес келмейді. Екеуін де тексеріп, қайта енгізіңіз.",
             "Номер и ИИН не подходят друг к другу. Проверьте оба и введите ещё раз.",

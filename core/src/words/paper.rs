@@ -14,12 +14,10 @@ macro_rules! paper_words {
         PaperFee: "Сома", "Сумма", "Amount";
         PaperCommission: "Комиссия", "Комиссия", "Commission";
         PaperRounding: "Дөңгелектеу", "Округление", "Rounding";
-        PaperPaid: "Төленді", "Оплачено", "Paid";
         PaperTotal: "Төлеуге", "К оплате", "To pay";
         PaperInserted: "Салынды", "Внесено", "Inserted";
         PaperFromVoucher: "Ваучерден", "С ваучера", "From voucher";
         PaperRemainder: "Қалдық", "Остаток", "Remainder";
-        PaperVoucherNumber: "Ваучер №", "Ваучер №", "Voucher No.";
         PaperMethod: "Төлем тәсілі", "Способ", "Method";
         PaperCash: "қолма-қол", "наличные", "cash";
         PaperCard: "карта", "карта", "card";
@@ -48,17 +46,17 @@ macro_rules! paper_words {
             "The QR code is signed by the center and proves the payment";
         PaperClaimNumber: "Өтініш нөмірі", "Номер обращения", "Claim number";
         PaperClaimWhat:
-            "Ақшаңыз қабылданды және сақталды. Орталық әлі жауап берген жоқ, код кейін беріледі.",
-            "Ваши деньги приняты и сохранены. Центр пока не ответил, код будет выдан позже.",
-            "Your money was accepted and is safe. The center has not answered yet, the code follows.";
+            "Ақшаңыз қабылданды және сақталды. Орталық әлі жауап берген жоқ: код немесе ваучер кейін беріледі.",
+            "Ваши деньги приняты и сохранены. Центр пока не ответил: код или ваучер вы получите позже.",
+            "Your money was accepted and is safe. The center has not answered yet: the code or a voucher follows.";
         PaperEmergencyWhat:
             "Терминалдың жады істен шықты. Ақшаңыз осы қағазда жазылған: оны сақтап, хабарласыңыз.",
             "Память терминала отказала. Ваши деньги записаны на этой бумаге: сохраните её и позвоните нам.",
             "The terminal’s memory failed. Your money is recorded on this paper: keep it and call us.";
         PaperClaimHow:
-            "Код алу: кез келген терминалда осы нөмір мен ЖСН-ді енгізіңіз.",
-            "Получить код: введите этот номер и ИИН на любом терминале.",
-            "To get the code: enter this number and your IIN at any terminal.";
+            "Оны алу үшін кез келген терминалда осы нөмір мен ЖСН-ді енгізіңіз.",
+            "Для этого введите этот номер и ИИН на любом терминале.",
+            "To get it, enter this number and your IIN at any terminal.";
         PaperQrClaim:
             "QR-кодта төлеміңіздің қолтаңбаланған толық жазбасы бар. Оны бүктемеңіз.",
             "QR-код содержит полную подписанную запись вашего платежа. Не сгибайте его.",
@@ -67,14 +65,14 @@ macro_rules! paper_words {
             "Кез келген терминалда сол ЖСН-мен келесі төлемге пайдаланыңыз. Ақшаны қайтару: {phone}.",
             "Используйте для следующего платежа на любом терминале с тем же ИИН. Возврат денег: {phone}.",
             "Use it for your next payment at any terminal with the same IIN. Refunds: {phone}.";
+        PaperRefund:
+            "Ақшаны қайтару — өтініш бойынша: {phone}.",
+            "Возврат денег — по заявлению: {phone}.",
+            "Refunds on request: {phone}.";
         PaperKeep: "Қағазды сақтаңыз", "Сохраните эту бумагу", "Keep this paper";
         PaperCopyNote:
             "Түпнұсқасы бұрын берілген",
             "Оригинал был выдан ранее",
             "The original was issued before";
-        PaperNotAFiscal:
-            "Фискалдық чек емес",
-            "Не является фискальным чеком",
-            "Not a fiscal receipt";
     } };
 }
