@@ -5,6 +5,7 @@
 //! models keep the physical truth: where each note is, every dot on paper.
 
 pub mod ccnet_device;
+pub mod escpos_device;
 pub mod lamps;
 pub mod line;
 pub mod link_proxy;
