@@ -4,7 +4,9 @@
 //! values; bytes, records and wishes go out as values. Two ports only, as generics: a store and a signer.
 
 pub mod acceptor;
+pub mod drivers;
 pub mod cash;
+pub mod health;
 pub mod journal;
 pub mod ports;
 pub mod printer;

@@ -102,6 +102,11 @@ impl NotePile {
         self.0.iter().copied()
     }
 
+    /// True for no notes.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Number of notes.
     pub fn count(&self) -> u32 {
         self.0.iter().map(|(_, count)| u32::from(*count)).sum()

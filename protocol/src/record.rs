@@ -130,6 +130,8 @@ pub enum Fact {
         serial: heapless::String<16>,
         /// Firmware part number.
         part: heapless::String<16>,
+        /// Its bill table, so that a note reported before the next identification has a value.
+        bills: heapless::Vec<(u8, Denomination), 24>,
     },
     /// A payment began; no money is in yet.
     Started {
@@ -159,8 +161,8 @@ pub enum Fact {
     NoteStacked {
         /// The order, or a fresh number for an unordered note.
         note: u64,
-        /// The payment credited; `None` when none was open.
-        payment: Option<PaymentId>,
+        /// The payment credited; a fresh id when none was open.
+        payment: PaymentId,
         /// Its value.
         denomination: Denomination,
         /// How we know.
@@ -175,6 +177,8 @@ pub enum Fact {
     NoteInDoubt {
         /// The order.
         note: u64,
+        /// A fresh id under which its value is held until an operator has looked.
+        payment: PaymentId,
         /// Its value.
         denomination: Denomination,
         /// Why.
@@ -224,6 +228,11 @@ pub enum Fact {
         payment: PaymentId,
         /// How.
         ending: Ending,
+    },
+    /// The citizen of an interrupted payment came back and typed the IIN.
+    Resumed {
+        /// Its id.
+        payment: PaymentId,
     },
     /// The center cosigned the journal up to `size`.
     Cosigned {

@@ -1,0 +1,182 @@
+//! What is wrong with this terminal, and what follows from it.
+//!
+//! One closed enum of faults with stable codes: the citizen gets plain words, the technician the code and what to do
+//! (`docs/faults.md` is generated from here), and the rules below say which faults close the note slot.
+
+use crate::{
+    acceptor::AcceptorFault,
+    printer::{PaperLevel, Status},
+    words::Word,
+};
+use std::collections::BTreeSet;
+
+macro_rules! faults {
+    ($($(#[doc = $doc:literal])+ $name:ident, $code:literal, $closes:expr, $word:expr, $remedy:literal;)*) => {
+        /// A condition somebody has to know of.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum FaultCode { $($(#[doc = $doc])+ $name,)* }
+
+        impl FaultCode {
+            /// All faults, the most telling first.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Stable code for the technician.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// Whether no payment may be started while it is present.
+            pub const fn closes_cash(self) -> bool {
+                match self { $(Self::$name => $closes,)* }
+            }
+
+            /// The words for the citizen.
+            pub const fn word(self) -> Word {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// Whether its coming and going is a fact for the journal; passing states of each start are not.
+            pub const fn is_journaled(self) -> bool {
+                !matches!(self, Self::StartingUp | Self::JournalChecking | Self::JournalUnwritable | Self::JournalDamaged)
+            }
+
+            /// What it means, in one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)* }
+            }
+
+            /// What a technician does about it.
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$name => $remedy,)* }
+            }
+        }
+    };
+}
+
+faults! {
+    /// The journal contradicts its own signatures.
+    JournalDamaged, "JRN-DAMAGED", true, Word::ReasonJournalDamaged, "Keep the disk as evidence. Run `tolem journal verify`; it names the first bad record. Replace the disk and enrol again.";
+    /// The journal cannot be written: full, read-only or broken disk.
+    JournalUnwritable, "JRN-UNWRITABLE", true, Word::ReasonDisk, "Check `df`, `mount` and the kernel log; free space or replace the disk, then restart.";
+    /// The journal is being checked after the start.
+    JournalChecking, "JRN-CHECKING", true, Word::ReasonJournalChecking, "Wait; a million records take a few seconds.";
+    /// Little space is left on the journal's disk.
+    DiskLow, "DSK-LOW", true, Word::ReasonDisk, "Free space on the journal's file system.";
+    /// The center has put this terminal out of service.
+    BlockedByCenter, "CTR-BLOCKED", true, Word::ReasonBlocked, "Call the operator: the journal showed something else to the center than before.";
+    /// The clock is implausible.
+    ClockWrong, "CLK-WRONG", false, Word::ReasonClock, "Set the clock; check the battery of the real-time clock.";
+    /// The center's or our certificate is refused.
+    LinkRefused, "NET-TLS", true, Word::ReasonCertificate, "Compare clock, certificate dates and revocation list with the center's log.";
+    /// The processing center cannot be reached.
+    LinkDown, "NET-DOWN", true, Word::ReasonNoLink, "Check cable or modem, then the VPN, then the center's address in kiosk.toml.";
+    /// The catalogue is not loaded yet.
+    StartingUp, "SYS-START", true, Word::ReasonStarting, "Wait.";
+    /// Too much is waiting for the center's answer.
+    UnsettledLimit, "OUT-LIMIT", true, Word::ReasonUnsettled, "Mend the link; the outbox empties by itself.";
+    /// The acceptor does not answer.
+    AcceptorAbsent, "ACC-ABSENT", true, Word::ReasonAcceptorAbsent, "Check power and cable of the acceptor and its port in kiosk.toml.";
+    /// What answers on the acceptor's line does not speak its protocol.
+    AcceptorProtocol, "ACC-PROTOCOL", true, Word::ReasonAcceptorFailure, "Check baud rate and protocol switches of the acceptor.";
+    /// The cassette is out.
+    CassetteOut, "ACC-CASS-OUT", true, Word::ReasonCassetteOut, "Put the cassette in until it clicks.";
+    /// The cassette is full.
+    CassetteFull, "ACC-CASS-FULL", true, Word::ReasonCassetteFull, "Collect the cash.";
+    /// A note is stuck in the validator.
+    ValidatorJam, "ACC-JAM", true, Word::ReasonJam, "Open the validator head, take the note out, close it. Keep the note with the fault's time.";
+    /// A note is stuck in the cassette.
+    CassetteJam, "ACC-CASS-JAM", true, Word::ReasonJam, "Take the cassette out and free the note.";
+    /// Somebody tried to pull a note back.
+    Cheated, "ACC-CHEAT", true, Word::ReasonCheat, "Look for strings and tape in the slot; compare counted cash with the journal.";
+    /// The acceptor reports a hardware failure.
+    AcceptorFailure, "ACC-FAILURE", true, Word::ReasonAcceptorFailure, "Power the acceptor off and on; clean its sensors; replace it.";
+    /// The printer does not answer.
+    PrinterAbsent, "PRN-ABSENT", true, Word::ReasonPrinterAbsent, "Check power and cable of the printer and its port in kiosk.toml.";
+    /// No paper.
+    PaperOut, "PRN-PAPER-OUT", true, Word::ReasonPaperOut, "Put in a new roll.";
+    /// A printer cover is open.
+    CoverOpen, "PRN-COVER", true, Word::ReasonCoverOpen, "Close the cover.";
+    /// The cutter is stuck.
+    CutterStuck, "PRN-CUTTER", true, Word::ReasonCutter, "Take paper scraps out of the cutter; power the printer off and on.";
+    /// The printer reports an error.
+    PrinterError, "PRN-ERROR", true, Word::ReasonPrinterFailure, "Let the head cool; power the printer off and on; replace it.";
+    /// Door or safe is open.
+    DoorOpen, "CAB-OPEN", true, Word::ReasonDoorOpen, "Close the door and the safe.";
+    /// The paper roll is near its end.
+    PaperLow, "PRN-PAPER-LOW", false, Word::ReasonPaperOut, "Bring a new roll soon.";
+    /// The center answered a payment with a refusal that only a person can clear up.
+    PaymentDisputed, "OUT-DISPUTE", false, Word::ReasonUnsettled, "Call the operator with the transaction number from the journal.";
+}
+
+/// Faults that are present now.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Health {
+    present: BTreeSet<FaultCode>,
+}
+
+impl Health {
+    /// Sets or clears a fault; true if that changed anything.
+    pub fn set(&mut self, fault: FaultCode, present: bool) -> bool {
+        if present { self.present.insert(fault) } else { self.present.remove(&fault) }
+    }
+
+    /// Whether a fault is present.
+    pub fn has(&self, fault: FaultCode) -> bool {
+        self.present.contains(&fault)
+    }
+
+    /// All present faults.
+    pub fn present(&self) -> impl Iterator<Item = FaultCode> + '_ {
+        FaultCode::ALL.iter().copied().filter(|fault| self.has(*fault))
+    }
+
+    /// The most telling fault that closes the note slot.
+    pub fn closed_by(&self) -> Option<FaultCode> {
+        self.present().find(|fault| fault.closes_cash())
+    }
+
+    /// Whether a fault of the printer keeps paper from coming out.
+    pub fn printer_blocked(&self) -> bool {
+        use FaultCode::{CoverOpen, CutterStuck, PaperOut, PrinterAbsent, PrinterError};
+        [PrinterAbsent, PaperOut, CoverOpen, CutterStuck, PrinterError].into_iter().any(|fault| self.has(fault))
+    }
+}
+
+/// The fault that stands for an acceptor's condition.
+pub fn of_acceptor(fault: AcceptorFault) -> FaultCode {
+    match fault {
+        AcceptorFault::Absent => FaultCode::AcceptorAbsent,
+        AcceptorFault::CassetteFull => FaultCode::CassetteFull,
+        AcceptorFault::CassetteOut => FaultCode::CassetteOut,
+        AcceptorFault::ValidatorJam => FaultCode::ValidatorJam,
+        AcceptorFault::CassetteJam => FaultCode::CassetteJam,
+        AcceptorFault::Cheated => FaultCode::Cheated,
+        AcceptorFault::Failure(_) => FaultCode::AcceptorFailure,
+        AcceptorFault::Protocol => FaultCode::AcceptorProtocol,
+    }
+}
+
+/// The faults that a printer status means, each with whether it is present.
+pub fn of_printer(status: &Status) -> [(FaultCode, bool); 6] {
+    [
+        (FaultCode::PrinterAbsent, false),
+        (FaultCode::PaperOut, status.paper == PaperLevel::Out),
+        (FaultCode::PaperLow, status.paper == PaperLevel::Low),
+        (FaultCode::CoverOpen, status.cover_open),
+        (FaultCode::CutterStuck, status.cutter_error),
+        (FaultCode::PrinterError, status.other_error),
+    ]
+}
+
+/// The table of `docs/faults.md`.
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "# Faults\n\nGenerated from `core/src/health.rs`. *Closes* = no payment can be started while it is present.\n\n\
+         | Code | Meaning | Closes | What to do |\n|---|---|---|---|\n",
+    );
+    for fault in FaultCode::ALL {
+        let closes = if fault.closes_cash() { "yes" } else { "no" };
+        text += &format!("| `{}` | {} | {closes} | {} |\n", fault.code(), fault.meaning(), fault.remedy());
+    }
+    text
+}

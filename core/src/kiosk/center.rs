@@ -1,0 +1,593 @@
+//! The talk with the center: hello, catalogue, payer and quote, outbox, claims, print right, witness.
+//!
+//! The link is *up* only after the center's `Welcome`: a revoked kiosk finishes its TLS 1.3 handshake and learns it at the first
+//! read. One outbox item is under way at a time; it closes on a final, signed answer only.
+
+use super::{
+    Kiosk, LinkFault, Output,
+    dialogue::{Asked, Dialogue, NumberFor, Offer, Purpose, Serving},
+};
+use crate::{
+    health::FaultCode,
+    ports::{Signer, Store},
+    session::{Input, Payment, Stage},
+    time::Instant,
+    words::Word,
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+use tolem_protocol::{
+    Amount, BalanceNumber, PaymentId, UtcTime,
+    catalogue::MAX_SERVICES,
+    messages::{
+        ClaimAnswer, Deposit, DepositKind, HeldBalance, Hello, Method, Outcome, PayerCheck, PrintRight, Quote, Refusal,
+        Request, Response, Welcome,
+    },
+    record::Fact,
+    signed::Signed,
+};
+
+/// No answer within this: the link is dead, whatever TCP says.
+const ANSWER_WAIT: Duration = Duration::from_secs(20);
+/// A silent link is probed this often.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// A refused outbox item rests this long.
+const REFUSED_REST: Duration = Duration::from_secs(30);
+/// Wrong answers of the registry to one citizen before the terminal stops asking.
+const MAX_WRONG: u8 = 4;
+
+/// How far the link is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Link {
+    #[default]
+    Down,
+    /// Hello is said.
+    Connected,
+    /// Welcomed.
+    Up,
+}
+
+/// What was asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Ask {
+    Hello,
+    Catalogue,
+    Service(u16),
+    Payer { service: u16 },
+    Quote { service: u16, payment: PaymentId, balance: Option<BalanceNumber> },
+    Outbox(PaymentId),
+    PrintRight,
+    Claim,
+    ClaimRight,
+    Voucher,
+    Void,
+    Checkpoint { size: u64 },
+    Recall,
+    Probe,
+}
+
+struct InFlight {
+    number: u32,
+    ask: Ask,
+    deadline: Instant,
+}
+
+/// State of the talk.
+#[derive(Default)]
+pub(super) struct Center {
+    pub(super) link: Link,
+    in_flight: VecDeque<InFlight>,
+    next_request: u32,
+    last_sent: Instant,
+    resting: BTreeMap<PaymentId, Instant>,
+    recalls: VecDeque<(Signed<Deposit>, Signed<Outcome>)>,
+    /// Something worth a witness happened since the last cosignature.
+    unwitnessed: bool,
+    /// Another payment's answer that is handed out here.
+    pub(super) serving: Option<Serving>,
+    /// Whether the print right of what is handed out is an original; `None` while unknown.
+    pub(super) right: Option<PrintRight>,
+    pub(super) pins_open: [bool; 2],
+}
+
+impl Center {
+    /// Money steps are worth a cosignature.
+    pub(super) fn note_progress(&mut self, fact: &Fact) {
+        self.unwitnessed |= matches!(
+            fact,
+            Fact::Booted { .. }
+                | Fact::NoteStacked { .. }
+                | Fact::NoteInDoubt { .. }
+                | Fact::CommitRequested { .. }
+                | Fact::HoldRequested { .. }
+                | Fact::Settled { .. }
+                | Fact::Finished { .. }
+        );
+    }
+
+    fn is_asking(&self, matches: impl Fn(&Ask) -> bool) -> bool {
+        self.in_flight.iter().any(|flight| matches(&flight.ask))
+    }
+}
+
+impl<S: Store, K: Signer> Kiosk<S, K> {
+    /// True after the center's welcome.
+    pub fn link_is_up(&self) -> bool {
+        self.center.link == Link::Up
+    }
+
+    pub(super) fn link_connected(&mut self, shell_clock: UtcTime) {
+        self.center.link = Link::Connected;
+        self.center.in_flight.clear();
+        let (epoch, center_epoch) = self.session.epochs();
+        let hello = Hello {
+            software: super::bounded(&self.config.software),
+            boot_nonce: self.boot_nonce,
+            epoch,
+            journal_size: self.journal.as_ref().map_or(0, super::Journal::size),
+            clock: shell_clock,
+            center_epoch,
+        };
+        self.ask(Ask::Hello, Request::Hello(hello));
+    }
+
+    pub(super) fn link_lost(&mut self, fault: LinkFault) {
+        self.center.link = Link::Down;
+        let interrupted: Vec<Ask> = self.center.in_flight.drain(..).map(|flight| flight.ask).collect();
+        self.fault(FaultCode::LinkDown, true);
+        self.fault(FaultCode::LinkRefused, fault == LinkFault::Refused);
+        for ask in interrupted {
+            self.unanswered(&ask);
+        }
+    }
+
+    /// A question to which no answer will come.
+    fn unanswered(&mut self, ask: &Ask) {
+        match ask {
+            Ask::Payer { .. } | Ask::Quote { .. } | Ask::Claim | Ask::Voucher | Ask::ClaimRight => {
+                if matches!(self.dialogue, Dialogue::Asking { .. }) {
+                    self.message(Word::CenterUnavailable, Word::CenterUnavailableLead);
+                }
+            }
+            // Without the center nobody knows whether an original exists: what is printed says COPY.
+            Ask::PrintRight => self.center.right = Some(PrintRight::Copy),
+            Ask::Hello
+            | Ask::Catalogue
+            | Ask::Service(_)
+            | Ask::Outbox(_)
+            | Ask::Void
+            | Ask::Checkpoint { .. }
+            | Ask::Recall
+            | Ask::Probe => {}
+        }
+    }
+
+    fn ask(&mut self, ask: Ask, request: Request) {
+        let number = self.center.next_request;
+        self.center.next_request = number.wrapping_add(1);
+        self.center.last_sent = self.now;
+        self.center.in_flight.push_back(InFlight { number, ask, deadline: self.now + ANSWER_WAIT });
+        self.outputs.push_back(Output::Send { number, request: Box::new(request) });
+    }
+
+    pub(super) fn ask_payer(&mut self, service: u16) {
+        let Some(payer) = self.payer.clone() else { return };
+        self.trace(3, "kiosk asks the center to check the IIN");
+        self.dialogue = Dialogue::Asking { what: Asked::Payer { service }, since: self.now };
+        self.ask(Ask::Payer { service }, Request::CheckPayer(payer));
+    }
+
+    pub(super) fn ask_quote(&mut self, service: u16, balance: Option<BalanceNumber>) {
+        let (Some(payer), Some(entry)) = (self.payer.clone(), self.services.get(usize::from(service))) else { return };
+        let code = entry.code.clone();
+        let payment = self.fresh_id();
+        self.next_number = payment.number + 1;
+        self.dialogue = Dialogue::Asking { what: Asked::Quote { service, balance }, since: self.now };
+        let request = Request::Quote { payment, service: code, payer, method: Method::Cash, balance };
+        self.ask(Ask::Quote { service, payment, balance }, request);
+    }
+
+    pub(super) fn ask_claim(&mut self, claim: tolem_protocol::ClaimNumber) {
+        let Some(payer) = self.payer.clone() else { return };
+        self.dialogue = Dialogue::Asking { what: Asked::Claim, since: self.now };
+        self.ask(Ask::Claim, Request::Claim { claim, payer });
+    }
+
+    pub(super) fn ask_voucher(&mut self, number: BalanceNumber) {
+        let Some(payer) = self.payer.clone() else { return };
+        self.dialogue = Dialogue::Asking { what: Asked::Voucher, since: self.now };
+        self.ask(Ask::Voucher, Request::Voucher { number, payer });
+    }
+
+    pub(super) fn ask_print_right(&mut self, payment: PaymentId) {
+        self.center.right = None;
+        if self.link_is_up() {
+            self.ask(Ask::PrintRight, Request::PrintRight(payment));
+        } else {
+            self.center.right = Some(PrintRight::Copy);
+        }
+    }
+
+    /// Nothing was stacked: the center forgets the quote and releases a reserved voucher.
+    pub(super) fn void(&mut self, payment: PaymentId) {
+        if self.link_is_up() {
+            self.ask(Ask::Void, Request::Void(payment));
+        }
+    }
+
+    pub(super) fn answered(&mut self, number: u32, response: Response, shell_clock: UtcTime) {
+        let Some(at) = self.center.in_flight.iter().position(|flight| flight.number == number) else {
+            return; // the answer to a question we gave up on
+        };
+        let Some(flight) = self.center.in_flight.remove(at) else { return };
+        match (flight.ask, response) {
+            (Ask::Hello, Response::Welcome(welcome)) => self.welcomed(&welcome, shell_clock),
+            (Ask::Hello, Response::Refused(_)) => {
+                self.fault(FaultCode::BlockedByCenter, true);
+                self.outputs.push_back(Output::Reconnect);
+            }
+            (Ask::Catalogue, Response::Catalogue(head)) => {
+                self.services.clear();
+                let wanted = head.services.min(MAX_SERVICES);
+                self.catalogue = Some(head);
+                if wanted > 0 {
+                    self.ask(Ask::Service(0), Request::Service(0));
+                }
+            }
+            (Ask::Service(index), Response::Service(service)) => self.service_arrived(index, service),
+            (Ask::Payer { service }, Response::Payer(check)) => self.payer_checked(service, check),
+            (Ask::Quote { service, payment, .. }, Response::Quote(signed)) => {
+                self.quoted(service, payment, signed);
+            }
+            (Ask::Quote { service, balance, .. }, Response::Refused(refusal)) => {
+                self.quote_refused(service, balance, refusal);
+            }
+            (Ask::Outbox(payment), Response::Outcome(outcome)) => self.outcome(payment, outcome),
+            (Ask::Outbox(payment), Response::Refused(refusal)) => self.outbox_refused(payment, refusal),
+            (Ask::PrintRight, Response::PrintRight(right)) => self.center.right = Some(right),
+            (Ask::PrintRight, _) => self.center.right = Some(PrintRight::Copy),
+            (Ask::Claim, Response::Claim(answer)) => self.claim_answered(answer),
+            (Ask::ClaimRight, Response::PrintRight(right)) => {
+                self.center.right = Some(right);
+                self.hand_out_served();
+            }
+            (Ask::Voucher, Response::Balance(balance)) => {
+                self.dialogue = Dialogue::Balance { balance, since: self.now };
+            }
+            (Ask::Voucher, Response::Refused(Refusal::Unknown)) => {
+                self.number_refused(NumberFor::LookUp, Word::VoucherUnknown);
+            }
+            (Ask::Voucher, Response::Refused(Refusal::BalanceNotFree)) => {
+                self.message(Word::NotFound, Word::VoucherNotFree);
+            }
+            (Ask::Claim | Ask::ClaimRight | Ask::Voucher | Ask::Payer { .. }, Response::Refused(refusal)) => {
+                self.asking_refused(refusal);
+            }
+            (Ask::Checkpoint { size }, Response::Cosigned(line)) => {
+                self.center.unwitnessed = false;
+                self.record(Fact::Cosigned { size, line });
+            }
+            (Ask::Checkpoint { .. }, Response::WitnessAt(size)) => {
+                if self.journal.as_ref().is_some_and(|journal| size <= journal.size()) {
+                    self.ask_cosignature(size);
+                } else {
+                    // The center has seen more of this journal than the disk shows: it was rolled back.
+                    self.fault(FaultCode::BlockedByCenter, true);
+                }
+            }
+            (Ask::Checkpoint { .. }, Response::Refused(Refusal::JournalRolledBack)) => {
+                self.fault(FaultCode::BlockedByCenter, true);
+            }
+            (Ask::Checkpoint { .. }, Response::Refused(_)) => self.center.unwitnessed = false,
+            (Ask::Recall, _) => {
+                self.center.recalls.pop_front();
+            }
+            (Ask::Void | Ask::Probe, _) => {}
+            (ask, _) => {
+                // An answer of another kind than the question: the other side is not what we think it is.
+                self.unanswered(&ask);
+                self.outputs.push_back(Output::Reconnect);
+            }
+        }
+    }
+
+    fn welcomed(&mut self, welcome: &Welcome, shell_clock: UtcTime) {
+        self.center.link = Link::Up;
+        self.clock_offset_ms = welcome.clock.0.saturating_sub(shell_clock.0);
+        self.utc = welcome.clock;
+        let skewed = self.clock_offset_ms.saturating_abs() > super::CLOCK_TOLERANCE_MS;
+        self.limits = Some(welcome.limits);
+        let (epoch, center_epoch) = self.session.epochs();
+        if (epoch, center_epoch) != (welcome.epoch, welcome.center_epoch) {
+            if center_epoch != 0 && center_epoch != welcome.center_epoch {
+                self.recall_answers();
+            }
+            self.record(Fact::Linked { epoch: welcome.epoch, center_epoch: welcome.center_epoch });
+        }
+        self.fault(FaultCode::ClockWrong, skewed);
+        self.fault(FaultCode::LinkDown, false);
+        self.fault(FaultCode::LinkRefused, false);
+        self.fault(FaultCode::BlockedByCenter, false);
+        self.center.resting.clear();
+        self.center.unwitnessed = true;
+        let loaded = self.catalogue.as_ref().is_some_and(|head| {
+            head.version == welcome.catalogue && self.services.len() == usize::from(head.services)
+        });
+        if loaded {
+            self.fault(FaultCode::StartingUp, false);
+        } else {
+            self.ask(Ask::Catalogue, Request::Catalogue);
+        }
+    }
+
+    /// The center's database is another one than before: it gets our signed answers of the last 90 days again.
+    fn recall_answers(&mut self) {
+        const KEPT_SECONDS: i64 = 90 * 86_400;
+        let Some(journal) = &self.journal else { return };
+        let oldest = self.utc.plus_seconds(-KEPT_SECONDS);
+        let mut deposits: BTreeMap<PaymentId, Signed<Deposit>> = BTreeMap::new();
+        let mut recalls = VecDeque::new();
+        let read = journal.records(0, |record| {
+            match &record.fact {
+                Fact::CommitRequested { deposit } | Fact::HoldRequested { deposit } => {
+                    if let Some(read) = deposit.read_unverified() {
+                        deposits.insert(read.payment, deposit.clone());
+                    }
+                }
+                Fact::Settled { outcome } if record.utc >= oldest => {
+                    let deposit = outcome.read_unverified().and_then(|read| deposits.remove(&read.payment));
+                    recalls.extend(deposit.map(|deposit| (deposit, outcome.clone())));
+                }
+                _ => {}
+            }
+            true
+        });
+        if read.is_ok() {
+            self.center.recalls = recalls;
+        }
+    }
+
+    fn service_arrived(&mut self, index: u16, service: tolem_protocol::catalogue::Service) {
+        if usize::from(index) != self.services.len() {
+            return;
+        }
+        self.services.push(service);
+        let wanted = self.catalogue.as_ref().map_or(0, |head| head.services.min(MAX_SERVICES));
+        if index + 1 < wanted {
+            self.ask(Ask::Service(index + 1), Request::Service(index + 1));
+        } else {
+            self.fault(FaultCode::StartingUp, false);
+        }
+    }
+
+    fn payer_checked(&mut self, service: u16, check: PayerCheck) {
+        let Dialogue::Asking { what: Asked::Payer { .. }, .. } = self.dialogue else { return };
+        match check {
+            PayerCheck::Right { name } => {
+                self.trace(9, "center says: IIN is right");
+                self.payer_name = name.as_str().into();
+                self.ask_quote(service, None);
+            }
+            PayerCheck::Wrong => {
+                self.trace(9, "center says: IIN is wrong, entry is repeated");
+                self.payer = None;
+                self.wrong_payers += 1;
+                if self.wrong_payers >= MAX_WRONG {
+                    self.message(Word::RegistryWrong, Word::RegistryTooOften);
+                } else {
+                    self.dialogue = Dialogue::Iin {
+                        digits: String::new(),
+                        error: Some(Word::RegistryWrong),
+                        purpose: Purpose::Pay { service },
+                    };
+                }
+            }
+            PayerCheck::Unavailable => {
+                self.message(Word::RegistryUnavailable, Word::RegistryUnavailableLead);
+            }
+        }
+    }
+
+    fn quoted(&mut self, service: u16, payment: PaymentId, signed: Signed<Quote>) {
+        let Dialogue::Asking { what: Asked::Quote { .. }, .. } = self.dialogue else {
+            self.void(payment);
+            return;
+        };
+        match self.checked_quote(service, payment, &signed) {
+            Some(quote) => {
+                self.payer_name = quote.payer.as_str().into();
+                self.dialogue = Dialogue::Quoted(Box::new(Offer { service, signed, quote }));
+            }
+            None => {
+                self.void(payment);
+                self.message(Word::PaymentRefused, Word::QuoteDiffers);
+            }
+        }
+    }
+
+    /// What is shown is what was signed, and what was signed is what the catalogue says: else there is no payment.
+    fn checked_quote(&self, service: u16, payment: PaymentId, signed: &Signed<Quote>) -> Option<Quote> {
+        let quote = signed.open(|message, signature| self.signer.verify_center(message, signature)).ok()?;
+        let entry = self.services.get(usize::from(service))?;
+        let mrp = self.catalogue.as_ref()?.mrp_on(self.utc.date()).unwrap_or(Amount::ZERO);
+        let total = quote.fee.checked_add(quote.commission)?;
+        let fits = quote.payment == payment
+            && quote.service == entry.code
+            && quote.service_digest == entry.digest()
+            && quote.method == Method::Cash
+            && entry.price.amount(mrp) == Some(quote.fee)
+            && quote.cash_total == total.rounded_for_cash()
+            && quote.valid_until > self.utc;
+        fits.then_some(quote)
+    }
+
+    fn quote_refused(&mut self, service: u16, balance: Option<BalanceNumber>, refusal: Refusal) {
+        match (refusal, balance) {
+            (Refusal::BalanceNotFree | Refusal::Unknown, Some(_)) => {
+                self.number_refused(NumberFor::Pay { service }, Word::VoucherNotFree);
+            }
+            (Refusal::Limit, _) => self.message(Word::LimitReached, Word::LimitReachedLead),
+            (refusal, _) => self.asking_refused(refusal),
+        }
+    }
+
+    fn asking_refused(&mut self, refusal: Refusal) {
+        match refusal {
+            Refusal::TooManyAttempts => self.message(Word::NotFound, Word::TooManyAttempts),
+            Refusal::Limit => self.message(Word::LimitReached, Word::LimitReachedLead),
+            Refusal::JournalRolledBack => {
+                self.fault(FaultCode::BlockedByCenter, true);
+                self.reset_dialogue();
+            }
+            Refusal::IdConflict
+            | Refusal::NotYours
+            | Refusal::Unknown
+            | Refusal::BalanceNotFree
+            | Refusal::Unavailable
+            | Refusal::Malformed => self.message(Word::CenterUnavailable, Word::CenterUnavailableLead),
+        }
+    }
+
+    fn number_refused(&mut self, then: NumberFor, error: Word) {
+        self.dialogue = Dialogue::Number { digits: String::new(), error: Some(error), then };
+    }
+
+    /// A final answer closes the outbox item, if the center signed it for exactly this deposit.
+    fn outcome(&mut self, payment: PaymentId, outcome: Signed<Outcome>) {
+        let opened = outcome.open(|message, signature| self.signer.verify_center(message, signature));
+        let deposit = self.session.payment(payment).and_then(|known| known.deposit.as_ref()).map(Signed::digest);
+        match opened {
+            Ok(read) if read.payment == payment && Some(read.deposit) == deposit => {
+                self.act(Input::Answered { payment, outcome: Box::new(outcome) });
+            }
+            _ => self.outbox_refused(payment, Refusal::NotYours),
+        }
+    }
+
+    fn outbox_refused(&mut self, payment: PaymentId, refusal: Refusal) {
+        self.center.resting.insert(payment, self.now + REFUSED_REST);
+        match refusal {
+            Refusal::IdConflict | Refusal::NotYours | Refusal::Malformed | Refusal::Unknown => {
+                self.fault(FaultCode::PaymentDisputed, true);
+            }
+            Refusal::JournalRolledBack => self.fault(FaultCode::BlockedByCenter, true),
+            Refusal::Limit | Refusal::BalanceNotFree | Refusal::TooManyAttempts | Refusal::Unavailable => {}
+        }
+    }
+
+    fn claim_answered(&mut self, answer: ClaimAnswer) {
+        if !matches!(self.dialogue, Dialogue::Asking { what: Asked::Claim, .. }) {
+            return;
+        }
+        match answer {
+            ClaimAnswer::NotArrived => self.message(Word::ClaimNotArrived, Word::ClaimNotArrivedLead),
+            ClaimAnswer::NoMatch => self.message(Word::NotFound, Word::NoMatch),
+            ClaimAnswer::Settled { outcome, quote } => {
+                let open = |signed: &Signed<Outcome>| {
+                    signed.open(|message, signature| self.signer.verify_center(message, signature)).ok()
+                };
+                let quote = quote.and_then(|signed| {
+                    signed.open(|message, signature| self.signer.verify_center(message, signature)).ok()
+                });
+                match open(&outcome) {
+                    Some(outcome) => {
+                        let payment = outcome.payment;
+                        self.center.serving = Some(Serving { outcome, quote });
+                        self.center.right = None;
+                        self.ask(Ask::ClaimRight, Request::PrintRight(payment));
+                    }
+                    None => self.message(Word::CenterUnavailable, Word::CenterUnavailableLead),
+                }
+            }
+        }
+    }
+
+    /// Sends what waits: signed answers for a restored center, then the outbox, then the witness, then a probe.
+    pub(super) fn pump(&mut self) {
+        self.expire();
+        if !self.link_is_up() || self.journal.is_none() {
+            return;
+        }
+        if let Some((deposit, outcome)) = self.center.recalls.front().cloned() {
+            if !self.center.is_asking(|ask| *ask == Ask::Recall) {
+                self.ask(Ask::Recall, Request::Recall { deposit, outcome });
+            }
+            return;
+        }
+        if !self.center.is_asking(|ask| matches!(ask, Ask::Outbox(_)))
+            && let Some((payment, deposit)) = self.next_to_send()
+        {
+            let pays = deposit.read_unverified().is_some_and(|deposit| deposit.kind == DepositKind::Pay);
+            if pays {
+                self.trace(12, "kiosk asks the center to commit the payment");
+            }
+            self.ask(Ask::Outbox(payment), if pays { Request::Commit(deposit) } else { Request::Hold(deposit) });
+        }
+        if self.center.unwitnessed && !self.center.is_asking(|ask| matches!(ask, Ask::Checkpoint { .. })) {
+            self.ask_cosignature(self.session.cosigned());
+        }
+        if self.center.in_flight.is_empty() && self.now.since(self.center.last_sent) >= KEEP_ALIVE {
+            self.ask(Ask::Probe, Request::Time);
+        }
+    }
+
+    fn next_to_send(&self) -> Option<(PaymentId, Signed<Deposit>)> {
+        let rested = |payment: &&Payment| {
+            self.center.resting.get(&payment.id).is_none_or(|until| self.now >= *until)
+        };
+        let waiting = || self.session.payments().iter().filter(|payment| payment.is_unsettled()).filter(rested);
+        let current = self.session.current().map(|payment| payment.id);
+        let next = waiting().find(|payment| Some(payment.id) == current).or_else(|| waiting().next())?;
+        Some((next.id, next.deposit.clone()?))
+    }
+
+    fn ask_cosignature(&mut self, old_size: u64) {
+        let Some(journal) = &self.journal else { return };
+        let (Ok(Some(note)), Ok(proof)) = (journal.checkpoint(), journal.consistency_proof(old_size)) else { return };
+        let (Ok(note), Ok(proof)) = (heapless::String::try_from(note.as_str()), heapless::Vec::from_slice(&proof))
+        else {
+            return;
+        };
+        let size = journal.size();
+        self.ask(Ask::Checkpoint { size }, Request::Checkpoint { old_size, proof, note });
+    }
+
+    /// A question without an answer in time means that the link is dead.
+    fn expire(&mut self) {
+        if self.center.in_flight.iter().any(|flight| self.now >= flight.deadline) {
+            self.link_lost(LinkFault::Timeout);
+            self.outputs.push_back(Output::Reconnect);
+        }
+    }
+
+    /// The last word about an open payment whose journal failed.
+    pub(super) fn send_emergency_hold(&mut self, deposit: Signed<Deposit>) {
+        if self.link_is_up() {
+            self.ask(Ask::Void, Request::Hold(deposit));
+        }
+    }
+
+    /// The held balance of what is handed out, if all of it is held.
+    pub(super) fn held_balance(&self) -> Option<HeldBalance> {
+        match self.handed()?.0.verdict {
+            tolem_protocol::messages::Verdict::Held(balance) => Some(balance),
+            tolem_protocol::messages::Verdict::Accepted { .. } => None,
+        }
+    }
+
+    /// The answer that is handed out now: another kiosk's payment, or the one on the screen.
+    pub(super) fn handed(&self) -> Option<(Outcome, Option<Quote>)> {
+        if let Some(serving) = &self.center.serving {
+            return Some((serving.outcome.clone(), serving.quote.clone()));
+        }
+        let payment = self.session.current()?;
+        Some((payment.answer()?, payment.quoted()))
+    }
+
+    /// True while the payment on the screen waits for the center.
+    pub(super) fn awaits_outcome(&self) -> bool {
+        self.session.current().is_some_and(|payment| payment.stage() == Stage::Requested)
+    }
+}

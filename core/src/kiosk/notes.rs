@@ -1,0 +1,274 @@
+//! Notes: what the acceptor says, which notes are welcome now, and when the slot is open.
+
+use super::{Kiosk, Lamp, Output, dialogue::Dialogue};
+use crate::{
+    acceptor::{AcceptorFault, Command, Event, Identity, PowerUp, Reject},
+    cash::{self, Room},
+    health::{self, FaultCode},
+    ports::{Signer, Store},
+    session::{Input, Stage},
+    view::{Notice, Tone},
+    words::{Word, fill, word},
+};
+use tolem_protocol::{Amount, Denomination, record::Doubt, record::Fact};
+
+impl<S: Store, K: Signer> Kiosk<S, K> {
+    pub(super) fn acceptor_event(&mut self, event: Event) {
+        match event {
+            Event::PoweredUp(found) => {
+                self.acceptor_ready = false;
+                self.acceptor_starting = true;
+                self.enabled_types = 0;
+                self.counter = None;
+                self.act(Input::PoweredUp(found));
+                if found != PowerUp::Kept {
+                    self.fault(FaultCode::Cheated, false);
+                }
+            }
+            Event::Identified(identity) => self.identified(identity),
+            Event::Counter(count) => self.counter = Some(count),
+            Event::Ready => {
+                self.acceptor_ready = true;
+                self.acceptor_starting = false;
+                self.enabled_types = 0;
+                self.order_ended(|kiosk| {
+                    let (counter, same_unit) = (kiosk.counter, kiosk.same_unit);
+                    kiosk.act(Input::Ready { counter, same_unit });
+                });
+                self.moved_on = true;
+            }
+            Event::Accepting => {
+                self.moved_on = true;
+                self.active();
+                self.last_note = Some(self.remark(Tone::Info, Word::NoteReading));
+            }
+            Event::Escrowed { index } => self.escrowed(index),
+            Event::Stacked { index } => self.stacked(index),
+            Event::Returned { .. } => {
+                self.active();
+                self.act(Input::Returned);
+            }
+            Event::Rejected(reason) => {
+                self.moved_on = true;
+                self.active();
+                self.last_note = Some(self.remark(Tone::Warning, rejection(reason)));
+            }
+            Event::Fault(fault, present) => {
+                if fault == AcceptorFault::Cheated && present {
+                    self.record(Fact::CheatReported);
+                }
+                if fault == AcceptorFault::CassetteOut {
+                    self.record(Fact::CassetteRemoved(present));
+                }
+                self.fault(health::of_acceptor(fault), present);
+            }
+        }
+    }
+
+    fn identified(&mut self, identity: Identity) {
+        let known = self.session.acceptor_serial();
+        self.same_unit = known.is_empty() || known == identity.serial;
+        let bills: heapless::Vec<(u8, Denomination), 24> =
+            identity.bills.iter().take(24).map(|bill| (bill.index, bill.denomination)).collect();
+        if known != identity.serial || self.session.bills() != bills.as_slice() {
+            self.record(Fact::AcceptorIdentified {
+                serial: super::bounded(&identity.serial),
+                part: super::bounded(&identity.part),
+                bills,
+            });
+        }
+        self.identity = Some(identity);
+    }
+
+    fn escrowed(&mut self, index: u8) {
+        self.moved_on = true;
+        self.active();
+        let Some(denomination) = self.value_of(index) else {
+            self.acceptor.command(self.now, Command::Return);
+            return;
+        };
+        let welcome = self.wanted_types() & (1 << index) != 0;
+        let counter = self.counter;
+        self.act(Input::Escrowed { denomination, welcome, counter });
+    }
+
+    fn stacked(&mut self, index: u8) {
+        self.active();
+        let denomination = self.value_of(index).or_else(|| self.session.order().map(|order| order.denomination));
+        let Some(denomination) = denomination.or_else(|| self.session.last_note()) else {
+            // A note of unknown value from a unit never seen before: left un-acknowledged, so it is said again after identification.
+            return;
+        };
+        let before = self.session.current().map(|payment| payment.inserted());
+        let (another, power_up) = (self.moved_on, self.acceptor_starting);
+        self.order_ended(|kiosk| kiosk.act(Input::Stacked { denomination, another, power_up }));
+        self.moved_on = false;
+        if self.session.current().map(|payment| payment.inserted()) != before {
+            self.trace(10, "citizen inserted a banknote");
+            self.last_note = Some(self.remark_with(Tone::Good, Word::NoteAccepted, denomination.amount()));
+        }
+    }
+
+    /// Tells the citizen when an order ends in doubt.
+    fn order_ended(&mut self, end: impl FnOnce(&mut Self)) {
+        let open = self.session.order();
+        end(self);
+        if let Some(order) = open
+            && self.session.order().is_none()
+        {
+            self.order_since = None;
+            if self.session.payments().iter().any(|payment| {
+                payment.quote.is_none() && payment.payer.is_some() && !payment.notes.is_empty()
+            }) {
+                self.last_note = Some(self.remark_with(Tone::Alarm, Word::NoteInDoubt, order.denomination.amount()));
+            }
+        }
+    }
+
+    pub(super) fn note_returned_by_us(&mut self) {
+        self.last_note = Some(self.remark(Tone::Warning, Word::NoteReturnedByUs));
+    }
+
+    fn value_of(&self, index: u8) -> Option<Denomination> {
+        self.session.bills().iter().find(|(known, _)| *known == index).map(|(_, denomination)| *denomination)
+    }
+
+    /// Bill types that are money today, smallest first.
+    fn valid_types(&self) -> Vec<(u8, Denomination)> {
+        let Some(head) = &self.catalogue else { return Vec::new() };
+        let today = self.utc.date();
+        let valid = head.notes.denominations_on(today);
+        let mut types: Vec<(u8, Denomination)> = self
+            .session
+            .bills()
+            .iter()
+            .copied()
+            .filter(|(index, denomination)| {
+                match self.config.patterns.iter().find(|(known, _)| known == index) {
+                    Some((_, pattern)) => {
+                        head.notes.find(*denomination, *pattern).is_some_and(|entry| entry.is_valid_on(today))
+                    }
+                    None => valid.contains(denomination),
+                }
+            })
+            .collect();
+        types.sort_by_key(|(index, denomination)| (*denomination, *index));
+        types
+    }
+
+    /// Denominations this terminal can take today, smallest first.
+    pub(super) fn known_notes(&self) -> Vec<Denomination> {
+        let mut notes: Vec<Denomination> =
+            self.valid_types().into_iter().map(|(_, denomination)| denomination).collect();
+        notes.dedup();
+        notes
+    }
+
+    /// Denominations that are welcome for the payment on the screen, if the citizen agreed to what `agreed` says.
+    pub(super) fn welcome_notes(&self, agreed: Option<Denomination>) -> Vec<Denomination> {
+        let (Some(payment), Some(limits)) = (self.session.current(), &self.limits) else { return Vec::new() };
+        let inserted = payment.inserted();
+        let (unsettled, _, _) = self.session.unsettled();
+        let limit = limits
+            .per_payment
+            .saturating_sub(inserted)
+            .min(limits.unsettled_total.saturating_sub(unsettled).saturating_sub(inserted));
+        let known = self.known_notes();
+        let room = Room { remaining: payment.remaining(), limit, remainder_agreed: agreed.is_some() };
+        cash::welcome(&known, room)
+    }
+
+    /// The note above what remains that would have to be agreed to, and the remainder it would leave.
+    pub(super) fn larger_note(&self) -> Option<(Denomination, Amount)> {
+        let payment = self.session.current()?;
+        let remaining = payment.remaining();
+        if remaining.is_zero() {
+            return None;
+        }
+        let note = cash::smallest_above(&self.known_notes(), remaining)?;
+        Some((note, note.amount() - remaining))
+    }
+
+    /// Bill types that are wanted right now.
+    fn wanted_types(&self) -> u32 {
+        let Dialogue::Inserting { agreed, stopping: false } = &self.dialogue else { return 0 };
+        let Some(payment) = self.session.current() else { return 0 };
+        let fresh = payment.notes.is_empty();
+        let quote_lives = payment.quoted().is_some_and(|quote| quote.valid_until > self.utc);
+        // A payment starts online only; once money is in, a lost link does not stop it.
+        let may = payment.stage() == Stage::Collecting && (!fresh || (self.link_is_up() && quote_lives));
+        if !may || self.slot_blocked() {
+            return 0;
+        }
+        let welcome = self.welcome_notes(*agreed);
+        self.valid_types()
+            .into_iter()
+            .filter(|(index, denomination)| *index < 24 && welcome.contains(denomination))
+            .fold(0, |mask, (index, _)| mask | 1 << index)
+    }
+
+    /// Faults that close the slot even in the middle of a payment: where the note could not be recorded or might be lost.
+    fn slot_blocked(&self) -> bool {
+        use FaultCode::{
+            AcceptorAbsent, AcceptorFailure, AcceptorProtocol, BlockedByCenter, CassetteFull, CassetteJam, CassetteOut,
+            Cheated, DiskLow, DoorOpen, JournalDamaged, JournalUnwritable, ValidatorJam,
+        };
+        [
+            AcceptorAbsent, AcceptorFailure, AcceptorProtocol, BlockedByCenter, CassetteFull, CassetteJam, CassetteOut,
+            Cheated, DiskLow, DoorOpen, JournalDamaged, JournalUnwritable, ValidatorJam,
+        ]
+        .into_iter()
+        .any(|fault| self.health.has(fault))
+    }
+
+    /// Opens or closes the slot as the moment asks, and lights its lamp.
+    pub(super) fn command_slot(&mut self) {
+        let wanted = self.wanted_types();
+        if self.acceptor_ready && wanted != self.enabled_types {
+            self.enabled_types = wanted;
+            self.acceptor.command(self.now, Command::Enable { types: wanted });
+        }
+        let open = self.acceptor_ready && wanted != 0;
+        self.lamp(Lamp::NoteSlot, open);
+    }
+
+    pub(super) fn lamp(&mut self, lamp: Lamp, on: bool) {
+        if self.lamps[lamp as usize] != on {
+            self.lamps[lamp as usize] = on;
+            self.outputs.push_back(Output::Lamp { lamp, on });
+        }
+    }
+
+    /// A note that was ordered but neither stacked nor came back for too long.
+    pub(super) fn order_timer(&mut self) {
+        let Some(since) = self.order_since else { return };
+        if self.session.order().is_none() {
+            self.order_since = None;
+        } else if self.now.since(since) >= self.config.patience.stacking {
+            let stuck = self.health.has(FaultCode::ValidatorJam) || self.health.has(FaultCode::CassetteJam);
+            let absent = self.health.has(FaultCode::AcceptorAbsent);
+            if stuck || absent || self.health.has(FaultCode::AcceptorFailure) {
+                let doubt = if absent && !stuck { Doubt::Absent } else { Doubt::Jam };
+                self.order_ended(|kiosk| kiosk.act(Input::OrderTimedOut(doubt)));
+                self.moved_on = false;
+            }
+        }
+    }
+
+    fn remark(&self, tone: Tone, phrase: Word) -> Notice {
+        Notice { tone, text: word(self.language, phrase).into() }
+    }
+
+    fn remark_with(&self, tone: Tone, phrase: Word, sum: Amount) -> Notice {
+        Notice { tone, text: fill(self.language, phrase, &[("sum", &sum.to_string())]) }
+    }
+}
+
+fn rejection(reason: Reject) -> Word {
+    match reason {
+        Reject::Unread => Word::NoteUnread,
+        Reject::Inhibited => Word::NoteInhibited,
+        Reject::TooFast => Word::NoteTooFast,
+        Reject::Other(_) => Word::NoteRefused,
+    }
+}

@@ -1,0 +1,242 @@
+//! Papers: which one is due, printing it, and what is shown when it does not come out.
+
+use super::{Kiosk, Lamp, dialogue::Dialogue};
+use crate::{
+    health::{self, FaultCode},
+    ports::{Signer, Store},
+    printer::{self, Command, Page},
+    receipt::{self, PaperFacts},
+    session::{Input, Payment, Print, Stage},
+};
+use std::time::Duration;
+use tolem_protocol::{
+    Amount, PaymentId,
+    catalogue::Service,
+    messages::{CodeToken, Deposit, DepositKind, HoldReason, Outcome, PrintRight, Quote, Verdict},
+    qr::Qr,
+    record::{Paper, PrintFault},
+    signed::Signed,
+};
+
+/// The print right is waited for this long; without it the paper says COPY.
+const RIGHT_WAIT: Duration = Duration::from_secs(5);
+/// Number of the print that no journal knows: the emergency slip.
+const EMERGENCY_PRINT: u64 = u64::MAX;
+
+impl<S: Store, K: Signer> Kiosk<S, K> {
+    pub(super) fn printer_event(&mut self, event: printer::Event) {
+        match event {
+            printer::Event::Status(status) => {
+                self.printer_status = Some(status);
+                for (fault, present) in health::of_printer(&status) {
+                    self.fault(fault, present);
+                }
+            }
+            printer::Event::Absent => {
+                self.printer_status = None;
+                self.fault(FaultCode::PrinterAbsent, true);
+            }
+            printer::Event::Printed { print } => self.print_ended(print, Ok(())),
+            printer::Event::Failed { print, fault } => self.print_ended(print, Err(fault)),
+        }
+    }
+
+    fn print_ended(&mut self, print: u64, result: Result<(), PrintFault>) {
+        if print == EMERGENCY_PRINT {
+            if let Some((until, _)) = &mut self.dying {
+                *until = self.now;
+            }
+            return;
+        }
+        let Some(open) = self.session.print().filter(|open| open.print == print) else { return };
+        self.act(Input::PrintEnded { print, result });
+        let (since, printed) = (self.now, result.is_ok());
+        if printed {
+            self.lamp(Lamp::ReceiptSlot, true);
+        }
+        match (&self.dialogue, open.paper) {
+            (Dialogue::SlipPrinting, Paper::ClaimSlip) => self.dialogue = Dialogue::Slip { since, printed },
+            (Dialogue::Handing { .. }, Paper::Receipt) => {
+                self.trace(19, "kiosk has the payment code and prints it on the receipt");
+                self.dialogue = Dialogue::Code { since, printed, copy: open.copy };
+                if printed {
+                    self.trace(20, "citizen keeps the receipt with the payment code");
+                }
+            }
+            (Dialogue::Handing { .. }, Paper::Voucher) => self.dialogue = Dialogue::Held { since, printed },
+            _ => {}
+        }
+    }
+
+    /// The final answer is here: ask for the print right, if a code is printed.
+    pub(super) fn begin_handing(&mut self) {
+        let Some((outcome, _)) = self.handed() else { return };
+        self.dialogue = Dialogue::Handing { since: self.now };
+        self.ask_print_right(outcome.payment);
+    }
+
+    /// Another kiosk's payment: the right is known already.
+    pub(super) fn hand_out_served(&mut self) {
+        self.dialogue = Dialogue::Handing { since: self.now };
+    }
+
+    /// Prints once the right is known (or will not be known in time), or shows the code if nothing can be printed.
+    pub(super) fn continue_handing(&mut self, since: crate::time::Instant) {
+        if self.session.print().is_some() {
+            return;
+        }
+        let waited = self.now.since(since) >= RIGHT_WAIT;
+        let Some(right) = self.center.right.or(waited.then_some(PrintRight::Copy)) else { return };
+        let Some((outcome, _)) = self.handed() else { return };
+        let paper = match outcome.verdict {
+            Verdict::Accepted { .. } => Paper::Receipt,
+            Verdict::Held(_) => Paper::Voucher,
+        };
+        let doubtful = self.session.payment(outcome.payment).is_some_and(|payment| payment.maybe_printed);
+        let copy = doubtful || right == PrintRight::Copy;
+        if self.health.printer_blocked() {
+            let since = self.now;
+            self.dialogue = match paper {
+                Paper::Receipt => Dialogue::Code { since, printed: false, copy },
+                Paper::Voucher | Paper::ClaimSlip => Dialogue::Held { since, printed: false },
+            };
+            return;
+        }
+        self.act(Input::Print { payment: outcome.payment, paper, copy });
+    }
+
+    /// The code did not come in time: the slip that carries the whole signed request.
+    pub(super) fn give_claim_slip(&mut self) {
+        let Some(payment) = self.session.current().map(|payment| payment.id) else { return };
+        if self.health.printer_blocked() {
+            self.dialogue = Dialogue::Slip { since: self.now, printed: false };
+        } else {
+            self.dialogue = Dialogue::SlipPrinting;
+            self.act(Input::Print { payment, paper: Paper::ClaimSlip, copy: false });
+        }
+    }
+
+    /// Renders and sends what a durable `PrintOrdered` allows.
+    pub(super) fn send_print(&mut self, print: Print) {
+        match self.page(print) {
+            Some(page) => self.printer.command(self.now, Command::Print { print: print.print, page }),
+            None => self.act(Input::PrintEnded { print: print.print, result: Err(PrintFault::Unknown) }),
+        }
+    }
+
+    fn page(&self, print: Print) -> Option<Page> {
+        let known = self.session.payment(print.payment);
+        if print.paper == Paper::ClaimSlip {
+            let payment = known?;
+            return self.slip_page(payment, payment.deposit.as_ref()?, false);
+        }
+        let (outcome, quote) = match known.and_then(Payment::answer) {
+            Some(outcome) => (outcome, known.and_then(Payment::quoted)),
+            None => self.handed()?,
+        };
+        let inserted = known.map(Payment::inserted).or_else(|| inserted_of(&outcome, quote.as_ref()));
+        let facts = self.paper_facts(print.payment, quote.as_ref(), inserted.unwrap_or(Amount::ZERO), print.copy);
+        match outcome.verdict {
+            Verdict::Accepted { token, remainder } => {
+                let code: CodeToken = token.read_unverified()?;
+                let facts = PaperFacts { iin: self.iin_on_paper(Some(code.payer_tail)), ..facts };
+                Some(receipt::receipt(&facts, &code, &Qr::Code(token).encode(), remainder.as_ref()).page())
+            }
+            Verdict::Held(balance) => {
+                Some(receipt::voucher(&facts, &balance, &Qr::Balance(balance.number).encode()).page())
+            }
+        }
+    }
+
+    fn slip_page(&self, payment: &Payment, deposit: &Signed<Deposit>, emergency: bool) -> Option<Page> {
+        let quote = payment.quoted();
+        let facts = self.paper_facts(payment.id, quote.as_ref(), payment.inserted(), false);
+        let qr = Qr::Deposit(deposit.clone()).encode();
+        Some(receipt::claim_slip(&facts, payment.id.claim_number(), &qr, emergency).page())
+    }
+
+    fn paper_facts<'a>(
+        &'a self,
+        payment: PaymentId,
+        quote: Option<&'a Quote>,
+        inserted: Amount,
+        copy: bool,
+    ) -> PaperFacts<'a> {
+        let root = self.journal.as_ref().map_or([0; 32], super::Journal::root);
+        let mut prefix = [0; 8];
+        prefix.copy_from_slice(&root[..8]);
+        PaperFacts {
+            width: self.config.page_width,
+            terminal: self.config.kiosk,
+            address: self.config.address.clone(),
+            operator: self.config.operator.clone(),
+            phone: self.phone().into(),
+            site: self.catalogue.as_ref().map_or_else(String::new, |head| head.site.as_str().into()),
+            second: self.language,
+            payment: Some(payment),
+            printed_at: self.utc,
+            copy,
+            iin: self.iin_on_paper(None),
+            service: quote.and_then(|quote| self.service_of(quote)),
+            quote,
+            inserted,
+            journal: (self.journal.as_ref().map_or(0, super::Journal::size), prefix),
+        }
+    }
+
+    /// The catalogue entry that was signed with the quote, if we still have exactly that one.
+    pub(super) fn service_of(&self, quote: &Quote) -> Option<&Service> {
+        self.services.iter().find(|entry| entry.code == quote.service && entry.digest() == quote.service_digest)
+    }
+
+    fn iin_on_paper(&self, tail: Option<u16>) -> String {
+        let whole = self.limits.is_some_and(|limits| limits.print_whole_iin);
+        match (&self.payer, tail) {
+            (Some(payer), _) if whole => {
+                let digits = String::from_utf8_lossy(&payer.ascii()).into_owned();
+                format!("{}\u{202f}{}\u{202f}{}", &digits[..6], &digits[6..9], &digits[9..])
+            }
+            (Some(payer), _) => payer.masked().as_str().into(),
+            (None, Some(tail)) => format!("••••\u{202f}••••\u{202f}{tail:04}"),
+            (None, None) => String::new(),
+        }
+    }
+
+    pub(super) fn phone(&self) -> &str {
+        self.catalogue.as_ref().map_or("", |head| head.phone.as_str())
+    }
+
+    /// The journal is gone: the citizen's money is accounted for on paper and, if the link stands, at the center.
+    pub(super) fn emergency_slip(&mut self) {
+        let Some(payment) = self.session.current().filter(|payment| payment.stage() == Stage::Collecting) else {
+            return;
+        };
+        if payment.inserted().is_zero() {
+            return;
+        }
+        let payment = payment.clone();
+        let deposit = Deposit {
+            payment: payment.id,
+            kind: DepositKind::Hold(HoldReason::JournalFailed),
+            quote: payment.quote.clone(),
+            payer: payment.payer.clone(),
+            notes: payment.notes.clone(),
+            made_at: self.utc,
+        };
+        let signed = Signed::new(&deposit, |message| self.signer.sign(message));
+        if let Some(page) = self.slip_page(&payment, &signed, true) {
+            self.printer.command(self.now, Command::Print { print: EMERGENCY_PRINT, page });
+        }
+        self.send_emergency_hold(signed);
+    }
+}
+
+/// For a payment of another kiosk only the signed words are known: what was to be paid, and what was left over.
+fn inserted_of(outcome: &Outcome, quote: Option<&Quote>) -> Option<Amount> {
+    match &outcome.verdict {
+        Verdict::Accepted { remainder, .. } => {
+            quote?.due().checked_add(remainder.map_or(Amount::ZERO, |balance| balance.amount))
+        }
+        Verdict::Held(balance) => Some(balance.amount),
+    }
+}
