@@ -14,7 +14,7 @@ macro_rules! paper_words {
         PaperFee: "Сома", "Сумма", "Amount";
         PaperCommission: "Комиссия", "Комиссия", "Commission";
         PaperRounding: "Дөңгелектеу", "Округление", "Rounding";
-        PaperTotal: "Төлеуге", "К оплате", "To pay";
+        PaperTotal: "Барлығы", "Итого", "Total";
         PaperInserted: "Салынды", "Внесено", "Inserted";
         PaperFromVoucher: "Ваучерден", "С ваучера", "From voucher";
         PaperRemainder: "Қалдық", "Остаток", "Remainder";
