@@ -1,5 +1,6 @@
 //! The kiosk application: composes, decides nothing.
 
+pub mod config;
 pub mod export;
 pub mod keys;
 #[cfg(test)]
