@@ -32,6 +32,17 @@ pub struct ViewModel {
     pub footer: String,
     /// Whether the large type and the high contrast are on, and the labels of their switches.
     pub comfort: Comfort,
+    /// Words that stand around every screen.
+    pub frame: Frame,
+}
+
+/// Words that stand around every screen, whatever it asks.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Frame {
+    /// Name of the product in the header: "Мемлекеттік қызметтерге төлем".
+    pub product: String,
+    /// Labels of the two keys beside a list that is longer than the screen: up, down.
+    pub scroll_labels: [String; 2],
 }
 
 /// Reading comfort, switched in the corner of each screen.
