@@ -1,1 +1,8 @@
 //! Reference processing center and reference e-government gateway.
+//!
+//! The kiosks' only peer: it checks payers, signs quotes, turns deposits into codes or held balances exactly once, and witnesses
+//! the kiosks' journals. `logic` holds the rules and is pure; the rest is the shell around it. It re-reads the wire with its
+//! own eyes: nothing here depends on the kiosk's code.
+
+pub mod catalogue;
+pub mod logic;

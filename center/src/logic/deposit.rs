@@ -1,0 +1,430 @@
+//! Deposits: the money of one payment becomes a paid fee or a held balance, once.
+//!
+//! A rightly signed deposit is never refused for good: what cannot be paid is held. The answer is signed, kept, and given
+//! again byte for byte for the same deposit; another deposit under the same id is a conflict that an operator settles.
+
+use crate::logic::{
+    Center, Moment,
+    gateway::Order,
+    ledger::{Account, Posting, Split},
+    quote::{may_take, release, tail},
+    store::{Alarm, BalanceRow, BalanceState, PayerTag, PaymentRow, PaymentState, Result, Store},
+};
+use tolem_protocol::{
+    Amount, Iin, KioskNumber, PaymentCode, UtcTime,
+    messages::{
+        CodeToken, Deposit, DepositKind, HeldBalance, HoldReason, Outcome, Quote, Refusal, Response, Verdict,
+    },
+    signed::Signed,
+};
+
+/// How a deposit reached the center.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Via {
+    /// Over the link of this kiosk.
+    Link(KioskNumber),
+    /// From the QR of a claim slip or a rescued disk: its signature alone speaks for it.
+    Import,
+}
+
+/// A deposit whose signature was checked, with all that is known about its payment.
+pub(super) struct Claimed<'a> {
+    pub deposit: &'a Deposit,
+    pub known: Option<&'a PaymentRow>,
+    /// The quote in the deposit, if our key signed it for this payment.
+    pub quote: Option<Quote>,
+    pub payer: Option<Iin>,
+    pub owner: Option<PayerTag>,
+    pub inserted: Amount,
+}
+
+enum Plan {
+    Pay { quote: Quote, payer: Iin, balance: Option<BalanceRow> },
+    Hold(HoldReason),
+}
+
+impl Center {
+    /// Settles a deposit. Idempotent by payment id.
+    pub fn settle(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        via: Via,
+        signed: &Signed<Deposit>,
+    ) -> Result<Response> {
+        let refuse = |refusal| Ok(Response::Refused(refusal));
+        let deposit = match self.opened(store, via, signed)? {
+            Ok(deposit) => deposit,
+            Err(refusal) => return refuse(refusal),
+        };
+        let Some(inserted) = deposit.notes.total() else { return refuse(Refusal::Malformed) };
+        let known = store.payment(&deposit.payment)?;
+        if let Some(PaymentRow { outcome: Some(outcome), deposit: Some(first), .. }) = &known {
+            if first.digest() == signed.digest() {
+                return Ok(Response::Outcome(outcome.clone()));
+            }
+            self.dispute(store, at, &deposit, inserted, signed)?;
+            return refuse(Refusal::IdConflict);
+        }
+        let claimed = self.claimed(&deposit, known.as_ref(), inserted);
+        if matches!(deposit.kind, DepositKind::Pay) {
+            at.step(12, deposit.payment.kiosk, Some(deposit.payment));
+        }
+        let verdict = match self.plan(store, at, &claimed)? {
+            Plan::Hold(reason) => self.hold(store, at, &claimed, reason)?,
+            Plan::Pay { quote, payer, balance } => {
+                match self.pay(store, at, &claimed, &quote, &payer, balance)? {
+                    Some(verdict) => verdict,
+                    None => return refuse(Refusal::Unavailable),
+                }
+            }
+        };
+        let outcome = Outcome {
+            payment: deposit.payment,
+            deposit: signed.digest(),
+            verdict,
+            at: at.now,
+            center_epoch: store.center_epoch()?,
+        };
+        let outcome = Signed::new(&outcome, |message| self.keys.sign(message));
+        self.keep(store, &claimed, signed, &outcome, at.now)?;
+        Ok(Response::Outcome(outcome))
+    }
+
+    /// Reads a deposit if the journal key of its kiosk signed it and it came from there.
+    pub(super) fn opened(
+        &self,
+        store: &dyn Store,
+        via: Via,
+        signed: &Signed<Deposit>,
+    ) -> Result<std::result::Result<Deposit, Refusal>> {
+        let Some(deposit) = signed.read_unverified() else { return Ok(Err(Refusal::Malformed)) };
+        let kiosk = deposit.payment.kiosk;
+        if matches!(via, Via::Link(who) if who != kiosk) {
+            return Ok(Err(Refusal::NotYours));
+        }
+        let Some(row) = store.kiosk(kiosk)? else { return Ok(Err(Refusal::NotYours)) };
+        let opened =
+            signed.open(|message, signature| self.keys.verify(&row.journal_key, message, signature));
+        Ok(opened.map_err(|_| Refusal::NotYours))
+    }
+
+    /// Puts together what is known about a deposit that was opened.
+    pub(super) fn claimed<'a>(
+        &self,
+        deposit: &'a Deposit,
+        known: Option<&'a PaymentRow>,
+        inserted: Amount,
+    ) -> Claimed<'a> {
+        let payer = deposit.payer.as_ref().and_then(|sealed| self.keys.open_iin(sealed, &deposit.payment));
+        let owner =
+            payer.as_ref().map(|iin| self.keys.tag_iin(iin)).or_else(|| known.and_then(|row| row.payer));
+        let quote = deposit
+            .quote
+            .as_ref()
+            .and_then(|quote| quote.open(|message, signature| self.keys.verify_own(message, signature)).ok())
+            .filter(|quote| quote.payment == deposit.payment);
+        Claimed { deposit, known, quote, payer, owner, inserted }
+    }
+
+    /// Decides between paying and holding. A wrong quote or payer is held and alarmed: the money is in.
+    fn plan(&self, store: &mut dyn Store, at: &Moment<'_>, claimed: &Claimed<'_>) -> Result<Plan> {
+        let deposit = claimed.deposit;
+        if deposit.payer.is_some() && claimed.payer.is_none() {
+            self.suspect(store, at, claimed, "the sealed payer does not open")?;
+        }
+        let strange = deposit.notes.iter().any(|(denomination, _)| {
+            !self.catalogue.head.notes.0.iter().any(|entry| entry.denomination == denomination)
+        });
+        if strange {
+            self.suspect(store, at, claimed, "it speaks of a denomination that does not exist")?;
+            return Ok(Plan::Hold(HoldReason::Suspense));
+        }
+        if let DepositKind::Hold(reason) = deposit.kind {
+            return Ok(Plan::Hold(reason));
+        }
+        let Some(quote) = &claimed.quote else {
+            self.suspect(store, at, claimed, "it has no quote of ours for this payment")?;
+            return Ok(Plan::Hold(HoldReason::Refused));
+        };
+        let Some(payer) = &claimed.payer else { return Ok(Plan::Hold(HoldReason::Refused)) };
+        if let Some(row) = claimed.known {
+            if row.state == PaymentState::Voided {
+                self.suspect(store, at, claimed, "the payment was voided before")?;
+                return Ok(Plan::Hold(HoldReason::Refused));
+            }
+            if row.payer != claimed.owner {
+                self.suspect(store, at, claimed, "its payer is not the one who was quoted")?;
+                return Ok(Plan::Hold(HoldReason::Refused));
+            }
+        }
+        let owner = self.keys.tag_iin(payer);
+        let balance = match quote.balance {
+            Some((number, sum)) => store
+                .balance(number)?
+                .filter(|row| may_take(row, &owner, Some(&deposit.payment), at.now) && row.amount == sum),
+            None => None,
+        };
+        let extra = balance.as_ref().map_or(Amount::ZERO, |row| row.amount);
+        match claimed.inserted.checked_add(extra) {
+            Some(sum) if sum >= quote.cash_total => {
+                Ok(Plan::Pay { quote: quote.clone(), payer: payer.clone(), balance })
+            }
+            _ => Ok(Plan::Hold(HoldReason::Stopped)),
+        }
+    }
+
+    /// Everything is held for the payer.
+    fn hold(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        claimed: &Claimed<'_>,
+        reason: HoldReason,
+    ) -> Result<Verdict> {
+        release(store, claimed.quote.as_ref(), &claimed.deposit.payment)?;
+        let stored = claimed.known.and_then(|row| row.quote.as_ref()).and_then(Signed::read_unverified);
+        release(store, stored.as_ref(), &claimed.deposit.payment)?;
+        let balance = HeldBalance { number: self.free_number(store, at)?, amount: claimed.inserted, reason };
+        self.book_held(store, at.now, claimed, &balance, "held")?;
+        Ok(Verdict::Held(balance))
+    }
+
+    /// The fee is paid and the rest is held; `None` while the gateway does not answer.
+    fn pay(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        claimed: &Claimed<'_>,
+        quote: &Quote,
+        payer: &Iin,
+        balance: Option<BalanceRow>,
+    ) -> Result<Option<Verdict>> {
+        let deposit = claimed.deposit;
+        let (kiosk, payment) = (deposit.payment.kiosk, Some(deposit.payment));
+        let valid_until = at.now.plus_seconds(self.rules.code_valid_s);
+        let order = order(quote, self.keys.tag_iin(payer), valid_until);
+        let Some(code) = self.gateway.issue(store, at.now, at.fresh, &order)? else { return Ok(None) };
+        for number in 13..=18 {
+            at.step(number, kiosk, payment);
+        }
+        let extra = balance.as_ref().map_or(Amount::ZERO, |row| row.amount);
+        let rest = claimed.inserted + extra - quote.cash_total;
+        let remainder = if rest.is_zero() {
+            None
+        } else {
+            let number = self.free_number(store, at)?;
+            Some(HeldBalance { number, amount: rest, reason: HoldReason::Remainder })
+        };
+        match balance {
+            Some(mut row) => {
+                row.state = BalanceState::Spent { by: deposit.payment };
+                store.put_balance(&row)?;
+            }
+            None => release(store, Some(quote), &deposit.payment)?,
+        }
+        let from = (Account::Held, extra);
+        self.book_paid(store, at.now, claimed, quote, from, remainder.as_ref(), "accepted")?;
+        let token = CodeToken {
+            code,
+            payment: deposit.payment,
+            service: quote.service.clone(),
+            fee: quote.fee,
+            payer_tail: tail(payer),
+            paid_at: at.now,
+            valid_until,
+        };
+        let token = Signed::new(&token, |message| self.keys.sign(message));
+        Ok(Some(Verdict::Accepted { token, remainder }))
+    }
+
+    /// Books a paid fee and its remainder.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one posting; a struct for one caller pair would hide them")]
+    pub(super) fn book_paid(
+        &self,
+        store: &mut dyn Store,
+        now: UtcTime,
+        claimed: &Claimed<'_>,
+        quote: &Quote,
+        from_balance: (Account, Amount),
+        remainder: Option<&HeldBalance>,
+        kind: &'static str,
+    ) -> Result<()> {
+        let payee = claimed
+            .known
+            .and_then(|row| row.payee)
+            .or_else(|| self.catalogue.find(&quote.service).map(|service| service.payee_bin));
+        let split = Split {
+            kiosk: claimed.deposit.payment.kiosk,
+            inserted: claimed.inserted,
+            from_balance,
+            fee: Some((payee.map_or(Account::Unassigned, Account::payable), quote.fee)),
+            commission: quote.commission,
+            cash_total: quote.cash_total,
+            held: remainder.map_or(Amount::ZERO, |balance| balance.amount),
+        };
+        let payment = claimed.deposit.payment;
+        store.post(&Posting { at: now, payment, kind, lines: split.lines() })?;
+        match remainder {
+            Some(balance) => self.create_balance(store, now, claimed, balance),
+            None => Ok(()),
+        }
+    }
+
+    /// Books held money.
+    pub(super) fn book_held(
+        &self,
+        store: &mut dyn Store,
+        now: UtcTime,
+        claimed: &Claimed<'_>,
+        balance: &HeldBalance,
+        kind: &'static str,
+    ) -> Result<()> {
+        let split = Split {
+            kiosk: claimed.deposit.payment.kiosk,
+            inserted: claimed.inserted,
+            from_balance: (Account::Held, Amount::ZERO),
+            fee: None,
+            commission: Amount::ZERO,
+            cash_total: Amount::ZERO,
+            held: balance.amount,
+        };
+        let payment = claimed.deposit.payment;
+        store.post(&Posting { at: now, payment, kind, lines: split.lines() })?;
+        self.create_balance(store, now, claimed, balance)
+    }
+
+    fn create_balance(
+        &self,
+        store: &mut dyn Store,
+        now: UtcTime,
+        claimed: &Claimed<'_>,
+        balance: &HeldBalance,
+    ) -> Result<()> {
+        // After a restore the spending of a balance can be recalled before its making: then it is known, and spent.
+        if store.balance(balance.number)?.is_some() {
+            return Ok(());
+        }
+        store.put_balance(&BalanceRow {
+            number: balance.number,
+            owner: claimed.owner,
+            amount: balance.amount,
+            reason: balance.reason,
+            from: claimed.deposit.payment,
+            state: BalanceState::Issued,
+            resolved: false,
+            made_at: now,
+        })
+    }
+
+    /// Keeps deposit and answer with the payment.
+    pub(super) fn keep(
+        &self,
+        store: &mut dyn Store,
+        claimed: &Claimed<'_>,
+        deposit: &Signed<Deposit>,
+        outcome: &Signed<Outcome>,
+        now: UtcTime,
+    ) -> Result<()> {
+        let known = claimed.known;
+        let payer_tail = match &claimed.payer {
+            Some(iin) => tail(iin),
+            None => known.map_or(0, |row| row.payer_tail),
+        };
+        store.put_payment(&PaymentRow {
+            payment: claimed.deposit.payment,
+            state: PaymentState::Settled,
+            payer: claimed.owner,
+            payer_tail,
+            day: now.date(),
+            payee: known.and_then(|row| row.payee),
+            quote: known.and_then(|row| row.quote.clone()).or_else(|| claimed.deposit.quote.clone()),
+            deposit: Some(deposit.clone()),
+            outcome: Some(outcome.clone()),
+            inserted: claimed.inserted,
+            printed_by: None,
+        })
+    }
+
+    /// Records another deposit under an id that was settled. Its money is disputed until an operator has counted the cassette.
+    fn dispute(
+        &self,
+        store: &mut dyn Store,
+        at: &Moment<'_>,
+        deposit: &Deposit,
+        inserted: Amount,
+        signed: &Signed<Deposit>,
+    ) -> Result<()> {
+        let evidence = signed.to_bytes();
+        let digest = signed.digest();
+        let key = format!("dispute:{}", data_encoding::HEXLOWER.encode(&digest));
+        if store.attempts(&key)?.is_some() {
+            return Ok(());
+        }
+        self.count_attempt(store, at.now, &key)?;
+        let text = format!("payment {} was settled with another deposit before", deposit.payment);
+        store.raise(&Alarm {
+            at: at.now,
+            kiosk: deposit.payment.kiosk,
+            kind: "id-conflict".into(),
+            text,
+            disputed: inserted,
+            evidence: evidence.to_vec(),
+        })
+    }
+
+    fn suspect(
+        &self,
+        store: &mut dyn Store,
+        at: &Moment<'_>,
+        claimed: &Claimed<'_>,
+        why: &str,
+    ) -> Result<()> {
+        let payment = claimed.deposit.payment;
+        let text = format!("deposit of payment {payment} is held: {why}");
+        self.alarm(store, at, payment.kiosk, "suspect-deposit", text, &[])
+    }
+
+    /// Delivers notices of payment that are still due (steps 21-25 of use case 5). Gives the number delivered.
+    ///
+    /// The citizen has the code before the gateway has the notice, so this is repeated until it is accepted, and an
+    /// overdue notice raises one alarm.
+    pub fn deliver_notices(&self, store: &mut dyn Store, at: &mut Moment<'_>) -> Result<usize> {
+        let mut delivered = 0;
+        for row in store.codes_to_notify(NOTICES_AT_ONCE)? {
+            let kiosk = row.payment.kiosk;
+            if self.gateway.notify(store, at.now, row.code)? {
+                (21..=25).for_each(|number| at.step(number, kiosk, Some(row.payment)));
+                delivered += 1;
+                continue;
+            }
+            let overdue = row.issued_at.plus_seconds(self.rules.notice_alarm_s) < at.now;
+            let key = format!("notice:{}", row.payment);
+            if overdue && store.attempts(&key)?.is_none() {
+                self.count_attempt(store, at.now, &key)?;
+                let text = format!("the gateway has not taken the notice of payment {}", row.payment);
+                self.alarm(store, at, kiosk, "notice-overdue", text, &[])?;
+            }
+        }
+        Ok(delivered)
+    }
+}
+
+/// Notices that are delivered in one transaction.
+const NOTICES_AT_ONCE: u32 = 16;
+
+/// What the gateway is asked for when `quote` is paid.
+pub(super) fn order(quote: &Quote, payer: PayerTag, valid_until: UtcTime) -> Order {
+    Order { payment: quote.payment, service: quote.service.clone(), payer, fee: quote.fee, valid_until }
+}
+
+/// The code in a verdict, if it is one that our key signed.
+pub(super) fn token_of(center: &Center, verdict: &Verdict) -> Option<(PaymentCode, CodeToken)> {
+    match verdict {
+        Verdict::Accepted { token, .. } => {
+            let token = token.open(|message, signature| center.keys.verify_own(message, signature)).ok()?;
+            Some((token.code, token))
+        }
+        Verdict::Held(_) => None,
+    }
+}

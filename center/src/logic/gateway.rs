@@ -1,0 +1,195 @@
+//! The e-government payment gateway: makes payment codes, learns that they are paid, lets them be used once.
+//!
+//! ```text
+//! Issued --notice--> Paid --consume--> Used
+//!    |                | \--refund----> Refunded
+//!    |--void--> Void  \--time--> Expired
+//!    \--time--> Expired
+//! ```
+//! A code answers "good" in `Paid` alone; `Issued` answers "payment not confirmed yet", never "unknown".
+
+use crate::logic::{
+    registry::Switch,
+    store::{CodeRow, CodeState, PayerTag, Result, Store, StoreError},
+};
+use tolem_protocol::{Amount, PaymentCode, PaymentId, UtcTime, catalogue::ServiceCode};
+
+/// What a code is asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Order {
+    /// The payment.
+    pub payment: PaymentId,
+    /// The service it pays.
+    pub service: ServiceCode,
+    /// Whose it is.
+    pub payer: PayerTag,
+    /// The exact fee.
+    pub fee: Amount,
+    /// Redeem before this.
+    pub valid_until: UtcTime,
+}
+
+/// The gateway as the center sees it.
+pub trait Gateway {
+    /// Makes a code for `order`; `None` while the gateway does not answer.
+    fn issue(
+        &self,
+        store: &mut dyn Store,
+        now: UtcTime,
+        fresh: &mut dyn FnMut() -> u64,
+        order: &Order,
+    ) -> Result<Option<PaymentCode>>;
+
+    /// Delivers the notice of payment for `code`; false while the gateway does not answer. Idempotent.
+    fn notify(&self, store: &mut dyn Store, now: UtcTime, code: PaymentCode) -> Result<bool>;
+
+    /// Takes back a code that the center made before its database was lost. Idempotent.
+    fn adopt(&self, store: &mut dyn Store, now: UtcTime, code: PaymentCode, order: &Order) -> Result<()>;
+}
+
+/// The reference gateway: its register lies in the same store.
+#[derive(Default)]
+pub struct InProcessGateway {
+    /// While this is on, the gateway does not answer.
+    pub down: Switch,
+}
+
+impl Gateway for InProcessGateway {
+    fn issue(
+        &self,
+        store: &mut dyn Store,
+        now: UtcTime,
+        fresh: &mut dyn FnMut() -> u64,
+        order: &Order,
+    ) -> Result<Option<PaymentCode>> {
+        if self.down.is_on() {
+            return Ok(None);
+        }
+        for _ in 0..64 {
+            let code = PaymentCode::from_random(fresh());
+            if store.code(code)?.is_none() {
+                store.put_code(&row(code, now, order))?;
+                return Ok(Some(code));
+            }
+        }
+        Err(StoreError("no free payment code in 64 tries: the random source is broken".into()))
+    }
+
+    fn notify(&self, store: &mut dyn Store, now: UtcTime, code: PaymentCode) -> Result<bool> {
+        if self.down.is_on() {
+            return Ok(false);
+        }
+        if let Some(mut row) = store.code(code)?.filter(|row| row.state == CodeState::Issued) {
+            row.state = CodeState::Paid;
+            row.paid_at = Some(now);
+            store.put_code(&row)?;
+        }
+        Ok(true)
+    }
+
+    fn adopt(&self, store: &mut dyn Store, now: UtcTime, code: PaymentCode, order: &Order) -> Result<()> {
+        if store.code(code)?.is_none() {
+            store.put_code(&row(code, now, order))?;
+        }
+        Ok(())
+    }
+}
+
+fn row(code: PaymentCode, now: UtcTime, order: &Order) -> CodeRow {
+    CodeRow {
+        code,
+        payment: order.payment,
+        service: order.service.clone(),
+        payer: order.payer,
+        fee: order.fee,
+        state: CodeState::Issued,
+        issued_at: now,
+        paid_at: None,
+        valid_until: order.valid_until,
+    }
+}
+
+/// What a portal or service center is told about a code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Paid, unused, in time: the service may be given.
+    Good {
+        /// What was paid.
+        fee: Amount,
+    },
+    /// The payment is not confirmed yet: try later.
+    NotConfirmed,
+    /// No such code, or it belongs to another IIN or service.
+    Unknown,
+    /// Used before.
+    Used,
+    /// The payment failed.
+    Void,
+    /// Too late.
+    Expired,
+    /// The money went back.
+    Refunded,
+}
+
+/// Asks about `code` on behalf of the bearer `payer` who wants `service`. Does not use it up.
+pub fn validate(
+    store: &mut dyn Store,
+    now: UtcTime,
+    code: PaymentCode,
+    payer: &PayerTag,
+    service: &str,
+) -> Result<Verdict> {
+    let Some(mut row) = store.code(code)? else { return Ok(Verdict::Unknown) };
+    if row.payer != *payer || row.service.as_str() != service {
+        return Ok(Verdict::Unknown);
+    }
+    let open = matches!(row.state, CodeState::Issued | CodeState::Paid);
+    if open && now > row.valid_until {
+        row.state = CodeState::Expired;
+        store.put_code(&row)?;
+    }
+    Ok(match row.state {
+        CodeState::Issued => Verdict::NotConfirmed,
+        CodeState::Paid => Verdict::Good { fee: row.fee },
+        CodeState::Used => Verdict::Used,
+        CodeState::Void => Verdict::Void,
+        CodeState::Expired => Verdict::Expired,
+        CodeState::Refunded => Verdict::Refunded,
+    })
+}
+
+/// Like [`validate`], and uses the code up if it is good: the second time it answers [`Verdict::Used`].
+pub fn consume(
+    store: &mut dyn Store,
+    now: UtcTime,
+    code: PaymentCode,
+    payer: &PayerTag,
+    service: &str,
+) -> Result<Verdict> {
+    let verdict = validate(store, now, code, payer, service)?;
+    if matches!(verdict, Verdict::Good { .. }) {
+        change(store, code, CodeState::Paid, CodeState::Used)?;
+    }
+    Ok(verdict)
+}
+
+/// Marks a code whose payment failed; only an unconfirmed code can be voided. False if it was not changed.
+pub fn void(store: &mut dyn Store, code: PaymentCode) -> Result<bool> {
+    change(store, code, CodeState::Issued, CodeState::Void)
+}
+
+/// Marks a code whose money went back; a used code cannot be refunded. False if it was not changed.
+pub fn refund(store: &mut dyn Store, code: PaymentCode) -> Result<bool> {
+    change(store, code, CodeState::Paid, CodeState::Refunded)
+}
+
+fn change(store: &mut dyn Store, code: PaymentCode, from: CodeState, to: CodeState) -> Result<bool> {
+    match store.code(code)?.filter(|row| row.state == from) {
+        Some(mut row) => {
+            row.state = to;
+            store.put_code(&row)?;
+            Ok(true)
+        }
+        None => Ok(false),
+    }
+}

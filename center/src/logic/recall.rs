@@ -1,0 +1,137 @@
+//! Recall: a center that was restored from a backup learns from the kiosks what it had answered.
+//!
+//! Our own signature on the answer is the proof; it is booked exactly once and as it was. What does not fit together is
+//! our own fault, so the alarm accuses the center and the loss is booked on its own account, never on a citizen's.
+
+use crate::logic::{
+    Center, Moment,
+    deposit::{Claimed, Via, order, token_of},
+    ledger::Account,
+    store::{BalanceRow, BalanceState, PaymentRow, Result, Store},
+};
+use tolem_protocol::{
+    Amount, BalanceNumber, KioskNumber,
+    messages::{Deposit, HoldReason, Outcome, Refusal, Response, Verdict},
+    signed::Signed,
+};
+
+impl Center {
+    pub(super) fn recall(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        who: KioskNumber,
+        signed: &Signed<Deposit>,
+        answer: &Signed<Outcome>,
+    ) -> Result<Response> {
+        let refuse = |refusal| Ok(Response::Refused(refusal));
+        let deposit = match self.opened(store, Via::Link(who), signed)? {
+            Ok(deposit) => deposit,
+            Err(refusal) => return refuse(refusal),
+        };
+        let Ok(outcome) = answer.open(|message, signature| self.keys.verify_own(message, signature)) else {
+            return refuse(Refusal::NotYours);
+        };
+        if outcome.payment != deposit.payment || outcome.deposit != signed.digest() {
+            return refuse(Refusal::NotYours);
+        }
+        let known = store.payment(&deposit.payment)?;
+        if let Some(PaymentRow { outcome: Some(ours), .. }) = &known {
+            if ours == answer {
+                return Ok(Response::Recalled);
+            }
+            let text = format!("the center has signed two answers to payment {}", deposit.payment);
+            self.alarm(store, at, who, "two-answers", text, &answer.to_bytes())?;
+            return refuse(Refusal::IdConflict);
+        }
+        let Some(inserted) = deposit.notes.total() else { return refuse(Refusal::Malformed) };
+        let claimed = self.claimed(&deposit, known.as_ref(), inserted);
+        let booked = match &outcome.verdict {
+            Verdict::Held(balance) if balance.amount == inserted => {
+                self.book_held(store, outcome.at, &claimed, balance, "recalled")?;
+                true
+            }
+            Verdict::Held(_) => false,
+            Verdict::Accepted { .. } => self.rebook(store, at, &claimed, &outcome)?,
+        };
+        if !booked {
+            let text = format!("the recalled answer to payment {} does not add up", deposit.payment);
+            self.alarm(store, at, who, "recall-wrong", text, &answer.to_bytes())?;
+            return refuse(Refusal::Malformed);
+        }
+        self.keep(store, &claimed, signed, answer, outcome.at)?;
+        // Whoever asked first in the lost life printed the original; nobody may do it again.
+        if let Some(mut row) = store.payment(&deposit.payment)? {
+            row.printed_by = Some(who);
+            store.put_payment(&row)?;
+        }
+        Ok(Response::Recalled)
+    }
+
+    /// Books an accepted payment as it was answered; false if its parts do not add up.
+    fn rebook(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        claimed: &Claimed<'_>,
+        outcome: &Outcome,
+    ) -> Result<bool> {
+        let (Some(quote), Some((code, token)), Some(owner)) =
+            (&claimed.quote, token_of(self, &outcome.verdict), claimed.owner)
+        else {
+            return Ok(false);
+        };
+        let Verdict::Accepted { remainder, .. } = &outcome.verdict else { return Ok(false) };
+        let rest = remainder.as_ref().map_or(Amount::ZERO, |balance| balance.amount);
+        let Some(needed) = quote.cash_total.checked_add(rest) else { return Ok(false) };
+        let extra = needed.saturating_sub(claimed.inserted);
+        if claimed.inserted > needed || token.fee != quote.fee {
+            return Ok(false);
+        }
+        let account = match quote.balance {
+            _ if extra.is_zero() => Account::Held,
+            Some((number, sum)) if sum == extra => self.spend_again(store, at, claimed, number, sum)?,
+            _ => return Ok(false),
+        };
+        let order = order(quote, owner, token.valid_until);
+        self.gateway.adopt(store, outcome.at, code, &order)?;
+        self.book_paid(store, outcome.at, claimed, quote, (account, extra), remainder.as_ref(), "recalled")?;
+        Ok(true)
+    }
+
+    /// Marks a balance as spent by a recalled payment. Gives the account that answers for it.
+    fn spend_again(
+        &self,
+        store: &mut dyn Store,
+        at: &Moment<'_>,
+        claimed: &Claimed<'_>,
+        number: BalanceNumber,
+        sum: Amount,
+    ) -> Result<Account> {
+        let payment = claimed.deposit.payment;
+        let spent = BalanceState::Spent { by: payment };
+        let row = match store.balance(number)? {
+            Some(row) if matches!(row.state, BalanceState::Issued | BalanceState::Reserved { .. }) => {
+                BalanceRow { state: spent, ..row }
+            }
+            Some(_) => {
+                let text =
+                    format!("balance {number:#} was spent twice around a restore, again by payment {payment}");
+                self.alarm(store, at, payment.kiosk, "spent-twice", text, &[])?;
+                return Ok(Account::OwnLoss);
+            }
+            None => BalanceRow {
+                number,
+                owner: claimed.owner,
+                amount: sum,
+                reason: HoldReason::Remainder,
+                from: payment,
+                state: spent,
+                resolved: false,
+                made_at: at.now,
+            },
+        };
+        store.put_balance(&row)?;
+        Ok(Account::Held)
+    }
+}
