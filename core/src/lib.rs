@@ -8,6 +8,7 @@ pub mod drivers;
 pub mod cash;
 pub mod health;
 pub mod journal;
+pub mod kiosk;
 pub mod ports;
 pub mod printer;
 pub mod receipt;
