@@ -6,3 +6,5 @@
 
 pub mod catalogue;
 pub mod logic;
+pub mod keys;
+pub mod sqlite;

@@ -1,0 +1,237 @@
+//! The center's keys: statements (Ed25519), payers' IINs (HPKE), the witness (Ed25519) and the payer tags (HMAC).
+//!
+//! Each key is made from 32 secret bytes, so a key file is one short line and a test can have keys of its own. Secrets are
+//! wiped when dropped and never printed.
+
+use crate::logic::{Keys, store::PayerTag};
+use hpke::{
+    Deserializable, Kem as _, OpModeR, OpModeS, Serializable, aead::ChaCha20Poly1305, kdf::HkdfSha256,
+    kem::X25519HkdfSha256, rand_core,
+};
+use ring::{
+    hmac,
+    signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
+};
+use tolem_protocol::{
+    Iin, PaymentId,
+    messages::SealedIin,
+    signed::Signature,
+    signed_note::{KeyKind, NoteKey},
+};
+use zeroize::{Zeroize, Zeroizing};
+
+type Kem = X25519HkdfSha256;
+
+/// HPKE `info` of a sealed IIN.
+const SEAL_INFO: &[u8] = b"tolem iin v1";
+/// Name of the witness on its cosignature lines.
+pub const WITNESS_NAME: &str = "tolem/center/witness";
+
+/// The 32 secret bytes behind each key.
+pub struct Seeds {
+    /// Statement key: quotes, outcomes, code tokens.
+    pub statement: Zeroizing<[u8; 32]>,
+    /// Key that payers' IINs are sealed to.
+    pub sealing: Zeroizing<[u8; 32]>,
+    /// Witness key.
+    pub witness: Zeroizing<[u8; 32]>,
+    /// Key of the payer tags. If it is lost, held balances lose their owners.
+    pub tag: Zeroizing<[u8; 32]>,
+}
+
+impl Seeds {
+    /// Four seeds from a source of random bytes.
+    pub fn draw(mut fill: impl FnMut(&mut [u8; 32])) -> Self {
+        let mut seed = || {
+            let mut bytes = Zeroizing::new([0; 32]);
+            fill(&mut bytes);
+            bytes
+        };
+        Self { statement: seed(), sealing: seed(), witness: seed(), tag: seed() }
+    }
+}
+
+/// The keys, ready for use.
+pub struct CenterKeys {
+    statement: Ed25519KeyPair,
+    sealing: <Kem as hpke::Kem>::PrivateKey,
+    sealing_public: [u8; 32],
+    witness: Ed25519KeyPair,
+    witness_key: NoteKey,
+    tag: hmac::Key,
+}
+
+impl CenterKeys {
+    /// Makes the keys.
+    pub fn new(seeds: &Seeds) -> Self {
+        let pair = |seed: &[u8; 32]| {
+            Ed25519KeyPair::from_seed_unchecked(seed).expect("invariant: an Ed25519 seed has 32 bytes")
+        };
+        let (sealing, public) = Kem::derive_keypair(seeds.sealing.as_slice());
+        let witness = pair(&seeds.witness);
+        let witness_key = NoteKey {
+            name: WITNESS_NAME.into(),
+            kind: KeyKind::Cosigner,
+            public: public_bytes(witness.public_key().as_ref()),
+        };
+        Self {
+            statement: pair(&seeds.statement),
+            sealing,
+            sealing_public: public_bytes(&public.to_bytes()),
+            witness,
+            witness_key,
+            tag: hmac::Key::new(hmac::HMAC_SHA256, seeds.tag.as_slice()),
+        }
+    }
+
+    /// Public half of the statement key: kiosks pin it.
+    pub fn statement_public(&self) -> [u8; 32] {
+        public_bytes(self.statement.public_key().as_ref())
+    }
+
+    /// Public half of the sealing key: kiosks seal IINs to it.
+    pub fn sealing_public(&self) -> [u8; 32] {
+        self.sealing_public
+    }
+}
+
+fn public_bytes(bytes: &[u8]) -> [u8; 32] {
+    bytes.try_into().expect("invariant: Ed25519 and X25519 public keys have 32 bytes")
+}
+
+impl Keys for CenterKeys {
+    fn sign(&self, message: &[u8]) -> Signature {
+        sign(&self.statement, message)
+    }
+
+    fn verify_own(&self, message: &[u8], signature: &Signature) -> bool {
+        self.verify(&self.statement_public(), message, signature)
+    }
+
+    fn verify(&self, public: &[u8; 32], message: &[u8], signature: &Signature) -> bool {
+        UnparsedPublicKey::new(&ED25519, public).verify(message, &signature.0).is_ok()
+    }
+
+    fn open_iin(&self, sealed: &SealedIin, payment: &PaymentId) -> Option<Iin> {
+        let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(&sealed.0).ok()?;
+        let opened = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, Kem>(
+            &OpModeR::Base,
+            &self.sealing,
+            &encapsulated,
+            SEAL_INFO,
+            &sealed.1,
+            payment.to_string().as_bytes(),
+        );
+        let opened = Zeroizing::new(opened.ok()?);
+        let mut digits: [u8; 12] = opened.as_slice().try_into().ok()?;
+        for digit in &mut digits {
+            *digit = digit.wrapping_sub(b'0');
+        }
+        let iin = Iin::try_from(digits).ok();
+        digits.zeroize();
+        iin
+    }
+
+    fn tag_iin(&self, iin: &Iin) -> PayerTag {
+        let mut digits = iin.ascii();
+        let tag = hmac::sign(&self.tag, &digits);
+        digits.zeroize();
+        PayerTag(public_bytes(tag.as_ref()))
+    }
+
+    fn witness(&self) -> &NoteKey {
+        &self.witness_key
+    }
+
+    fn sign_witness(&self, message: &[u8]) -> Signature {
+        sign(&self.witness, message)
+    }
+}
+
+/// Seals an IIN to a center, as a kiosk does: HPKE base mode, bound to the payment. For tools and tests.
+///
+/// `fresh` must be unpredictable where the secrecy of the IIN matters.
+pub fn seal_iin(
+    public: &[u8; 32],
+    iin: &Iin,
+    payment: &PaymentId,
+    fresh: &mut dyn FnMut() -> u64,
+) -> Option<SealedIin> {
+    let public = <Kem as hpke::Kem>::PublicKey::from_bytes(public).ok()?;
+    let mut digits = iin.ascii();
+    let sealed = hpke::single_shot_seal::<ChaCha20Poly1305, HkdfSha256, Kem, _>(
+        &OpModeS::Base,
+        &public,
+        SEAL_INFO,
+        &digits,
+        payment.to_string().as_bytes(),
+        &mut Source(fresh),
+    );
+    digits.zeroize();
+    let (encapsulated, sealed) = sealed.ok()?;
+    let encapsulated: [u8; 32] = encapsulated.to_bytes().as_slice().try_into().ok()?;
+    Some(SealedIin(encapsulated, heapless::Vec::from_slice(&sealed).ok()?))
+}
+
+/// The given numbers in the shape that the hpke crate wants.
+struct Source<'a>(&'a mut dyn FnMut() -> u64);
+
+impl rand_core::RngCore for Source<'_> {
+    fn next_u32(&mut self) -> u32 {
+        (self.next_u64() >> 32) as u32
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        (self.0)()
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.next_u64().to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+impl rand_core::CryptoRng for Source<'_> {}
+
+fn sign(pair: &Ed25519KeyPair, message: &[u8]) -> Signature {
+    let bytes = pair.sign(message);
+    Signature(bytes.as_ref().try_into().expect("invariant: an Ed25519 signature has 64 bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tolem_protocol::{KioskNumber, UtcTime};
+
+    fn keys() -> CenterKeys {
+        let mut next = 0;
+        CenterKeys::new(&Seeds::draw(|seed| {
+            next += 1;
+            *seed = [next; 32];
+        }))
+    }
+
+    #[test]
+    fn a_sealed_iin_opens_for_its_payment_only() {
+        let keys = keys();
+        let today = UtcTime::from_seconds(1_795_000_000).date();
+        let iin = Iin::parse("000101300019", today).unwrap();
+        let kiosk = KioskNumber::new(42).unwrap();
+        let payment = PaymentId { kiosk, epoch: 1, number: 9, nonce: [7; 16] };
+        let mut count = 0;
+        let sealed = seal_iin(&keys.sealing_public(), &iin, &payment, &mut || {
+            count += 1;
+            count
+        })
+        .unwrap();
+        assert_eq!(sealed.1.len(), 28);
+        assert_eq!(keys.open_iin(&sealed, &payment), Some(iin));
+        assert_eq!(keys.open_iin(&sealed, &PaymentId { number: 10, ..payment }), None);
+        let mut changed = sealed.clone();
+        changed.1[3] ^= 1;
+        assert_eq!(keys.open_iin(&changed, &payment), None);
+        let short = SealedIin(sealed.0, heapless::Vec::new());
+        assert_eq!(keys.open_iin(&short, &payment), None);
+    }
+}
