@@ -17,7 +17,7 @@ use crate::{
     paper::{End, Paper},
 };
 use engine::Op;
-use std::{collections::VecDeque, fmt, time::Duration};
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 use tolem_core::time::Instant;
 use tolem_protocol::escpos::{
     Asb, Decoded, Decoder, ErrorCause, OfflineCause, PaperState, PrinterState, Query,
@@ -168,7 +168,7 @@ pub struct EscposDevice {
     silent: bool,
     paper_left: u32,
     hanging: Paper,
-    papers: VecDeque<Paper>,
+    papers: VecDeque<Arc<Paper>>,
     pieces: u64,
     // Books.
     commands: VecDeque<Decoded>,
@@ -284,12 +284,12 @@ impl EscposDevice {
     }
 
     /// Pieces of paper that came off, oldest first.
-    pub fn papers(&self) -> impl ExactSizeIterator<Item = &Paper> {
+    pub fn papers(&self) -> impl ExactSizeIterator<Item = &Arc<Paper>> {
         self.papers.iter()
     }
 
     /// The citizen takes all pieces.
-    pub fn take_papers(&mut self) -> Vec<Paper> {
+    pub fn take_papers(&mut self) -> Vec<Arc<Paper>> {
         self.papers.drain(..).collect()
     }
 
@@ -481,7 +481,7 @@ impl EscposDevice {
         if self.papers.len() >= MAX_PAPERS {
             self.papers.pop_front();
         }
-        self.papers.push_back(piece);
+        self.papers.push_back(Arc::new(piece));
         self.pieces += 1;
         self.events.push_back(PrinterEvent::PaperOff(self.pieces));
     }

@@ -11,3 +11,4 @@ pub mod line;
 pub mod link_proxy;
 pub mod paper;
 pub mod pty;
+pub mod served;

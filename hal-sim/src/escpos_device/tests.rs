@@ -52,7 +52,7 @@ impl Host {
     }
 
     fn papers(&self) -> Vec<Paper> {
-        self.device.papers().map(Paper::trimmed).collect()
+        self.device.papers().map(|paper| paper.trimmed()).collect()
     }
 }
 
@@ -125,7 +125,7 @@ fn cutting_without_feeding_cuts_through_the_print() {
     host.send(&bands(&first, 200));
     host.send(&feed_and_cut(false, 0));
     host.wait(1000);
-    let papers: Vec<Paper> = host.device.papers().cloned().collect();
+    let papers: Vec<Arc<Paper>> = host.device.papers().cloned().collect();
     assert_eq!(papers[0].height(), 200, "104 white rows of before and 96 of ours");
     assert_eq!(papers[0].rows()[104 * 72..], first[..96 * 72]);
     assert_eq!(papers[1].rows()[..104 * 72], first[96 * 72..], "the rest heads the next piece");
