@@ -3,6 +3,7 @@
 pub mod config;
 pub mod export;
 pub mod keys;
+pub mod link;
 #[cfg(test)]
 mod scratch;
 pub mod store;
