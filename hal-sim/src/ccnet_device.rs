@@ -275,6 +275,7 @@ pub struct CcnetDevice {
     kind: u8,
     decoder: Decoder,
     heard: Instant,
+    deaf_until: Instant,
     // Survives.
     credit: Option<u8>,
     counter: u16,
@@ -311,6 +312,7 @@ impl CcnetDevice {
             kind: 0,
             decoder: Decoder::new(),
             heard: Instant(0),
+            deaf_until: Instant(0),
             credit: None,
             counter: 0,
             notes: Vec::new(),

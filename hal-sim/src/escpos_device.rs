@@ -50,6 +50,8 @@ pub struct EscposConfig {
     pub eager_status: bool,
     /// Knows GS ( H, the proof that something was printed.
     pub has_print_done: bool,
+    /// Bits per second of a serial cable, ten per byte; `None` = USB, no time at all.
+    pub baud: Option<u32>,
     /// Command to answer.
     pub response: Duration,
     /// For line faults.
@@ -70,6 +72,7 @@ impl Default for EscposConfig {
             clear_only_in_error: false,
             eager_status: false,
             has_print_done: true,
+            baud: None,
             response: Duration::from_millis(2),
             seed: 0,
         }
@@ -247,8 +250,15 @@ impl EscposDevice {
 
     /// Bytes came from the host, in any split.
     pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
-        self.to_device.send(now, bytes);
+        let begins = self.to_device.last_due().map_or(now, |last| last.max(now));
+        let travels = self.config.baud.map_or(0, |baud| bytes.len() as u64 * 10_000 / u64::from(baud.max(1)));
+        self.to_device.send(begins + Duration::from_millis(travels), bytes);
         self.advance(now);
+    }
+
+    /// Bytes are still travelling on the cable.
+    pub fn is_receiving(&self) -> bool {
+        self.to_device.next_due().is_some()
     }
 
     /// How a direction of the line misbehaves from now on.

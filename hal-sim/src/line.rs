@@ -160,6 +160,11 @@ impl Line {
         self.pieces.front().map(|(due, _)| *due)
     }
 
+    /// When the last piece is due.
+    pub fn last_due(&self) -> Option<Instant> {
+        self.pieces.back().map(|(due, _)| *due)
+    }
+
     /// Forgets what is on the line (power cut, cable pulled).
     pub fn clear(&mut self) {
         self.pieces.clear();

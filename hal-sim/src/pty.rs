@@ -7,7 +7,7 @@
 use rustix::{
     fs::{Mode, OFlags},
     pty::OpenptFlags,
-    termios::{OptionalActions, QueueSelector},
+    termios::OptionalActions,
 };
 use std::{
     ffi::OsString,
@@ -24,7 +24,7 @@ use std::{
 #[derive(Debug)]
 pub struct Pty {
     ours: File,
-    _other: OwnedFd,
+    other: OwnedFd,
     path: PathBuf,
     link: Option<PathBuf>,
 }
@@ -42,7 +42,7 @@ impl Pty {
         if let Some(link) = link {
             replace_link(&path, link)?;
         }
-        Ok(Self { ours: File::from(ours), _other: other, path, link: link.map(Path::to_owned) })
+        Ok(Self { ours: File::from(ours), other, path, link: link.map(Path::to_owned) })
     }
 
     /// What the other program should open: the link if there is one, else the device in /dev/pts.
@@ -55,9 +55,10 @@ impl Pty {
         &self.ours
     }
 
-    /// Throws away what was written by us and never read by the other side.
-    pub fn discard_unread(&self) -> io::Result<()> {
-        rustix::termios::tcflush(&self._other, QueueSelector::IFlush)?;
+    /// Lets the path be opened again after a program that wanted it for itself (TIOCEXCL, as serial libraries do) has died. A
+    /// real port forgets that wish with the last close, but here the last close never comes, because we keep it open.
+    pub fn allow_reopen(&self) -> io::Result<()> {
+        rustix::termios::ioctl_tiocnxcl(&self.other)?;
         Ok(())
     }
 }

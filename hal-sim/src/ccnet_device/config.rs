@@ -31,6 +31,8 @@ pub struct Timing {
     pub give_back: Duration,
     /// RESET to ready.
     pub initialize: Duration,
+    /// It hears nothing for so long after RESET, as slow models do.
+    pub reset_silence: Duration,
     /// The host decides about a note in escrow within this time, or the note goes back.
     pub escrow_limit: Duration,
     /// A second note is taken out of the slot within this time, or both go back.
@@ -55,6 +57,7 @@ impl Timing {
         no_return: ms(300),
         give_back: ms(800),
         initialize: ms(2000),
+        reset_silence: ms(0),
         escrow_limit: ms(10_000),
         pause_limit: ms(10_000),
         citizen_takes: Some(ms(1000)),

@@ -15,7 +15,7 @@ impl CcnetDevice {
 
     /// Bytes arrived at the device's own connector.
     pub(super) fn hear(&mut self, at: Instant, mut bytes: &[u8]) {
-        if self.phase == Phase::Off || self.silent {
+        if self.phase == Phase::Off || self.silent || at < self.deaf_until {
             return;
         }
         self.drop_stale(at);
@@ -111,6 +111,7 @@ impl CcnetDevice {
             Command::Reset => {
                 self.reply(at, Reply::Ack);
                 self.initialize(at);
+                self.deaf_until = at + self.config.timing.reset_silence;
             }
             Command::GetStatus => {
                 let status = Status { enabled: self.accept, high_security: self.security };

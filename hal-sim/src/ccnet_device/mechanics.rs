@@ -337,7 +337,7 @@ impl CcnetDevice {
         }
         self.phase = Phase::Off;
         (self.accept, self.escrow, self.security) = (TypeMask::NONE, TypeMask::NONE, TypeMask::NONE);
-        (self.told, self.cheat_waits) = (None, false);
+        (self.told, self.cheat_waits, self.deaf_until) = (None, false, now);
         self.decoder.clear();
         self.to_host.clear();
         self.to_device.clear();

@@ -580,6 +580,17 @@ fn failures_busy_silence_and_forgetting_show_as_themselves() {
 }
 
 #[test]
+fn a_slow_model_is_deaf_after_reset() {
+    let mut config = CcnetConfig::default();
+    config.timing.reset_silence = Duration::from_millis(2500);
+    let mut host = Host::new(config);
+    assert_eq!(host.ask(Command::Reset), Answer::Ack);
+    assert_eq!(host.ask(Command::Poll), Answer::Silence);
+    host.wait(2500);
+    assert_eq!(host.poll_ack(), PollStatus::Disabled);
+}
+
+#[test]
 fn a_broken_line_is_answered_with_nak_or_silence() {
     let mut host = Host::enabled();
     let mut bad = Command::Poll.frame().to_vec();

@@ -406,7 +406,8 @@ impl EscposDevice {
 fn doubled(row: &[u8]) -> Vec<u8> {
     row.iter()
         .flat_map(|byte| {
-            let wide = (0..8).fold(0u16, |wide, bit| wide | u16::from(byte >> bit & 1) * (0b11 << (2 * bit)));
+            let wide =
+                (0..8).fold(0u16, |wide, bit| wide | (u16::from(byte >> bit & 1) * (0b11 << (2 * bit))));
             wide.to_be_bytes()
         })
         .collect()

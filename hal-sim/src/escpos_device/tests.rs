@@ -311,6 +311,18 @@ fn a_full_buffer_stops_the_host_or_loses_data_visibly() {
 }
 
 #[test]
+fn bytes_on_a_slow_cable_arrive_in_their_own_time() {
+    let mut host = Host::new(EscposConfig { baud: Some(9600), ..EscposConfig::default() });
+    let band = raster(72, &picture(64)).unwrap();
+    host.device.handle_bytes(host.now, &band);
+    host.device.handle_bytes(host.now, &Query::Printer.bytes());
+    assert!(host.device.is_receiving());
+    assert_eq!(host.wait(4800), [], "4616 bytes at 960 a second");
+    assert_eq!(host.wait(20), [0x12]);
+    assert!(!host.device.is_receiving());
+}
+
+#[test]
 fn a_silent_printer_and_a_printer_that_answers_inside_dots() {
     let mut host =
         Host::new(EscposConfig { eager_status: true, has_print_done: false, ..EscposConfig::default() });

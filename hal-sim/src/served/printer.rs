@@ -76,6 +76,9 @@ impl Model for Printer {
 
     /// A printer without power or voice does not hold the host back: what comes is lost.
     fn room(&self) -> usize {
+        if self.device.is_receiving() {
+            return 0;
+        }
         if self.device.is_powered() && !self.device.faults().contains(&PrinterFault::Silent) {
             self.device.free_buffer()
         } else {
