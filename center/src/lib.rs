@@ -8,3 +8,5 @@ pub mod catalogue;
 pub mod logic;
 pub mod keys;
 pub mod sqlite;
+pub mod config;
+pub mod pki;
