@@ -1,5 +1,11 @@
 //! Writes pictures of all papers to a directory, to be looked at as a citizen would: `cargo run --example papers -- DIR`.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "an example writes files and looks at the clock; the ban is for the library"
+)]
+
 use std::{fs::File, path::Path, time::Instant};
 use tolem_core::{
     printer::Page,

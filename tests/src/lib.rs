@@ -1,1 +1,7 @@
 //! Tests that need more than one room.
+//!
+//! This library holds only what several of them share: the files of the repository, a client of the bench's HTTP
+//! interface, a client of the browser. Claims about the kiosk stand in `tests/`, one file per level (`docs/testing.md`).
+
+pub mod files;
+pub mod rig;
