@@ -367,7 +367,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             if quote.commission.is_zero() { self.say(Word::CommissionNone) } else { quote.commission.to_string() };
         rows.push(self.row(Word::Commission, commission, false));
         if let Some((_, sum)) = quote.balance {
-            rows.push(self.row(Word::FromVoucher, format!("−{sum}"), false));
+            rows.push(self.row(Word::FromVoucher, format!("–{sum}"), false));
         }
         rows.push(self.row(Word::Total, quote.due().to_string(), true));
         rows
