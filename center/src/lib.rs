@@ -10,3 +10,5 @@ pub mod keys;
 pub mod sqlite;
 pub mod config;
 pub mod pki;
+pub mod server;
+pub mod setup;

@@ -39,7 +39,7 @@ pub(super) struct Claimed<'a> {
 }
 
 enum Plan {
-    Pay { quote: Quote, payer: Iin, balance: Option<BalanceRow> },
+    Pay { quote: Box<Quote>, payer: Iin, balance: Option<Box<BalanceRow>> },
     Hold(HoldReason),
 }
 
@@ -168,7 +168,8 @@ impl Center {
         let extra = balance.as_ref().map_or(Amount::ZERO, |row| row.amount);
         match claimed.inserted.checked_add(extra) {
             Some(sum) if sum >= quote.cash_total => {
-                Ok(Plan::Pay { quote: quote.clone(), payer: payer.clone(), balance })
+                let quote = Box::new(quote.clone());
+                Ok(Plan::Pay { quote, payer: payer.clone(), balance: balance.map(Box::new) })
             }
             _ => Ok(Plan::Hold(HoldReason::Stopped)),
         }
@@ -198,7 +199,7 @@ impl Center {
         claimed: &Claimed<'_>,
         quote: &Quote,
         payer: &Iin,
-        balance: Option<BalanceRow>,
+        balance: Option<Box<BalanceRow>>,
     ) -> Result<Option<Verdict>> {
         let deposit = claimed.deposit;
         let (kiosk, payment) = (deposit.payment.kiosk, Some(deposit.payment));

@@ -1,0 +1,471 @@
+//! The command line of the center.
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use clap::{Args, Parser, Subcommand};
+use data_encoding::BASE64;
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+use tolem_center::{
+    config::Config,
+    logic::{
+        Keys as _, Moment, Via, gateway, ledger, operator,
+        operator::Found,
+        store::{BalanceState, Store, Transact},
+    },
+    pki::{self, Pki},
+    server::{self, Faults, Options, Seen, desk::fresh, system_clock},
+    setup::{self, CONFIG_FILE, DATABASE},
+    sqlite::SqliteStore,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tolem_protocol::{
+    BalanceNumber, Iin, KioskNumber, PaymentCode,
+    messages::{Response, Verdict},
+    qr::Qr,
+};
+
+#[derive(Parser)]
+#[command(name = "tolem-center", version, about = "Reference processing center of Tolem kiosks")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct At {
+    /// Configuration file.
+    #[arg(long, default_value = CONFIG_FILE)]
+    config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Makes certificates, keys, an empty database and a configuration.
+    Init {
+        /// Directory to make it in.
+        directory: PathBuf,
+        /// Host names and addresses that kiosks call the center by.
+        #[arg(long = "name", default_values = ["localhost", "127.0.0.1"])]
+        names: Vec<String>,
+    },
+    /// Serves kiosks until SIGINT or SIGTERM; SIGHUP reads changed files.
+    Serve {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Registers a kiosk and issues its certificate.
+    Enroll {
+        #[command(flatten)]
+        at: At,
+        /// Number of the kiosk, 1 to 99999.
+        #[arg(long)]
+        kiosk: u32,
+        /// Ed25519 public key of its journal, base64.
+        #[arg(long)]
+        journal_key: String,
+        /// Certificate request of the kiosk (PEM); without it a key is made here.
+        #[arg(long)]
+        csr: Option<PathBuf>,
+    },
+    /// Claim slips.
+    #[command(subcommand)]
+    Claim(ClaimCommand),
+    /// Held balances.
+    #[command(subcommand)]
+    Balance(BalanceCommand),
+    /// Registered kiosks.
+    #[command(subcommand)]
+    Kiosk(KioskCommand),
+    /// The revocation list.
+    #[command(subcommand)]
+    Crl(CrlCommand),
+    /// Compares the ledger with all payments and balances; fails if a tiyn is unaccounted for.
+    Audit {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Shows what an operator must look at.
+    Alarms {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Begins a new life after the database was restored from a backup: kiosks then send their signed answers again.
+    Restored {
+        #[command(flatten)]
+        at: At,
+    },
+    /// The reference gateway, as a portal or service center uses it.
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
+}
+
+#[derive(Subcommand)]
+enum ClaimCommand {
+    /// Settles the deposit in the QR text of a claim slip; the same slip gives the same answer again.
+    Import {
+        #[command(flatten)]
+        at: At,
+        /// File with the text, or - for standard input.
+        file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum BalanceCommand {
+    /// Lists all balances.
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Settles a suspense after the cassette was counted.
+    Resolve {
+        #[command(flatten)]
+        at: At,
+        /// Number of the balance.
+        number: String,
+        /// Whether the money was found: yes or no.
+        #[arg(long, value_parser = ["yes", "no"])]
+        found: String,
+    },
+    /// Records that a balance was paid back to its owner.
+    Refund {
+        #[command(flatten)]
+        at: At,
+        /// Number of the balance.
+        number: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum KioskCommand {
+    /// Lists all kiosks.
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Lets a closed kiosk take money again.
+    Clear {
+        #[command(flatten)]
+        at: At,
+        /// Number of the kiosk.
+        kiosk: u32,
+    },
+    /// Revokes the certificate of a kiosk.
+    Revoke {
+        #[command(flatten)]
+        at: At,
+        /// Number of the kiosk.
+        kiosk: u32,
+    },
+}
+
+#[derive(Subcommand)]
+enum CrlCommand {
+    /// Signs the list anew.
+    Refresh {
+        #[command(flatten)]
+        at: At,
+        /// Days that it is valid.
+        #[arg(long, default_value_t = pki::CRL_DAYS, value_parser = clap::value_parser!(i64).range(1..=366))]
+        days: i64,
+    },
+}
+
+#[derive(Args)]
+struct Bearer {
+    #[command(flatten)]
+    at: At,
+    /// The payment code.
+    code: String,
+    /// IIN of the bearer.
+    iin: String,
+    /// Code of the service wanted.
+    service: String,
+}
+
+#[derive(Subcommand)]
+enum GatewayCommand {
+    /// Asks whether a code is good.
+    Validate(Bearer),
+    /// Uses a code up.
+    Consume(Bearer),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tolem-center: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Init { directory, names } => {
+            setup::init(&directory, &names, system_clock())?;
+            println!("made a center in {}", directory.display());
+            println!("kiosks need pki/root.crt, keys/statement.pub, keys/sealing.pub and keys/witness.vkey");
+            Ok(())
+        }
+        Command::Serve { at } => serve(&at.config),
+        Command::Enroll { at, kiosk, journal_key, csr } => enroll(&at, kiosk, &journal_key, csr),
+        Command::Claim(ClaimCommand::Import { at, file }) => import(&at, &file),
+        Command::Balance(command) => balance(command),
+        Command::Kiosk(command) => kiosk(command),
+        Command::Crl(CrlCommand::Refresh { at, days }) => {
+            let config = Config::read(&at.config)?;
+            Pki::at(&config.directory).refresh_crl(system_clock(), days)?;
+            println!("the revocation list is valid for {days} days; a running center reads it by itself");
+            Ok(())
+        }
+        Command::Audit { at } => audit(&at),
+        Command::Alarms { at } => {
+            for alarm in open(&at)?.1.alarms()? {
+                let (when, disputed) = (alarm.at.local(), alarm.disputed);
+                println!("{when} kiosk {} {} (disputed {disputed}): {}", alarm.kiosk, alarm.kind, alarm.text);
+            }
+            Ok(())
+        }
+        Command::Restored { at } => {
+            let epoch = open(&at)?.1.transact(|store| operator::begin_new_life(store))?;
+            println!("the database lives its epoch {epoch}; kiosks send their answers again at their next Hello");
+            Ok(())
+        }
+        Command::Gateway(command) => ask_gateway(command),
+    }
+}
+
+fn open(at: &At) -> anyhow::Result<(Config, SqliteStore)> {
+    let config = Config::read(&at.config)?;
+    let store = SqliteStore::open(&config.directory.join(DATABASE))?;
+    Ok((config, store))
+}
+
+fn serve(path: &Path) -> anyhow::Result<()> {
+    let config = Config::read(path)?;
+    let observer: server::Observer = Arc::new(|seen| {
+        let now = system_clock().local();
+        match seen {
+            Seen::Message { kiosk, to_center, line } => {
+                eprintln!("{now} kiosk {kiosk} {} {line}", if *to_center { ">" } else { "<" });
+            }
+            Seen::Step(step) => eprintln!("{now} {step}"),
+            Seen::Note(line) => eprintln!("{now} {line}"),
+        }
+    });
+    let running = server::start(Options { config, observer: Some(observer), clock: system_clock })?;
+    println!("serving on {}", running.addr);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = runtime.block_on(async { Signals::listen() })?;
+    loop {
+        match runtime.block_on(signals.next()) {
+            Heard::Reload => {
+                if let Err(error) = running.reload() {
+                    eprintln!("reload refused, the old files stay in force: {error}");
+                }
+            }
+            Heard::Stop => {
+                running.stop();
+                return Ok(());
+            }
+            Heard::Nothing => ensure!(running.is_serving(), "the database failed; see the log above"),
+        }
+    }
+}
+
+enum Heard {
+    Reload,
+    Stop,
+    Nothing,
+}
+
+/// The signals of the process, listened to from the start so that none is lost.
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// The next signal, or nothing after a second.
+    async fn next(&mut self) -> Heard {
+        tokio::select! {
+            _ = self.hangup.recv() => Heard::Reload,
+            _ = self.interrupt.recv() => Heard::Stop,
+            _ = self.terminate.recv() => Heard::Stop,
+            () = tokio::time::sleep(Duration::from_secs(1)) => Heard::Nothing,
+        }
+    }
+}
+
+fn enroll(at: &At, number: u32, journal_key: &str, csr: Option<PathBuf>) -> anyhow::Result<()> {
+    let config = Config::read(&at.config)?;
+    let kiosk = kiosk_number(number)?;
+    let key = BASE64.decode(journal_key.trim().as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+    let key = key.ok_or_else(|| anyhow!("--journal-key {journal_key:?}: base64 of 32 bytes is needed"))?;
+    let request = match &csr {
+        Some(path) => {
+            Some(std::fs::read_to_string(path).with_context(|| format!("--csr {}", path.display()))?)
+        }
+        None => None,
+    };
+    setup::enroll(&config, kiosk, key, request.as_deref(), system_clock())?;
+    let name = config.directory.join("pki/kiosks").join(pki::kiosk_name(kiosk));
+    println!("kiosk {kiosk} is registered; its certificate is {}.crt", name.display());
+    if request.is_none() {
+        println!("its private key is {}.key: move it to the kiosk and delete it here", name.display());
+    }
+    Ok(())
+}
+
+fn import(at: &At, file: &Path) -> anyhow::Result<()> {
+    let mut text = String::new();
+    if file == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).context("standard input")?;
+    } else {
+        text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    }
+    let Qr::Deposit(deposit) = Qr::parse(&text)? else {
+        bail!("this is no claim slip: its text starts with TOLEM:D1:");
+    };
+    let (config, mut store) = open(at)?;
+    let center = server::open_center(&config, &Faults::default(), system_clock())?;
+    let mut fresh = fresh();
+    let mut moment = Moment { now: system_clock(), fresh: &mut fresh, trace: &mut |_| {} };
+    let response = store.transact(|store| center.settle(store, &mut moment, Via::Import, &deposit))?;
+    match response {
+        Response::Outcome(outcome) => {
+            let outcome = outcome.read_unverified().context("the answer is unreadable")?;
+            match outcome.verdict {
+                Verdict::Accepted { token, remainder } => {
+                    let token = token.read_unverified().context("the code is unreadable")?;
+                    println!("payment {} is accepted: code {}, fee {}", outcome.payment, token.code, token.fee);
+                    if let Some(balance) = remainder {
+                        println!("remainder {} is held under {}", balance.amount, balance.number);
+                    }
+                }
+                Verdict::Held(balance) => println!(
+                    "payment {}: {} is held under {} ({})",
+                    outcome.payment,
+                    balance.amount,
+                    balance.number,
+                    ledger::reason_word(balance.reason)
+                ),
+            }
+            Ok(())
+        }
+        Response::Refused(refusal) => bail!("refused: {refusal:?}"),
+        _ => bail!("the center gave no answer to a deposit"),
+    }
+}
+
+fn balance(command: BalanceCommand) -> anyhow::Result<()> {
+    let parse = |text: &str| {
+        BalanceNumber::parse(text).ok_or_else(|| anyhow!("{text:?} is not a balance number of twelve digits"))
+    };
+    match command {
+        BalanceCommand::List { at } => {
+            let (_, store) = open(&at)?;
+            store.each_balance(&mut |row| {
+                let state = match row.state {
+                    BalanceState::Issued => "open".to_owned(),
+                    BalanceState::Reserved { by, until } => format!("reserved by {by} until {}", until.local()),
+                    BalanceState::Spent { by } => format!("spent by {by}"),
+                    BalanceState::Refunded => "refunded".into(),
+                    BalanceState::Cancelled => "cancelled".into(),
+                };
+                let reason = ledger::reason_word(row.reason);
+                println!("{}  {}  {reason}  from {}  {state}", row.number, row.amount, row.from);
+            })?;
+            Ok(())
+        }
+        BalanceCommand::Resolve { at, number, found } => {
+            let found = if found == "yes" { Found::Money } else { Found::Nothing };
+            let number = parse(&number)?;
+            let changed =
+                open(&at)?.1.transact(|store| operator::resolve(store, system_clock(), number, found))?;
+            ensure!(changed, "there is no open suspense {number}");
+            Ok(())
+        }
+        BalanceCommand::Refund { at, number } => {
+            let number = parse(&number)?;
+            let changed = open(&at)?.1.transact(|store| operator::refund(store, system_clock(), number))?;
+            ensure!(changed, "balance {number} is not open");
+            Ok(())
+        }
+    }
+}
+
+fn kiosk(command: KioskCommand) -> anyhow::Result<()> {
+    match command {
+        KioskCommand::List { at } => {
+            for row in open(&at)?.1.kiosks()? {
+                let state = row.closed.unwrap_or_else(|| "open".into());
+                println!("{}  epoch {}  journal key {}  {state}", row.kiosk, row.epoch, BASE64.encode(&row.journal_key));
+            }
+            Ok(())
+        }
+        KioskCommand::Clear { at, kiosk } => {
+            let kiosk = kiosk_number(kiosk)?;
+            let changed = open(&at)?.1.transact(|store| operator::clear(store, kiosk))?;
+            ensure!(changed, "kiosk {kiosk} is not closed");
+            Ok(())
+        }
+        KioskCommand::Revoke { at, kiosk } => {
+            let config = Config::read(&at.config)?;
+            Pki::at(&config.directory).revoke(kiosk_number(kiosk)?, system_clock())?;
+            println!("revoked; a running center reads the new list by itself");
+            Ok(())
+        }
+    }
+}
+
+fn audit(at: &At) -> anyhow::Result<()> {
+    let (_, store) = open(at)?;
+    for (account, tiyn) in ledger::totals(&store)? {
+        println!("{account}  {}{}.{:02}", if tiyn < 0 { "-" } else { "" }, tiyn.abs() / 100, tiyn.abs() % 100);
+    }
+    let findings = ledger::audit(&store)?;
+    for finding in &findings {
+        println!("{finding}");
+    }
+    ensure!(findings.is_empty(), "{} findings", findings.len());
+    println!("every tiyn is accounted for");
+    Ok(())
+}
+
+fn ask_gateway(command: GatewayCommand) -> anyhow::Result<()> {
+    let (bearer, consume) = match command {
+        GatewayCommand::Validate(bearer) => (bearer, false),
+        GatewayCommand::Consume(bearer) => (bearer, true),
+    };
+    let (config, mut store) = open(&bearer.at)?;
+    let now = system_clock();
+    let code = PaymentCode::parse(&bearer.code).context("the code is not sixteen digits with a check digit")?;
+    let iin = Iin::parse(&bearer.iin, now.date()).map_err(|error| anyhow!("the IIN is wrong: {error:?}"))?;
+    let payer = Pki::at(&config.directory).keys()?.tag_iin(&iin);
+    let ask = if consume { gateway::consume } else { gateway::validate };
+    let verdict = store.transact(|store| ask(store, now, code, &payer, &bearer.service))?;
+    println!("{verdict:?}");
+    ensure!(matches!(verdict, gateway::Verdict::Good { .. }), "the code is not good");
+    Ok(())
+}
+
+fn kiosk_number(number: u32) -> anyhow::Result<KioskNumber> {
+    KioskNumber::new(number).ok_or_else(|| anyhow!("kiosk number {number} is not in 1..=99999"))
+}

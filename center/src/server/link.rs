@@ -1,0 +1,108 @@
+//! One connection: handshake, Hello first, then one request after the other until somebody has had enough.
+//!
+//! Whatever is not a message closes the connection with a reason in the log; nothing from outside panics. Every wait is bounded.
+
+use crate::server::{Seen, desk::Job, shared::Shared, tls, words};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tolem_protocol::{
+    KioskNumber,
+    messages::{self, MAX_FRAME, Request},
+};
+
+/// Why a connection ended.
+pub(super) type End = String;
+
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    acceptor: TlsAcceptor,
+    desk: mpsc::Sender<Job>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let link = shared.next_link();
+    let frame = Duration::from_millis(shared.links.frame_ms);
+    let _ = stream.set_nodelay(true);
+    let mut stream = match timeout(frame, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return shared.note(&format!("{peer}: refused: {error}")),
+        Err(_) => return shared.note(&format!("{peer}: refused: no handshake within {frame:?}")),
+    };
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let kiosk = match certificate.map(tls::kiosk_of) {
+        Some(Ok(kiosk)) => kiosk,
+        Some(Err(reason)) => return shared.note(&format!("{peer}: refused: {reason}")),
+        None => return shared.note(&format!("{peer}: refused: no certificate")),
+    };
+    shared.note(&format!("{peer}: kiosk {kiosk} connected"));
+    let end = talk(&shared, &desk, &mut stream, kiosk, link).await;
+    let _ = timeout(frame, stream.shutdown()).await;
+    shared.note(&format!("{peer}: kiosk {kiosk} disconnected: {end}"));
+}
+
+async fn talk(
+    shared: &Shared,
+    desk: &mpsc::Sender<Job>,
+    stream: &mut TlsStream<TcpStream>,
+    kiosk: KioskNumber,
+    link: u64,
+) -> End {
+    let frame = Duration::from_millis(shared.links.frame_ms);
+    let idle = Duration::from_millis(shared.links.idle_ms);
+    let mut greeted = false;
+    loop {
+        let mut field = [0; 4];
+        match timeout(if greeted { idle } else { frame }, stream.read_exact(&mut field)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => return "closed".into(),
+            Ok(Err(error)) => return error.to_string(),
+            Err(_) => return "nothing was asked for too long".into(),
+        }
+        let length = match messages::frame_length(field) {
+            Ok(length) => length,
+            Err(error) => return error.to_string(),
+        };
+        let mut body = [0; MAX_FRAME];
+        match timeout(frame, stream.read_exact(&mut body[..length])).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return format!("a frame of {length} bytes was cut off: {error}"),
+            Err(_) => return format!("a frame of {length} bytes did not arrive within {frame:?}"),
+        }
+        let (number, request) = match messages::decode::<Request>(&body[..length]) {
+            Ok(decoded) => decoded,
+            Err(error) => return error.to_string(),
+        };
+        if !greeted && !matches!(request, Request::Hello(_)) {
+            return "the first message was not Hello".into();
+        }
+        greeted = true;
+        shared.see(&Seen::Message { kiosk, to_center: true, line: &words::request(&request) });
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Request { kiosk, link, request: Box::new(request), reply };
+        if desk.send(job).await.is_err() {
+            return "the desk is closed".into();
+        }
+        let Ok(response) = answer.await else {
+            return "no answer: the kiosk came back on a newer connection, or the database failed".into();
+        };
+        shared.see(&Seen::Message { kiosk, to_center: false, line: &words::response(&response) });
+        if shared.lose_answers.is_on() {
+            return "the answer was lost on purpose".into();
+        }
+        let bytes = messages::encode(number, &response);
+        match timeout(frame, stream.write_all(&bytes)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return error.to_string(),
+            Err(_) => return format!("an answer was not taken within {frame:?}"),
+        }
+        if let Ok(Err(error)) = timeout(frame, stream.flush()).await {
+            return error.to_string();
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! The served center: TLS links in front, one desk with the database behind.
+//!
+//! [`start`] runs it on threads of its own, so that a binary, a demo and a test use the very same code.
+
+pub mod desk;
+mod link;
+mod shared;
+pub mod tls;
+pub mod words;
+
+pub use shared::{Observer, Seen};
+
+use crate::{
+    catalogue::{self, Catalogue},
+    config::Config,
+    logic::{
+        Center,
+        gateway::InProcessGateway,
+        registry::{ListRegistry, Switch},
+    },
+    pki::Pki,
+    sqlite::SqliteStore,
+};
+use anyhow::{Context as _, anyhow};
+use desk::{Desk, Job};
+use shared::Shared;
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, SystemTime},
+};
+use tls::Tls;
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc, oneshot},
+};
+use tokio_rustls::TlsAcceptor;
+use tolem_protocol::UtcTime;
+
+/// What to start.
+pub struct Options {
+    /// Configuration.
+    pub config: Config,
+    /// Is told what happens.
+    pub observer: Option<Observer>,
+    /// The clock; [`system_clock`] outside tests.
+    pub clock: fn() -> UtcTime,
+}
+
+/// Switches for faults that a demo or test turns on.
+#[derive(Clone, Default, Debug)]
+pub struct Faults {
+    /// The registry of persons does not answer.
+    pub registry_down: Switch,
+    /// The payment gateway does not answer.
+    pub gateway_down: Switch,
+    /// Answers are made durable, then lost on the way.
+    pub lose_answers: Switch,
+}
+
+/// A running center. Dropping it stops it.
+pub struct Running {
+    /// Where kiosks connect.
+    pub addr: SocketAddr,
+    /// Faults to turn on.
+    pub faults: Faults,
+    desk: mpsc::Sender<Job>,
+    reload: mpsc::Sender<oneshot::Sender<Result<(), String>>>,
+    stop: Option<oneshot::Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// The clock of this machine.
+pub fn system_clock() -> UtcTime {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UtcTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Opens the database, reads all files, and serves until [`Running::stop`].
+///
+/// # Errors
+/// Names the file that is missing or wrong, or why the address cannot be used.
+pub fn start(options: Options) -> anyhow::Result<Running> {
+    let Options { config, observer, clock } = options;
+    let directory = &config.directory;
+    let shared = Arc::new(Shared::new(config.links, observer));
+    let faults = Faults { lose_answers: shared.lose_answers.clone(), ..Faults::default() };
+    let tls = Tls::load(directory)?;
+    let store = SqliteStore::open(&directory.join("center.db"))?;
+    let center = open_center(&config, &faults, clock())?;
+    let (steps, faulty) = (shared.clone(), shared.clone());
+    let (desk, desk_thread) = desk::open(Desk {
+        store,
+        center,
+        clock,
+        step: Box::new(move |step| steps.see(&Seen::Step(step))),
+        fault: Box::new(move |line| faulty.note(line)),
+    })?;
+
+    let listener = std::net::TcpListener::bind(config.listen)
+        .with_context(|| format!("key listen: cannot use {}", config.listen))?;
+    listener.set_nonblocking(true)?;
+    let addr = listener.local_addr()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (stop, stopped) = oneshot::channel();
+    let (reload, reloads) = mpsc::channel(1);
+    let files = Files { config, tls: tls.clone(), desk: desk.clone(), seen: Vec::new() };
+    let acceptor = TlsAcceptor::from(Arc::new(tls.config()?));
+    let serving = Serving { shared, acceptor, desk: desk.clone() };
+    let thread = std::thread::Builder::new().name("center-links".into()).spawn(move || {
+        runtime.block_on(async move {
+            tokio::select! {
+                () = serving.accept(listener) => {}
+                () = files.watch(reloads, &serving.shared) => {}
+                _ = stopped => {}
+            }
+        });
+    })?;
+    Ok(Running { addr, faults, desk, reload, stop: Some(stop), threads: vec![thread, desk_thread] })
+}
+
+/// The rules with everything they need, from the files that a configuration names.
+///
+/// # Errors
+/// Names the file and key that is wrong.
+pub fn open_center(config: &Config, faults: &Faults, now: UtcTime) -> anyhow::Result<Center> {
+    let persons = match &config.registry {
+        Some(path) => read(path)?,
+        None => catalogue::REFERENCE_PERSONS.to_owned(),
+    };
+    let persons = catalogue::parse_persons(&persons, now.date()).context("registry of persons")?;
+    Ok(Center {
+        catalogue: read_catalogue(config)?,
+        rules: config.rules.clone(),
+        keys: Box::new(Pki::at(&config.directory).keys()?),
+        registry: Box::new(ListRegistry::new(persons, faults.registry_down.clone())),
+        gateway: Box::new(InProcessGateway { down: faults.gateway_down.clone() }),
+        crl: tls::read_crl(&config.directory)?,
+    })
+}
+
+fn read_catalogue(config: &Config) -> anyhow::Result<Catalogue> {
+    match &config.catalogue {
+        Some(path) => Catalogue::parse(&read(path)?).with_context(|| path.display().to_string()),
+        None => Ok(Catalogue::parse(catalogue::REFERENCE)?),
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| path.display().to_string())
+}
+
+impl Running {
+    /// Does something with the database and the rules, between two requests, and gives its result.
+    ///
+    /// `None` if the center has closed because its database failed.
+    pub fn operate<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut SqliteStore, &mut Center) -> R + Send + 'static,
+    ) -> Option<R> {
+        let (reply, answer) = std::sync::mpsc::channel();
+        let work = Box::new(move |store: &mut SqliteStore, center: &mut Center| {
+            let _ = reply.send(work(store, center));
+        });
+        self.desk.blocking_send(Job::Do(work)).ok()?;
+        answer.recv().ok()
+    }
+
+    /// Reads revocation list, certificates and catalogue again. On an error the old ones stay in force.
+    ///
+    /// # Errors
+    /// Names the file that is wrong.
+    pub fn reload(&self) -> Result<(), String> {
+        let closed = || "the center is closed".to_owned();
+        let (reply, answer) = oneshot::channel();
+        self.reload.blocking_send(reply).map_err(|_| closed())?;
+        answer.blocking_recv().map_err(|_| closed())?
+    }
+
+    /// Whether it still answers: false after its database failed.
+    pub fn is_serving(&self) -> bool {
+        !self.desk.is_closed() && self.threads.iter().all(|thread| !thread.is_finished())
+    }
+
+    /// Closes all links and the database.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        // The desk ends when its last sender is gone.
+        let (closed, _) = mpsc::channel(1);
+        self.desk = closed;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Serving {
+    shared: Arc<Shared>,
+    acceptor: TlsAcceptor,
+    desk: mpsc::Sender<Job>,
+}
+
+impl Serving {
+    async fn accept(&self, listener: std::net::TcpListener) {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => return self.shared.note(&format!("the listening socket failed: {error}")),
+        };
+        let places = Arc::new(Semaphore::new(self.shared.links.most));
+        loop {
+            let (stream, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, most likely: the peers that are there will leave.
+                    self.shared.note(&format!("a connection was not accepted: {error}"));
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let Ok(place) = places.clone().try_acquire_owned() else {
+                self.shared.note(&format!("{peer}: refused: all {} places are taken", self.shared.links.most));
+                continue;
+            };
+            let (shared, acceptor, desk) = (self.shared.clone(), self.acceptor.clone(), self.desk.clone());
+            tokio::spawn(async move {
+                link::serve(shared, acceptor, desk, stream, peer).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+/// Looks after files that change while the center runs.
+struct Files {
+    config: Config,
+    tls: Tls,
+    desk: mpsc::Sender<Job>,
+    seen: Vec<(PathBuf, Option<(SystemTime, u64)>)>,
+}
+
+impl Files {
+    async fn watch(
+        mut self,
+        mut reloads: mpsc::Receiver<oneshot::Sender<Result<(), String>>>,
+        shared: &Shared,
+    ) {
+        self.changed();
+        let mut look = tokio::time::interval(Duration::from_millis(self.config.links.reload_ms));
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {
+                    let _ = self.desk.try_send(Job::Tick);
+                }
+                _ = look.tick() => {
+                    if self.changed() {
+                        match self.reload().await {
+                            Ok(()) => shared.note("changed files were read"),
+                            Err(error) => shared.note(&format!("changed files are refused: {error}")),
+                        }
+                    }
+                }
+                Some(reply) = reloads.recv() => {
+                    self.changed();
+                    let _ = reply.send(self.reload().await);
+                }
+            }
+        }
+    }
+
+    /// Whether a file has changed since the last call.
+    fn changed(&mut self) -> bool {
+        let mut paths: Vec<PathBuf> =
+            ["device.crl", "server.crt"].map(|file| self.config.directory.join("pki").join(file)).into();
+        paths.extend(self.config.catalogue.clone());
+        let stamp = |path: &PathBuf| fs::metadata(path).and_then(|file| Ok((file.modified()?, file.len()))).ok();
+        let now: Vec<_> = paths.into_iter().map(|path| (path.clone(), stamp(&path))).collect();
+        let changed = now != self.seen;
+        self.seen = now;
+        changed
+    }
+
+    async fn reload(&self) -> Result<(), String> {
+        self.tls.reload().map_err(|error| error.to_string())?;
+        let crl = tls::read_crl(&self.config.directory).map_err(|error| error.to_string())?;
+        let catalogue = read_catalogue(&self.config).map_err(|error| format!("{error:#}"))?;
+        let (reply, answer) = oneshot::channel();
+        let work = move |_: &mut SqliteStore, center: &mut Center| {
+            center.crl = crl;
+            let (old, new) = (center.catalogue.head.version, catalogue.head.version);
+            let _ = reply.send(if catalogue == center.catalogue {
+                Ok(())
+            } else if new > old {
+                center.catalogue = catalogue;
+                Ok(())
+            } else {
+                Err(format!("catalogue, key version: {new} is not above {old}, but the content changed"))
+            });
+        };
+        self.desk.send(Job::Do(Box::new(work))).await.map_err(|_| "the desk is closed".to_owned())?;
+        answer.await.map_err(|_| anyhow!("the desk is closed").to_string())?
+    }
+}

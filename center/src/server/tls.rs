@@ -1,0 +1,203 @@
+//! Who may connect: TLS 1.3 with a kiosk certificate that is ours, in time, not revoked, and meant for it.
+//!
+//! Measured with rustls 0.23 and closed here: a certificate without extended key usage passes as a client, so clientAuth is
+//! demanded; a stale revocation list passes unless its expiration is enforced; a resumed session is not verified again, so
+//! there is no resumption; the list inside a verifier is frozen, so the verifier itself is replaced.
+
+use crate::pki::kiosk_of_name;
+use arc_swap::ArcSwap;
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    crypto::{CryptoProvider, ring},
+    pki_types::{
+        CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime,
+        pem::{self, PemObject},
+    },
+    server::{
+        ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+    sign::CertifiedKey,
+};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tolem_protocol::KioskNumber;
+use x509_parser::{extensions::GeneralName, prelude::*};
+
+/// Why the server side of TLS cannot be set up.
+#[derive(Debug)]
+pub struct SetupError(pub String);
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SetupError {}
+
+/// The parts of the server's TLS that can be replaced while it runs.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    directory: PathBuf,
+    verifier: Arc<Gate>,
+    certificate: Arc<Certificate>,
+}
+
+impl Tls {
+    /// Reads certificates, key and revocation list from `directory`.
+    pub fn load(directory: &Path) -> Result<Self, SetupError> {
+        let provider = Arc::new(ring::default_provider());
+        let verifier = Arc::new(Gate {
+            inner: ArcSwap::from_pointee(verifier(directory, &provider)?),
+            hints: Vec::new(),
+        });
+        let certificate = Arc::new(Certificate(ArcSwap::from_pointee(certified(directory, &provider)?)));
+        Ok(Self { directory: directory.to_owned(), verifier, certificate })
+    }
+
+    /// Reads everything again; on an error everything stays as it was. New handshakes follow the new files.
+    pub fn reload(&self) -> Result<(), SetupError> {
+        let provider = Arc::new(ring::default_provider());
+        let verifier = verifier(&self.directory, &provider)?;
+        let certificate = certified(&self.directory, &provider)?;
+        self.verifier.inner.store(Arc::new(verifier));
+        self.certificate.0.store(Arc::new(certificate));
+        Ok(())
+    }
+
+    /// The server's configuration.
+    pub fn config(&self) -> Result<ServerConfig, SetupError> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(|error| SetupError(error.to_string()))?
+            .with_client_cert_verifier(self.verifier.clone())
+            .with_cert_resolver(self.certificate.clone());
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(config)
+    }
+}
+
+/// Reads the revocation list as it lies in the directory.
+pub fn read_crl(directory: &Path) -> Result<Vec<u8>, SetupError> {
+    let path = directory.join("pki/device.crl");
+    fs::read(&path).map_err(|error| SetupError(format!("{}: {error}", path.display())))
+}
+
+fn verifier(directory: &Path, provider: &Arc<CryptoProvider>) -> Result<Inner, SetupError> {
+    let path = directory.join("pki/device-ca.crt");
+    let authority =
+        CertificateDer::from_pem_file(&path).map_err(|error| wrong_pem(&path, &error))?;
+    let mut roots = RootCertStore::empty();
+    roots.add(authority).map_err(|error| SetupError(format!("{}: {error}", path.display())))?;
+    let crl = CertificateRevocationListDer::from(read_crl(directory)?);
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .with_crls([crl])
+        .enforce_revocation_expiration()
+        .build()
+        .map(Inner)
+        .map_err(|error| SetupError(format!("{}: {error}", directory.join("pki/device.crl").display())))
+}
+
+fn certified(directory: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, SetupError> {
+    let (chain, key) = (directory.join("pki/server.crt"), directory.join("pki/server.key"));
+    let certificates = CertificateDer::pem_file_iter(&chain)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| wrong_pem(&chain, &error))?;
+    let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| wrong_pem(&key, &error))?;
+    CertifiedKey::from_der(certificates, private, provider)
+        .map_err(|error| SetupError(format!("{} and {}: {error}", chain.display(), key.display())))
+}
+
+fn wrong_pem(path: &Path, error: &pem::Error) -> SetupError {
+    SetupError(format!("{}: {error}", path.display()))
+}
+
+#[derive(Debug)]
+struct Certificate(ArcSwap<CertifiedKey>);
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+#[derive(Debug)]
+struct Inner(Arc<dyn ClientCertVerifier>);
+
+/// The verifier in force, and our own demands on top of it.
+#[derive(Debug)]
+struct Gate {
+    inner: ArcSwap<Inner>,
+    hints: Vec<DistinguishedName>,
+}
+
+impl ClientCertVerifier for Gate {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        // None: kiosks have one certificate, and nobody else need learn the name of our authority.
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verified = self.inner.load().0.verify_client_cert(end_entity, intermediates, now)?;
+        kiosk_of(end_entity).map_err(|reason| Error::General(reason.into()))?;
+        Ok(verified)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.load().0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.load().0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.load().0.supported_verify_schemes()
+    }
+}
+
+/// The kiosk a certificate names, if it is one that may connect: clientAuth demanded, one common name, the same name as
+/// its only alternative name.
+pub fn kiosk_of(certificate: &CertificateDer<'_>) -> Result<KioskNumber, &'static str> {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
+        return Err("the certificate cannot be read");
+    };
+    let usage = parsed.extended_key_usage().map_err(|_| "the certificate's extended key usage is malformed")?;
+    if !usage.is_some_and(|usage| usage.value.client_auth) {
+        return Err("the certificate is not meant for TLS clients (no clientAuth)");
+    }
+    let mut names = parsed.subject().iter_common_name();
+    let (Some(name), None) = (names.next(), names.next()) else {
+        return Err("the certificate has not exactly one common name");
+    };
+    let kiosk = name.as_str().ok().and_then(kiosk_of_name);
+    let kiosk = kiosk.ok_or("the certificate does not name a kiosk (kiosk-00001 to kiosk-99999)")?;
+    let alternative =
+        parsed.subject_alternative_name().map_err(|_| "the certificate's alternative names are malformed")?;
+    let fits = alternative.is_some_and(|names| {
+        matches!(names.value.general_names.as_slice(),
+            [GeneralName::DNSName(other)] if kiosk_of_name(other) == Some(kiosk))
+    });
+    if fits { Ok(kiosk) } else { Err("the certificate's alternative name is not its common name") }
+}

@@ -1,0 +1,57 @@
+//! Founding a center and enrolling kiosks: what the command line does, as functions for demos and tests.
+
+use crate::{
+    config::{Config, EXAMPLE},
+    logic::{operator, store::Transact as _},
+    pki::{Identity, Pki},
+    server::desk::fresh,
+    sqlite::SqliteStore,
+};
+use anyhow::Context as _;
+use std::{fs, path::Path};
+use tolem_protocol::{KioskNumber, UtcTime};
+
+/// Name of the configuration file in a center's directory.
+pub const CONFIG_FILE: &str = "center.toml";
+/// Name of the database in a center's directory.
+pub const DATABASE: &str = "center.db";
+
+/// Makes a center in `directory`: certificates, keys, an empty database and a configuration with every key explained.
+///
+/// # Errors
+/// If something is there already: nothing is overwritten.
+pub fn init(directory: &Path, names: &[String], now: UtcTime) -> anyhow::Result<Config> {
+    fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
+    let file = directory.join(CONFIG_FILE);
+    anyhow::ensure!(!file.exists(), "{} exists; it is not overwritten", file.display());
+    Pki::create(directory, names, now)?;
+    // Random, so that a database made anew after a loss does not pass for the old one.
+    let epoch = u32::try_from(fresh()() >> 33).unwrap_or(1).max(1);
+    SqliteStore::create(&directory.join(DATABASE), epoch)?;
+    fs::write(&file, EXAMPLE).with_context(|| file.display().to_string())?;
+    Ok(Config::read(&file)?)
+}
+
+/// Registers a kiosk with the public key of its journal and issues a certificate for it. With `request` (PEM) the kiosk
+/// keeps the private key it made itself, and the identity's key is empty.
+///
+/// # Errors
+/// If the database or the authority's key cannot be used, or the request cannot be read.
+pub fn enroll(
+    config: &Config,
+    kiosk: KioskNumber,
+    journal_key: [u8; 32],
+    request: Option<&str>,
+    now: UtcTime,
+) -> anyhow::Result<Identity> {
+    let mut store = SqliteStore::open(&config.directory.join(DATABASE))?;
+    store.transact(|store| operator::register(store, kiosk, journal_key))?;
+    let pki = Pki::at(&config.directory);
+    Ok(match request {
+        Some(request) => Identity {
+            certificate: pki.sign_request(kiosk, request, now)?,
+            key: Default::default(),
+        },
+        None => pki.issue(kiosk, now)?,
+    })
+}
