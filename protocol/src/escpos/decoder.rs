@@ -178,6 +178,8 @@ fn head(bytes: &[u8]) -> Head {
     match *bytes {
         [0x0A] => Head::Done(Decoded::LineFeed),
         [0x10 | 0x1B | 0x1C | 0x1D] => Head::More,
+        // NUL prints nothing.
+        [0x00] => Head::Quietly(State::Head),
         [byte] => Head::Done(Decoded::Text(byte)),
         [0x10, ..] => real_time(bytes),
         [0x1B, ..] => escape(bytes),

@@ -73,7 +73,7 @@ fn describe_commands(bytes: &[u8]) -> String {
             None | Some(Decoded::Dots(_)) => dots = true,
             Some(Decoded::Text(_)) => text += 1,
             Some(_) if parts.len() >= MAX_NAMED => rest += 1,
-            Some(command) => parts.push(name(&command)),
+            Some(command) => parts.push(describe_command(&command)),
         }
     }
     let mut line = parts.join(" | ");
@@ -93,7 +93,8 @@ fn describe_commands(bytes: &[u8]) -> String {
     line
 }
 
-fn name(command: &Decoded) -> String {
+/// One command in words, e.g. `CUT partial after feed 0`.
+pub fn describe_command(command: &Decoded) -> String {
     let mut line = String::new();
     let _ = match command {
         Decoded::Init => write!(line, "INIT"),
