@@ -4,7 +4,9 @@ pub mod config;
 pub mod export;
 pub mod keys;
 pub mod link;
+pub mod pins;
 #[cfg(test)]
 mod scratch;
+pub mod serial;
 pub mod store;
 pub mod verify;

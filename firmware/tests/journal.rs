@@ -1,4 +1,5 @@
 //! The journal on a real disk: what survives a cut, and that no edit of database or export goes unnamed.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 #[path = "../src/scratch.rs"]
 mod scratch;

@@ -1,4 +1,5 @@
 //! The link against a small TLS server: who is let in, who is refused, and what a broken peer does to it.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 #[path = "../src/scratch.rs"]
 mod scratch;
@@ -22,10 +23,11 @@ use tokio::{
     sync::mpsc,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tolem_core::kiosk::LinkFault;
 use tolem_firmware::{
     config::{Center, Config},
     link::{
-        Link, LinkEvent, LinkFault, LinkOrder, Timing,
+        Link, LinkEvent, LinkOrder, Timing,
         tls::{Clock, client_config},
     },
 };

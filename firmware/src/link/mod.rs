@@ -18,22 +18,8 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
+use tolem_core::kiosk::LinkFault;
 use tolem_protocol::messages::{MAX_FRAME, Request, Response, decode, encode, frame_length};
-
-/// Why there is no connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LinkFault {
-    /// Name, route or port: nobody answers.
-    Unreachable,
-    /// Certificates, names, dates or revocation: one side refuses the other; or our own TLS files are not usable.
-    Refused,
-    /// The other side closed the connection, or it broke.
-    Closed,
-    /// What came was not a message.
-    Protocol,
-    /// No answer in time.
-    Timeout,
-}
 
 /// What the link tells the kiosk.
 #[derive(Debug)]
