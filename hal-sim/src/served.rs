@@ -370,15 +370,15 @@ impl Server {
 
     fn write(&mut self, bytes: &[u8]) {
         let Some(port) = &self.port else { return };
+        // Heard before it is sent, so that the log never shows a reaction before its cause.
+        if let Some(wire) = &self.options.wire {
+            wire(Direction::FromDevice, bytes);
+        }
         match port.file().write(bytes) {
-            Ok(length) => {
-                if let Some(wire) = &self.options.wire {
-                    wire(Direction::FromDevice, &bytes[..length]);
-                }
-                if length < bytes.len() {
-                    self.log("nobody reads at the other end: an answer was cut");
-                }
+            Ok(length) if length < bytes.len() => {
+                self.log("nobody reads at the other end: an answer was cut");
             }
+            Ok(_) => {}
             // A serial line does not wait for a host that does not listen.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.log("nobody reads at the other end: an answer was lost");

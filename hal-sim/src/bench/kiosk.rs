@@ -1,0 +1,264 @@
+//! One kiosk on the bench: its devices, cables, network, screen and plug.
+
+use super::{
+    papers::{Papers, Piece},
+    plug::{Moment, Power, PowerState, Trap},
+    screen::ScreenFeed,
+    tell::locked,
+    wire::{Decoding, WireLog},
+};
+use crate::{
+    ccnet_device::CcnetConfig,
+    escpos_device::EscposConfig,
+    link_proxy::{LinkMode, LinkProxy},
+    served::{AcceptorState, Cable, DeviceHandle, PrinterState, ServeOptions, serve_acceptor, serve_printer},
+};
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, OnceLock,
+        mpsc::{Sender, channel},
+    },
+};
+use tolem_protocol::{
+    ccnet::{Command, Decoded, Decoder},
+    wire::Direction,
+};
+
+/// What one kiosk on the bench is made of.
+pub struct KioskOptions {
+    /// Its place on the bench, from 0.
+    pub index: usize,
+    /// Its number in the fleet.
+    pub number: u32,
+    /// The bill acceptor.
+    pub acceptor: CcnetConfig,
+    /// The printer.
+    pub printer: EscposConfig,
+    /// Directory for the links to the two serial lines, `acceptor` and `printer`.
+    pub lines: PathBuf,
+    /// Socket of the screen.
+    pub socket: PathBuf,
+    /// The center.
+    pub center: SocketAddr,
+}
+
+/// One kiosk on the bench.
+pub struct Kiosk {
+    /// Its place on the bench, from 0.
+    pub index: usize,
+    /// Its number in the fleet.
+    pub number: u32,
+    /// The bill acceptor.
+    pub acceptor: DeviceHandle,
+    /// The printer.
+    pub printer: DeviceHandle,
+    /// The network to the center.
+    pub link: LinkProxy,
+    /// The screen.
+    pub screen: ScreenFeed,
+    trap: Arc<Trap>,
+    power: Arc<OnceLock<Box<dyn Power>>>,
+    papers: Mutex<Papers>,
+    wire: Arc<WireLog>,
+}
+
+impl Kiosk {
+    /// Switches the devices on, connects their cables, starts the network and waits for a screen. The kiosk process is started
+    /// by [`Kiosk::switch_on`], after [`Kiosk::plug_in`].
+    pub fn set_up(options: KioskOptions, wire: &Arc<WireLog>) -> io::Result<Self> {
+        let KioskOptions { index, number, acceptor, printer, lines, socket, center } = options;
+        let trap = Arc::new(Trap::default());
+        let power: Arc<OnceLock<Box<dyn Power>>> = Arc::default();
+        // The devices' threads must not wait for themselves: what pulls the plug is a thread of its own.
+        let (pull, pulled) = channel::<Moment>();
+        let spring = spring(&trap, &power, pull);
+
+        let acceptor = serve_acceptor(acceptor, acceptor_options(index, lines.join("acceptor"), wire, &spring))?;
+        let printer = serve_printer(printer, None, printer_options(index, lines.join("printer"), wire, &spring))?;
+        let link = LinkProxy::start(0, center)?;
+        let log = Arc::clone(wire);
+        let screen =
+            ScreenFeed::listen(&socket, Box::new(move |step| log.step(index, step.step, step.text)))?;
+
+        // Weak ends: the thread goes when the devices go, for they own the other end of the channel.
+        let devices = (acceptor.clone(), printer.clone());
+        let log = Arc::clone(wire);
+        let weak = (devices.0.downgrade(), devices.1.downgrade());
+        drop(devices);
+        std::thread::Builder::new().name("plug".into()).spawn(move || {
+            for moment in pulled {
+                for device in [weak.0.upgrade(), weak.1.upgrade()].into_iter().flatten() {
+                    // A device that is off already is as wanted.
+                    let _ = device.command("power off");
+                }
+                log.event(index, format!("the armed plug was pulled: {}", moment.name()));
+            }
+        })?;
+        let wire = Arc::clone(wire);
+        Ok(Self { index, number, acceptor, printer, link, screen, trap, power, papers: Mutex::default(), wire })
+    }
+
+    /// Gives it the process that its plug switches. Only the first call counts.
+    pub fn plug_in(&self, power: Box<dyn Power>) {
+        // A second plug would be a mistake of the demo, and harmless.
+        let _ = self.power.set(power);
+    }
+
+    /// Power for devices and process.
+    pub fn switch_on(&self) -> Result<(), String> {
+        let power = self.power.get().ok_or("this kiosk has no process on this bench")?;
+        for device in [&self.acceptor, &self.printer] {
+            device.command("power on")?;
+        }
+        power.switch_on()?;
+        self.wire.event(self.index, "power on".into());
+        Ok(())
+    }
+
+    /// Pulls the plug: the process is killed without a word, the devices stop where they are.
+    pub fn pull_plug(&self) {
+        self.crash();
+        for device in [&self.acceptor, &self.printer] {
+            // A device whose thread is gone has no power either.
+            let _ = device.command("power off");
+        }
+        self.wire.event(self.index, "the plug was pulled".into());
+    }
+
+    /// Kills the process alone; the devices keep their power.
+    pub fn crash(&self) {
+        self.trap.arm(None);
+        if let Some(power) = self.power.get() {
+            power.kill();
+        }
+    }
+
+    /// Pulls the plug by itself at `moment`; `None` disarms.
+    pub fn arm(&self, moment: Option<Moment>) {
+        self.trap.arm(moment);
+        let text = moment.map_or("the plug is not armed".into(), |moment| format!("the plug is armed: {}", moment.name()));
+        self.wire.event(self.index, text);
+    }
+
+    /// What the plug waits for.
+    pub fn armed(&self) -> Option<Moment> {
+        self.trap.armed()
+    }
+
+    /// Whether the process runs.
+    pub fn power(&self) -> PowerState {
+        self.power.get().map(|power| power.state()).unwrap_or_default()
+    }
+
+    /// Changes the network.
+    pub fn set_link(&self, mode: LinkMode) {
+        self.link.set_mode(mode);
+        self.wire.event(self.index, format!("link {}", link_words(mode)));
+    }
+
+    /// The acceptor and all notes; `None` if its thread has died.
+    pub fn acceptor_state(&self) -> Option<AcceptorState> {
+        self.acceptor.acceptor()
+    }
+
+    /// The printer; `None` if its thread has died. Its papers are taken over into [`Kiosk::pieces`].
+    pub fn printer_state(&self) -> Option<PrinterState> {
+        let state = self.printer.printer()?;
+        locked(&self.papers).update(&state.papers, state.pieces);
+        Some(state)
+    }
+
+    /// All pieces of paper, newest first.
+    pub fn pieces(&self) -> Vec<Piece> {
+        locked(&self.papers).newest_first().cloned().collect()
+    }
+
+    /// One piece of paper.
+    pub fn piece(&self, number: u64) -> Option<Piece> {
+        self.printer_state()?;
+        locked(&self.papers).get(number).cloned()
+    }
+
+    /// A line for the log of this kiosk.
+    pub fn tell(&self, text: String) {
+        self.wire.event(self.index, text);
+    }
+}
+
+/// How a link mode is said in the API.
+pub(super) fn link_words(mode: LinkMode) -> String {
+    match mode {
+        LinkMode::Up => "up".into(),
+        LinkMode::Down => "down".into(),
+        LinkMode::Slow(ms) => format!("slow {ms}"),
+        LinkMode::AnswersLost => "answers-lost".into(),
+    }
+}
+
+type Spring = Arc<dyn Fn(Moment) + Send + Sync>;
+
+/// Kills the process at once when the armed moment comes, and has the devices switched off right after.
+fn spring(trap: &Arc<Trap>, power: &Arc<OnceLock<Box<dyn Power>>>, pull: Sender<Moment>) -> Spring {
+    let (trap, power) = (Arc::clone(trap), Arc::clone(power));
+    Arc::new(move |moment| {
+        if trap.springs(moment) {
+            if let Some(power) = power.get() {
+                power.kill();
+            }
+            // Nobody is there when the bench is ending.
+            let _ = pull.send(moment);
+        }
+    })
+}
+
+fn acceptor_options(index: usize, link: PathBuf, wire: &Arc<WireLog>, spring: &Spring) -> ServeOptions {
+    let decoding = Mutex::new((Decoding::ccnet(index), Decoder::new()));
+    let (log, at_order) = (Arc::clone(wire), Arc::clone(spring));
+    let heard = move |direction, bytes: &[u8]| {
+        let mut decoding = locked(&decoding);
+        decoding.0.heard(&log, direction, bytes);
+        let mut input = bytes;
+        while direction == Direction::FromHost
+            && let Some(found) = decoding.1.next(&mut input)
+        {
+            if let Decoded::Frame(frame) = found
+                && matches!(Command::parse(&frame.payload), Ok(Command::Stack))
+            {
+                at_order(Moment::Ordered);
+            }
+        }
+    };
+    let (log, at_event) = (Arc::clone(wire), Arc::clone(spring));
+    let happened = move |event: &str| {
+        if let Some(moment) = Moment::of_event(event) {
+            at_event(moment);
+        }
+        log.event(index, format!("acceptor: {event}"));
+    };
+    ServeOptions {
+        cable: Cable::Pty { link: Some(link) },
+        powered: true,
+        wire: Some(Arc::new(heard)),
+        events: Some(Arc::new(happened)),
+    }
+}
+
+fn printer_options(index: usize, link: PathBuf, wire: &Arc<WireLog>, spring: &Spring) -> ServeOptions {
+    let decoding = Mutex::new(Decoding::escpos(index));
+    let (log, at_dots) = (Arc::clone(wire), Arc::clone(spring));
+    let heard = move |direction, bytes: &[u8]| {
+        if locked(&decoding).heard(&log, direction, bytes) {
+            at_dots(Moment::Printing);
+        }
+    };
+    let log = Arc::clone(wire);
+    ServeOptions {
+        cable: Cable::Pty { link: Some(link) },
+        powered: true,
+        wire: Some(Arc::new(heard)),
+        events: Some(Arc::new(move |event: &str| log.event(index, format!("printer: {event}")))),
+    }
+}
