@@ -320,6 +320,21 @@ mod tests {
     }
 
     #[test]
+    fn connections_are_bounded_and_a_dead_center_closes_them() {
+        let proxy = LinkProxy::start(0, echo_center()).unwrap();
+        let open: Vec<TcpStream> = (0..MAX_CONNECTIONS).map(|_| connect(&proxy)).collect();
+        for stream in &open {
+            assert_eq!(ask(stream, b"x").unwrap(), b"x");
+        }
+        assert!(ask(&connect(&proxy), b"one too many").is_err());
+        assert_eq!(proxy.connections(), MAX_CONNECTIONS);
+
+        let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let proxy = LinkProxy::start(0, nobody).unwrap();
+        assert!(ask(&connect(&proxy), b"x").is_err());
+    }
+
+    #[test]
     fn dropping_it_ends_all_its_threads_and_connections() {
         let proxy = LinkProxy::start(0, echo_center()).unwrap();
         let stream = connect(&proxy);
