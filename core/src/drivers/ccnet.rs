@@ -332,9 +332,6 @@ impl Ccnet {
     /// To be called at the instant of the last [`Output::Wait`]; harmless at any other.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
-        if let Some((command, answer)) = self.link.handle_timeout(&self.config, now) {
-            self.answered(command, answer);
-        }
         self.act();
     }
 
@@ -405,6 +402,9 @@ impl Ccnet {
 
     /// Lets time do its work and sends what is due.
     fn act(&mut self) {
+        if let Some((command, answer)) = self.link.handle_timeout(&self.config, self.now) {
+            self.answered(command, answer);
+        }
         self.watch_line();
         self.watch_note();
         self.watch_fault();

@@ -225,11 +225,6 @@ impl Escpos {
     /// To be called at the instant of the last [`Output::Wait`]; harmless at any other.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
-        if self.asked.is_some_and(|asked| asked.until <= now) {
-            self.asked = None;
-            self.round = Round::default();
-            self.poll_at = now + self.period();
-        }
         self.act();
     }
 
@@ -288,6 +283,11 @@ impl Escpos {
 
     /// Lets time do its work and sends what is due.
     fn act(&mut self) {
+        if self.asked.is_some_and(|asked| asked.until <= self.now) {
+            self.asked = None;
+            self.round = Round::default();
+            self.poll_at = self.now + self.period();
+        }
         self.watch();
         self.begin_job();
         if self.asked.is_some() || self.busy_until > self.now {

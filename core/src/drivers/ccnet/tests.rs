@@ -83,7 +83,7 @@ impl Bench {
     }
 
     fn line(&mut self, text: std::fmt::Arguments<'_>) {
-        writeln!(self.log, "{:>6} {text}", self.now).unwrap();
+        writeln!(self.log, "{:<6} {text}", self.now).unwrap();
     }
 
     fn drain(&mut self) {

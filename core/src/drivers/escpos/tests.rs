@@ -44,7 +44,7 @@ impl Bench {
     }
 
     fn line(&mut self, text: std::fmt::Arguments<'_>) {
-        writeln!(self.log, "{:>6} {text}", self.now).unwrap();
+        writeln!(self.log, "{:<6} {text}", self.now).unwrap();
     }
 
     fn drain(&mut self) {
@@ -173,14 +173,14 @@ fn a_page_is_sent_in_bands_and_proven_by_two_good_rounds() {
     check(
         "run 2000; print 7 200; run 5000",
         expect![[r#"
-                 0 host 5760 x NUL
-                 0 host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
-               547   = Status paper Present
-              2000   < Print 7 of 200 rows
-              2056 host RASTER 576x80 dots
-              2613 host RASTER 576x80 dots
-              3170 host RASTER 576x40 dots | CUT partial after feed 0
-              4356   = Printed { print: 7 }
+            0      host 5760 x NUL
+            0      host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
+            547      = Status paper Present
+            2000     < Print 7 of 200 rows
+            2056   host RASTER 576x80 dots
+            2613   host RASTER 576x80 dots
+            3170   host RASTER 576x40 dots | CUT partial after feed 0
+            4356     = Printed { print: 7 }
         "#]],
     );
 }
@@ -215,19 +215,19 @@ fn status_changes_are_told_once() {
     check(
         "run 3000; set low; run 3000; set out; run 3000; set cover; run 2000; set hot; run 2000; set ok; run 2000",
         expect![[r#"
-                 0 host 5760 x NUL
-                 0 host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
-               547   = Status paper Present
-              3000 dev  low
-              3685   = Status paper Low
-              6000 dev  out
-              6823   = Status Some(PaperOut)
-              9000 dev  cover
-              9961   = Status Some(CoverOpen)
-             11000 dev  hot
-             12053   = Status Some(Mechanism)
-             13000 dev  ok
-             13099   = Status paper Present
+            0      host 5760 x NUL
+            0      host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
+            547      = Status paper Present
+            3000   dev  low
+            3685     = Status paper Low
+            6000   dev  out
+            6823     = Status Some(PaperOut)
+            9000   dev  cover
+            9961     = Status Some(CoverOpen)
+            11000  dev  hot
+            12053    = Status Some(Mechanism)
+            13000  dev  ok
+            13099    = Status paper Present
         "#]],
     );
 }
@@ -251,21 +251,21 @@ fn paper_out_in_the_middle_stops_and_clears_and_the_next_print_cuts_the_rest_off
     check(
         "run 2000; print 7 300; run 700; set out; run 3000; set ok; run 3000; print 8 40; run 3000",
         expect![[r#"
-                 0 host 5760 x NUL
-                 0 host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
-               547   = Status paper Present
-              2000   < Print 7 of 300 rows
-              2056 host RASTER 576x80 dots
-              2613 host RASTER 576x80 dots
-              2700 dev  out
-              3160   = Status Some(PaperOut)
-              3160 host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
-              3160   = Failed { print: 7, fault: PaperOut }
-              5700 dev  ok
-              6594   = Status paper Present
-              8700   < Print 8 of 40 rows
-              8756 host CUT partial after feed 0 | RASTER 576x40 dots | CUT partial after feed 0
-              9942   = Printed { print: 8 }
+            0      host 5760 x NUL
+            0      host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
+            547      = Status paper Present
+            2000     < Print 7 of 300 rows
+            2056   host RASTER 576x80 dots
+            2613   host RASTER 576x80 dots
+            2700   dev  out
+            3160     = Status Some(PaperOut)
+            3160   host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
+            3160     = Failed { print: 7, fault: PaperOut }
+            5700   dev  ok
+            6594     = Status paper Present
+            8700     < Print 8 of 40 rows
+            8756   host CUT partial after feed 0 | RASTER 576x40 dots | CUT partial after feed 0
+            9942     = Printed { print: 8 }
         "#]],
     );
 }
@@ -275,15 +275,15 @@ fn cutter_error_after_the_last_band_is_a_failure() {
     check(
         "run 2000; print 7 40; run 300; set cutter; run 3000",
         expect![[r#"
-                 0 host 5760 x NUL
-                 0 host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
-               547   = Status paper Present
-              2000   < Print 7 of 40 rows
-              2056 host RASTER 576x40 dots | CUT partial after feed 0
-              2300 dev  cutter
-              2354   = Status Some(Cutter)
-              2354 host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
-              2354   = Failed { print: 7, fault: Cutter }
+            0      host 5760 x NUL
+            0      host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
+            547      = Status paper Present
+            2000     < Print 7 of 40 rows
+            2056   host RASTER 576x40 dots | CUT partial after feed 0
+            2300   dev  cutter
+            2354     = Status Some(Cutter)
+            2354   host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
+            2354     = Failed { print: 7, fault: Cutter }
         "#]],
     );
 }
@@ -293,25 +293,25 @@ fn a_printer_that_falls_silent_fails_the_print_and_recovers() {
     check(
         "run 2000; print 7 300; run 700; set silent; run 12000; print 8 40; run 100; set ok; run 4000; print 9 40; run 3000",
         expect![[r#"
-                 0 host 5760 x NUL
-                 0 host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
-               547   = Status paper Present
-              2000   < Print 7 of 300 rows
-              2056 host RASTER 576x80 dots
-              2613 host RASTER 576x80 dots
-              2700 dev  silent
-              6114   = Absent
-              6114   = Failed { print: 7, fault: Absent }
-             11114 host 5760 x NUL
-             11114 host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
-             14700   < Print 8 of 40 rows
-             14700   = Failed { print: 8, fault: Absent }
-             14800 dev  ok
-             15118 host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
-             15175   = Status paper Present
-             18800   < Print 9 of 40 rows
-             18856 host CUT partial after feed 0 | RASTER 576x40 dots | CUT partial after feed 0
-             20042   = Printed { print: 9 }
+            0      host 5760 x NUL
+            0      host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
+            547      = Status paper Present
+            2000     < Print 7 of 300 rows
+            2056   host RASTER 576x80 dots
+            2613   host RASTER 576x80 dots
+            2700   dev  silent
+            6114     = Absent
+            6114     = Failed { print: 7, fault: Absent }
+            11114  host 5760 x NUL
+            11114  host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
+            14700    < Print 8 of 40 rows
+            14700    = Failed { print: 8, fault: Absent }
+            14800  dev  ok
+            15118  host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
+            15175    = Status paper Present
+            18800    < Print 9 of 40 rows
+            18856  host CUT partial after feed 0 | RASTER 576x40 dots | CUT partial after feed 0
+            20042    = Printed { print: 9 }
         "#]],
     );
 }
@@ -321,16 +321,16 @@ fn a_printer_that_never_answers_is_absent_after_three_seconds() {
     check(
         "set silent; print 7 40; run 20000",
         expect![[r#"
-                 0 host 5760 x NUL
-                 0 host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
-                 0 dev  silent
-                 0   < Print 7 of 40 rows
-              3501   = Absent
-              3501   = Failed { print: 7, fault: Absent }
-              8501 host 5760 x NUL
-              8501 host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
-             18501 host 5760 x NUL
-             18501 host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
+            0      host 5760 x NUL
+            0      host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
+            0      dev  silent
+            0        < Print 7 of 40 rows
+            3501     = Absent
+            3501     = Failed { print: 7, fault: Absent }
+            8501   host 5760 x NUL
+            8501   host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
+            18501  host 5760 x NUL
+            18501  host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
         "#]],
     );
 }

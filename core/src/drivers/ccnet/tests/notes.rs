@@ -7,22 +7,22 @@ fn a_note_is_stacked_and_counted() {
     check_enabled(
         "poll 15; poll 15; poll 80 03; cmd stack; poll 17; 5B 002b; poll 81 03; cmd ack; poll 14; run 300",
         expect![[r#"
-              1150 host POLL | dev ACCEPTING | host ACK
-              1155   = Accepting
-              1350 host POLL | dev ACCEPTING | host ACK
-              1550 host POLL | dev ESCROW type 3 | host ACK
-              1555   = Escrowed { index: 3 }
-              1555   < Stack
-              1575 host STACK | dev ACK
-              1600 host POLL | dev STACKING | host ACK
-              1800 host POLL | dev STACKED type 3
-              1805   = Stacked { index: 3 }
-              1805   < Acknowledge
-              1805 host ACK
-              2000 host POLL | dev IDLING | host ACK
-              2025 host STACKED COUNTER | dev state 00 (unknown) | host ACK
-              2030   = Counter(43)
-              2200 host POLL | dev IDLING | host ACK
+            1150   host POLL | dev ACCEPTING | host ACK
+            1155     = Accepting
+            1350   host POLL | dev ACCEPTING | host ACK
+            1550   host POLL | dev ESCROW type 3 | host ACK
+            1555     = Escrowed { index: 3 }
+            1555     < Stack
+            1575   host STACK | dev ACK
+            1600   host POLL | dev STACKING | host ACK
+            1800   host POLL | dev STACKED type 3
+            1805     = Stacked { index: 3 }
+            1805     < Acknowledge
+            1805   host ACK
+            2000   host POLL | dev IDLING | host ACK
+            2025   host STACKED COUNTER | dev state 00 (unknown) | host ACK
+            2030     = Counter(43)
+            2200   host POLL | dev IDLING | host ACK
         "#]],
     );
 }
@@ -32,19 +32,19 @@ fn a_late_acknowledge_confirms_the_repetition_and_is_not_a_second_note() {
     check_enabled(
         "poll 80 03; cmd stack; poll 81 03; poll 81 03; run 190; cmd ack; poll 81 03; poll 81 03; poll 14",
         expect![[r#"
-              1150 host POLL | dev ESCROW type 3 | host ACK
-              1155   = Escrowed { index: 3 }
-              1155   < Stack
-              1175 host STACK | dev ACK
-              1200 host POLL | dev STACKED type 3
-              1205   = Stacked { index: 3 }
-              1400 host POLL | dev STACKED type 3
-              1405   = Stacked { index: 3 }
-              1595   < Acknowledge
-              1595 host ACK
-              1615 host POLL | dev STACKED type 3 | host ACK
-              1815 host POLL | dev STACKED type 3 | host ACK
-              2015 host POLL | dev IDLING | host ACK
+            1150   host POLL | dev ESCROW type 3 | host ACK
+            1155     = Escrowed { index: 3 }
+            1155     < Stack
+            1175   host STACK | dev ACK
+            1200   host POLL | dev STACKED type 3
+            1205     = Stacked { index: 3 }
+            1400   host POLL | dev STACKED type 3
+            1405     = Stacked { index: 3 }
+            1595     < Acknowledge
+            1595   host ACK
+            1615   host POLL | dev STACKED type 3 | host ACK
+            1815   host POLL | dev STACKED type 3 | host ACK
+            2015   host POLL | dev IDLING | host ACK
         "#]],
     );
 }
@@ -54,27 +54,27 @@ fn the_same_type_twice_is_two_notes() {
     check_enabled(
         "auto; poll 80 03; cmd stack; poll 81 03; poll 14; poll 15; poll 80 03; cmd stack; poll 17; poll 81 03; poll 14",
         expect![[r#"
-              1150 host POLL | dev ESCROW type 3 | host ACK
-              1155   = Escrowed { index: 3 }
-              1155   < Stack
-              1175 host STACK | dev ACK
-              1200 host POLL | dev STACKED type 3
-              1205   = Stacked { index: 3 }
-              1205 host ACK
-              1400 host POLL | dev IDLING | host ACK
-              1425 host STACKED COUNTER | dev state 00 (unknown) | host ACK
-              1430   = Counter(42)
-              1600 host POLL | dev ACCEPTING | host ACK
-              1605   = Accepting
-              1800 host POLL | dev ESCROW type 3 | host ACK
-              1805   = Escrowed { index: 3 }
-              1805   < Stack
-              1825 host STACK | dev ACK
-              1850 host POLL | dev STACKING | host ACK
-              2050 host POLL | dev STACKED type 3
-              2055   = Stacked { index: 3 }
-              2055 host ACK
-              2250 host POLL | dev IDLING | host ACK
+            1150   host POLL | dev ESCROW type 3 | host ACK
+            1155     = Escrowed { index: 3 }
+            1155     < Stack
+            1175   host STACK | dev ACK
+            1200   host POLL | dev STACKED type 3
+            1205     = Stacked { index: 3 }
+            1205   host ACK
+            1400   host POLL | dev IDLING | host ACK
+            1425   host STACKED COUNTER | dev state 00 (unknown) | host ACK
+            1430     = Counter(42)
+            1600   host POLL | dev ACCEPTING | host ACK
+            1605     = Accepting
+            1800   host POLL | dev ESCROW type 3 | host ACK
+            1805     = Escrowed { index: 3 }
+            1805     < Stack
+            1825   host STACK | dev ACK
+            1850   host POLL | dev STACKING | host ACK
+            2050   host POLL | dev STACKED type 3
+            2055     = Stacked { index: 3 }
+            2055   host ACK
+            2250   host POLL | dev IDLING | host ACK
         "#]],
     );
 }
@@ -84,15 +84,15 @@ fn a_lost_stack_reply_is_not_repeated_if_it_was_obeyed() {
     check_enabled(
         "auto; poll 80 03; 35 -; cmd stack; poll 17; poll 81 03; poll 14",
         expect![[r#"
-              1150 host POLL | dev ESCROW type 3 | host ACK
-              1155   = Escrowed { index: 3 }
-              1155   < Stack
-              1175 host STACK (no answer)
-              1475 host POLL | dev STACKING | host ACK
-              1675 host POLL | dev STACKED type 3
-              1680   = Stacked { index: 3 }
-              1680 host ACK
-              1875 host POLL | dev IDLING | host ACK
+            1150   host POLL | dev ESCROW type 3 | host ACK
+            1155     = Escrowed { index: 3 }
+            1155     < Stack
+            1175   host STACK (no answer)
+            1475   host POLL | dev STACKING | host ACK
+            1675   host POLL | dev STACKED type 3
+            1680     = Stacked { index: 3 }
+            1680   host ACK
+            1875   host POLL | dev IDLING | host ACK
         "#]],
     );
 }
@@ -102,18 +102,18 @@ fn a_lost_stack_order_is_repeated_after_the_note_was_seen_in_escrow() {
     check_enabled(
         "auto; poll 80 03; 35 -; cmd stack; poll 80 03; 35 00; poll 80 03; poll 17; poll 81 03; poll 14",
         expect![[r#"
-              1150 host POLL | dev ESCROW type 3 | host ACK
-              1155   = Escrowed { index: 3 }
-              1155   < Stack
-              1175 host STACK (no answer)
-              1475 host POLL | dev ESCROW type 3 | host ACK
-              1500 host STACK | dev ACK
-              1525 host POLL | dev ESCROW type 3 | host ACK
-              1725 host POLL | dev STACKING | host ACK
-              1925 host POLL | dev STACKED type 3
-              1930   = Stacked { index: 3 }
-              1930 host ACK
-              2125 host POLL | dev IDLING | host ACK
+            1150   host POLL | dev ESCROW type 3 | host ACK
+            1155     = Escrowed { index: 3 }
+            1155     < Stack
+            1175   host STACK (no answer)
+            1475   host POLL | dev ESCROW type 3 | host ACK
+            1500   host STACK | dev ACK
+            1525   host POLL | dev ESCROW type 3 | host ACK
+            1725   host POLL | dev STACKING | host ACK
+            1925   host POLL | dev STACKED type 3
+            1930     = Stacked { index: 3 }
+            1930   host ACK
+            2125   host POLL | dev IDLING | host ACK
         "#]],
     );
 }
@@ -123,29 +123,29 @@ fn a_stack_order_is_given_three_times_at_most() {
     check_enabled(
         "poll 80 03; 35 30; cmd stack; run 3000",
         expect![[r#"
-              1150 host POLL | dev ESCROW type 3 | host ACK
-              1155   = Escrowed { index: 3 }
-              1155   < Stack
-              1175 host STACK | dev ILLEGAL COMMAND
-              1200 host POLL | dev ESCROW type 3 | host ACK
-              1225 host STACK | dev ILLEGAL COMMAND
-              1250 host POLL | dev ESCROW type 3 | host ACK
-              1275 host STACK | dev ILLEGAL COMMAND
-              1300 host POLL | dev ESCROW type 3 | host ACK
-              1500 host POLL | dev ESCROW type 3 | host ACK
-              1700 host POLL | dev ESCROW type 3 | host ACK
-              1900 host POLL | dev ESCROW type 3 | host ACK
-              2100 host POLL | dev ESCROW type 3 | host ACK
-              2300 host POLL | dev ESCROW type 3 | host ACK
-              2500 host POLL | dev ESCROW type 3 | host ACK
-              2700 host POLL | dev ESCROW type 3 | host ACK
-              2900 host POLL | dev ESCROW type 3 | host ACK
-              3100 host POLL | dev ESCROW type 3 | host ACK
-              3300 host POLL | dev ESCROW type 3 | host ACK
-              3500 host POLL | dev ESCROW type 3 | host ACK
-              3700 host POLL | dev ESCROW type 3 | host ACK
-              3900 host POLL | dev ESCROW type 3 | host ACK
-              4100 host POLL | dev ESCROW type 3 | host ACK
+            1150   host POLL | dev ESCROW type 3 | host ACK
+            1155     = Escrowed { index: 3 }
+            1155     < Stack
+            1175   host STACK | dev ILLEGAL COMMAND
+            1200   host POLL | dev ESCROW type 3 | host ACK
+            1225   host STACK | dev ILLEGAL COMMAND
+            1250   host POLL | dev ESCROW type 3 | host ACK
+            1275   host STACK | dev ILLEGAL COMMAND
+            1300   host POLL | dev ESCROW type 3 | host ACK
+            1500   host POLL | dev ESCROW type 3 | host ACK
+            1700   host POLL | dev ESCROW type 3 | host ACK
+            1900   host POLL | dev ESCROW type 3 | host ACK
+            2100   host POLL | dev ESCROW type 3 | host ACK
+            2300   host POLL | dev ESCROW type 3 | host ACK
+            2500   host POLL | dev ESCROW type 3 | host ACK
+            2700   host POLL | dev ESCROW type 3 | host ACK
+            2900   host POLL | dev ESCROW type 3 | host ACK
+            3100   host POLL | dev ESCROW type 3 | host ACK
+            3300   host POLL | dev ESCROW type 3 | host ACK
+            3500   host POLL | dev ESCROW type 3 | host ACK
+            3700   host POLL | dev ESCROW type 3 | host ACK
+            3900   host POLL | dev ESCROW type 3 | host ACK
+            4100   host POLL | dev ESCROW type 3 | host ACK
         "#]],
     );
 }
@@ -155,19 +155,19 @@ fn a_returned_note_is_reported_until_acknowledged() {
     check_enabled(
         "poll 80 03; cmd return; poll 18; poll 18; poll 82 03; poll 82 03; cmd ack; poll 14; run 100",
         expect![[r#"
-              1150 host POLL | dev ESCROW type 3 | host ACK
-              1155   = Escrowed { index: 3 }
-              1155   < Return
-              1175 host RETURN | dev ACK
-              1200 host POLL | dev RETURNING | host ACK
-              1400 host POLL | dev RETURNING | host ACK
-              1600 host POLL | dev RETURNED type 3
-              1605   = Returned { index: 3 }
-              1800 host POLL | dev RETURNED type 3
-              1805   = Returned { index: 3 }
-              1805   < Acknowledge
-              1805 host ACK
-              2000 host POLL | dev IDLING | host ACK
+            1150   host POLL | dev ESCROW type 3 | host ACK
+            1155     = Escrowed { index: 3 }
+            1155     < Return
+            1175   host RETURN | dev ACK
+            1200   host POLL | dev RETURNING | host ACK
+            1400   host POLL | dev RETURNING | host ACK
+            1600   host POLL | dev RETURNED type 3
+            1605     = Returned { index: 3 }
+            1800   host POLL | dev RETURNED type 3
+            1805     = Returned { index: 3 }
+            1805     < Acknowledge
+            1805   host ACK
+            2000   host POLL | dev IDLING | host ACK
         "#]],
     );
 }
@@ -177,13 +177,13 @@ fn the_device_gives_an_undecided_note_back_by_itself() {
     check_enabled(
         "auto; poll 80 03; poll 18; poll 82 03; poll 14",
         expect![[r#"
-              1150 host POLL | dev ESCROW type 3 | host ACK
-              1155   = Escrowed { index: 3 }
-              1350 host POLL | dev RETURNING | host ACK
-              1550 host POLL | dev RETURNED type 3
-              1555   = Returned { index: 3 }
-              1555 host ACK
-              1750 host POLL | dev IDLING | host ACK
+            1150   host POLL | dev ESCROW type 3 | host ACK
+            1155     = Escrowed { index: 3 }
+            1350   host POLL | dev RETURNING | host ACK
+            1550   host POLL | dev RETURNED type 3
+            1555     = Returned { index: 3 }
+            1555   host ACK
+            1750   host POLL | dev IDLING | host ACK
         "#]],
     );
 }

@@ -7,20 +7,20 @@ fn cold_start_resets_identifies_and_is_ready() {
     check(
         "poll 10; poll 13; poll 19; run 600",
         expect![[r#"
-                 0 host POLL | dev POWER UP | host ACK
-                 5   = PoweredUp(Empty)
-                25 host RESET | dev ACK
-                50 host POLL | dev INITIALIZE | host ACK
-               250 host POLL | dev DISABLED | host ACK
-               275 host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
-               300 host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
-               325 host SET SECURITY 000000 | dev ACK
-               350 host STACKED COUNTER | dev state 00 (unknown) | host ACK
-               375 host GET STATUS | dev status: enabled 000000, high security 000000 | host ACK
-               380   = Identified SM-KZ1353 12KC004711 4 bills
-               380   = Counter(42)
-               380   = Ready
-               450 host POLL | dev DISABLED | host ACK
+            0      host POLL | dev POWER UP | host ACK
+            5        = PoweredUp(Empty)
+            25     host RESET | dev ACK
+            50     host POLL | dev INITIALIZE | host ACK
+            250    host POLL | dev DISABLED | host ACK
+            275    host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
+            300    host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
+            325    host SET SECURITY 000000 | dev ACK
+            350    host STACKED COUNTER | dev state 00 (unknown) | host ACK
+            375    host GET STATUS | dev status: enabled 000000, high security 000000 | host ACK
+            380      = Identified SM-KZ1353 12KC004711 4 bills
+            380      = Counter(42)
+            380      = Ready
+            450    host POLL | dev DISABLED | host ACK
         "#]],
     );
 }
@@ -30,21 +30,21 @@ fn a_unit_that_kept_its_power_is_inhibited_and_reset() {
     check(
         "poll 14; poll 13; poll 19; run 300",
         expect![[r#"
-                 0 host POLL | dev IDLING | host ACK
-                 5   = PoweredUp(Kept)
-                25 host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
-                50 host RESET | dev ACK
-                75 host POLL | dev INITIALIZE | host ACK
-               275 host POLL | dev DISABLED | host ACK
-               300 host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
-               325 host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
-               350 host SET SECURITY 000000 | dev ACK
-               375 host STACKED COUNTER | dev state 00 (unknown) | host ACK
-               400 host GET STATUS | dev status: enabled 000000, high security 000000 | host ACK
-               405   = Identified SM-KZ1353 12KC004711 4 bills
-               405   = Counter(42)
-               405   = Ready
-               475 host POLL | dev DISABLED | host ACK
+            0      host POLL | dev IDLING | host ACK
+            5        = PoweredUp(Kept)
+            25     host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+            50     host RESET | dev ACK
+            75     host POLL | dev INITIALIZE | host ACK
+            275    host POLL | dev DISABLED | host ACK
+            300    host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
+            325    host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
+            350    host SET SECURITY 000000 | dev ACK
+            375    host STACKED COUNTER | dev state 00 (unknown) | host ACK
+            400    host GET STATUS | dev status: enabled 000000, high security 000000 | host ACK
+            405      = Identified SM-KZ1353 12KC004711 4 bills
+            405      = Counter(42)
+            405      = Ready
+            475    host POLL | dev DISABLED | host ACK
         "#]],
     );
 }
@@ -54,21 +54,21 @@ fn a_note_found_in_the_validator_goes_back_to_the_citizen() {
     check(
         "poll 11; poll 13; poll 18; poll 19; run 300",
         expect![[r#"
-                 0 host POLL | dev POWER UP, bill in validator | host ACK
-                 5   = PoweredUp(NoteReturned)
-                25 host RESET | dev ACK
-                50 host POLL | dev INITIALIZE | host ACK
-               250 host POLL | dev RETURNING | host ACK
-               450 host POLL | dev DISABLED | host ACK
-               475 host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
-               500 host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
-               525 host SET SECURITY 000000 | dev ACK
-               550 host STACKED COUNTER | dev state 00 (unknown) | host ACK
-               575 host GET STATUS | dev status: enabled 000000, high security 000000 | host ACK
-               580   = Identified SM-KZ1353 12KC004711 4 bills
-               580   = Counter(42)
-               580   = Ready
-               650 host POLL | dev DISABLED | host ACK
+            0      host POLL | dev POWER UP, bill in validator | host ACK
+            5        = PoweredUp(NoteReturned)
+            25     host RESET | dev ACK
+            50     host POLL | dev INITIALIZE | host ACK
+            250    host POLL | dev RETURNING | host ACK
+            450    host POLL | dev DISABLED | host ACK
+            475    host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
+            500    host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
+            525    host SET SECURITY 000000 | dev ACK
+            550    host STACKED COUNTER | dev state 00 (unknown) | host ACK
+            575    host GET STATUS | dev status: enabled 000000, high security 000000 | host ACK
+            580      = Identified SM-KZ1353 12KC004711 4 bills
+            580      = Counter(42)
+            580      = Ready
+            650    host POLL | dev DISABLED | host ACK
         "#]],
     );
 }
@@ -78,29 +78,29 @@ fn a_note_found_in_the_stacker_is_reported_after_initialisation() {
     check(
         "poll 12; poll 13; poll 81 03; poll 81 03; cmd ack; poll 19; run 300",
         expect![[r#"
-                 0 host POLL | dev POWER UP, bill in stacker | host ACK
-                 5   = PoweredUp(NoteInStacker)
-                25 host RESET | dev ACK
-                50 host POLL | dev INITIALIZE | host ACK
-               250 host POLL | dev STACKED type 3
-               405 host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
-               430 host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
-               435   = Identified SM-KZ1353 12KC004711 4 bills
-               435   = Stacked { index: 3 }
-               455 host POLL | dev STACKED type 3
-               460   = Stacked { index: 3 }
-               460   < Acknowledge
-               460 host ACK
-               655 host POLL | dev DISABLED | host ACK
-               680 host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
-               705 host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
-               730 host SET SECURITY 000000 | dev ACK
-               755 host STACKED COUNTER | dev state 00 (unknown) | host ACK
-               780 host GET STATUS | dev status: enabled 000000, high security 000000 | host ACK
-               785   = Identified SM-KZ1353 12KC004711 4 bills
-               785   = Counter(42)
-               785   = Ready
-               855 host POLL | dev DISABLED | host ACK
+            0      host POLL | dev POWER UP, bill in stacker | host ACK
+            5        = PoweredUp(NoteInStacker)
+            25     host RESET | dev ACK
+            50     host POLL | dev INITIALIZE | host ACK
+            250    host POLL | dev STACKED type 3
+            405    host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
+            430    host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
+            435      = Identified SM-KZ1353 12KC004711 4 bills
+            435      = Stacked { index: 3 }
+            455    host POLL | dev STACKED type 3
+            460      = Stacked { index: 3 }
+            460      < Acknowledge
+            460    host ACK
+            655    host POLL | dev DISABLED | host ACK
+            680    host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
+            705    host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
+            730    host SET SECURITY 000000 | dev ACK
+            755    host STACKED COUNTER | dev state 00 (unknown) | host ACK
+            780    host GET STATUS | dev status: enabled 000000, high security 000000 | host ACK
+            785      = Identified SM-KZ1353 12KC004711 4 bills
+            785      = Counter(42)
+            785      = Ready
+            855    host POLL | dev DISABLED | host ACK
         "#]],
     );
 }
@@ -110,19 +110,19 @@ fn a_pending_stacked_is_handed_over_before_reset() {
     check(
         "37 30; poll 81 03; poll 81 03; poll 81 03; cmd ack; poll 14; run 50",
         expect![[r#"
-                 0 host POLL | dev STACKED type 3
-               155 host IDENTIFICATION | dev ILLEGAL COMMAND
-               160   = Stacked { index: 3 }
-               200 host POLL | dev STACKED type 3
-               205   = Stacked { index: 3 }
-               400 host POLL | dev STACKED type 3
-               405   = Stacked { index: 3 }
-               405   < Acknowledge
-               405 host ACK
-               600 host POLL | dev IDLING | host ACK
-               605   = PoweredUp(Kept)
-               625 host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
-               650 host RESET | dev ACK
+            0      host POLL | dev STACKED type 3
+            155    host IDENTIFICATION | dev ILLEGAL COMMAND
+            160      = Stacked { index: 3 }
+            200    host POLL | dev STACKED type 3
+            205      = Stacked { index: 3 }
+            400    host POLL | dev STACKED type 3
+            405      = Stacked { index: 3 }
+            405      < Acknowledge
+            405    host ACK
+            600    host POLL | dev IDLING | host ACK
+            605      = PoweredUp(Kept)
+            625    host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+            650    host RESET | dev ACK
         "#]],
     );
 }
@@ -132,19 +132,19 @@ fn a_pending_returned_is_handed_over_before_reset() {
     check(
         "poll 82 02; poll 82 02; cmd ack; poll 19; run 50",
         expect![[r#"
-                 0 host POLL | dev RETURNED type 2
-               155 host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
-               180 host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
-               185   = Identified SM-KZ1353 12KC004711 4 bills
-               185   = Returned { index: 2 }
-               205 host POLL | dev RETURNED type 2
-               210   = Returned { index: 2 }
-               210   < Acknowledge
-               210 host ACK
-               405 host POLL | dev DISABLED | host ACK
-               410   = PoweredUp(Kept)
-               430 host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
-               455 host RESET | dev ACK
+            0      host POLL | dev RETURNED type 2
+            155    host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
+            180    host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
+            185      = Identified SM-KZ1353 12KC004711 4 bills
+            185      = Returned { index: 2 }
+            205    host POLL | dev RETURNED type 2
+            210      = Returned { index: 2 }
+            210      < Acknowledge
+            210    host ACK
+            405    host POLL | dev DISABLED | host ACK
+            410      = PoweredUp(Kept)
+            430    host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+            455    host RESET | dev ACK
         "#]],
     );
 }
@@ -154,19 +154,19 @@ fn a_note_found_in_escrow_is_returned() {
     check(
         "auto; poll 80 03; poll 18; poll 82 03; poll 82 03; poll 14; run 50",
         expect![[r#"
-                 0 host POLL | dev ESCROW type 3 | host ACK
-                25 host RETURN | dev ACK
-                50 host POLL | dev RETURNING | host ACK
-               250 host POLL | dev RETURNED type 3
-               405 host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
-               430 host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
-               435   = Identified SM-KZ1353 12KC004711 4 bills
-               435   = Returned { index: 3 }
-               455 host POLL | dev RETURNED type 3 | host ACK
-               655 host POLL | dev IDLING | host ACK
-               660   = PoweredUp(Kept)
-               680 host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
-               705 host RESET | dev ACK
+            0      host POLL | dev ESCROW type 3 | host ACK
+            25     host RETURN | dev ACK
+            50     host POLL | dev RETURNING | host ACK
+            250    host POLL | dev RETURNED type 3
+            405    host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
+            430    host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
+            435      = Identified SM-KZ1353 12KC004711 4 bills
+            435      = Returned { index: 3 }
+            455    host POLL | dev RETURNED type 3 | host ACK
+            655    host POLL | dev IDLING | host ACK
+            660      = PoweredUp(Kept)
+            680    host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+            705    host RESET | dev ACK
         "#]],
     );
 }
