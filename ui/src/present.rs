@@ -148,7 +148,10 @@ impl Presenter {
         global.set_has_points(!parts.points.is_empty());
         global.set_has_notes(!parts.notes.is_empty());
         global.set_has_qr(parts.qr.is_some());
-        sync(&self.lists.rows, parts.rows.iter().map(row));
+        // Beside a symbol there is little room: what matters most comes first.
+        let (first, then): (Vec<&Row>, Vec<&Row>) =
+            parts.rows.iter().partition(|row| row.strong && parts.qr.is_some());
+        sync(&self.lists.rows, first.into_iter().chain(then).map(row));
         sync(&self.lists.points, parts.points.iter().map(point));
         sync(&self.lists.notes, parts.notes.iter().map(|value| note(value)));
         if let Some(qr) = parts.qr
