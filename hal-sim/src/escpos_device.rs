@@ -52,6 +52,8 @@ pub struct EscposConfig {
     pub has_print_done: bool,
     /// Bits per second of a serial cable, ten per byte; `None` = USB, no time at all.
     pub baud: Option<u32>,
+    /// From power-on until it hears anything. It makes a short power failure visible to a host that asks often enough.
+    pub boot: Duration,
     /// Command to answer.
     pub response: Duration,
     /// For line faults.
@@ -73,6 +75,7 @@ impl Default for EscposConfig {
             eager_status: false,
             has_print_done: true,
             baud: None,
+            boot: Duration::from_millis(1000),
             response: Duration::from_millis(2),
             seed: 0,
         }
@@ -82,7 +85,8 @@ impl Default for EscposConfig {
 impl EscposConfig {
     /// Mechanics about twenty times as fast, for tests in real time.
     pub fn fast() -> Self {
-        Self { rows_per_second: 25_000, cut: Duration::from_millis(15), ..Self::default() }
+        let ms = Duration::from_millis;
+        Self { rows_per_second: 25_000, cut: ms(15), boot: ms(50), ..Self::default() }
     }
 }
 
@@ -149,6 +153,7 @@ pub struct EscposDevice {
     config: EscposConfig,
     now: Instant,
     powered: bool,
+    boots_until: Instant,
     // Lost with the power.
     decoder: Decoder,
     recent: [u8; 3],
@@ -201,6 +206,7 @@ impl EscposDevice {
         Self {
             now: Instant(0),
             powered: false,
+            boots_until: Instant(0),
             decoder: Decoder::new(),
             recent: [0; 3],
             queue: VecDeque::new(),
@@ -229,6 +235,11 @@ impl EscposDevice {
             events: VecDeque::new(),
             config,
         }
+    }
+
+    /// A printer with a new roll that was switched on long ago.
+    pub fn new_running(config: EscposConfig) -> Self {
+        Self { powered: true, ..Self::new(config) }
     }
 
     /// What comes out next; call until [`PrinterOutput::Wait`].
@@ -414,6 +425,7 @@ impl EscposDevice {
         }
         self.mechanism_error = self.mechanism;
         self.silent = false;
+        self.boots_until = now + self.config.boot;
         self.engine_us = now.0.saturating_mul(1000);
         self.events.push_back(PrinterEvent::Power(true));
     }

@@ -131,10 +131,7 @@ pub fn serve_printer(
     png: Option<PathBuf>,
     options: ServeOptions,
 ) -> io::Result<DeviceHandle> {
-    let mut device = EscposDevice::new(config);
-    if options.powered {
-        device.power_on(Instant(0));
-    }
+    let device = if options.powered { EscposDevice::new_running(config) } else { EscposDevice::new(config) };
     serve(Box::new(printer::Printer { device, png }), options, "sim-escpos")
 }
 

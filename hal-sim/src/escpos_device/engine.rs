@@ -59,7 +59,7 @@ impl EscposDevice {
                 (_, Some(due)) => {
                     self.now = self.now.max(due);
                     let bytes = self.to_device.receive(due).unwrap_or_default();
-                    if self.powered && !self.silent {
+                    if self.powered && !self.silent && self.now >= self.boots_until {
                         self.hear(&bytes);
                     }
                 }

@@ -16,9 +16,7 @@ struct Host {
 
 impl Host {
     fn new(config: EscposConfig) -> Self {
-        let mut device = EscposDevice::new(config);
-        device.power_on(Instant(0));
-        Self { device, now: Instant(0), remarks: Vec::new() }
+        Self { device: EscposDevice::new_running(config), now: Instant(0), remarks: Vec::new() }
     }
 
     fn wait(&mut self, ms: u64) -> Vec<u8> {
@@ -217,6 +215,8 @@ fn a_hot_head_cools_and_a_broken_mechanism_needs_a_power_cycle() {
     host.device.power_off(host.now);
     assert_eq!(host.statuses(), []);
     host.device.power_on(host.now);
+    assert_eq!(host.statuses(), [], "it boots");
+    host.wait(1000);
     assert_eq!(host.statuses(), [0x12; 4]);
 }
 
@@ -354,6 +354,7 @@ fn any_bytes_are_survived_and_memory_stays_bounded() {
         }
         host.device.power_off(host.now);
         host.device.power_on(host.now);
+        host.wait(50);
         assert_eq!(host.statuses()[0] & 0x10, 0x10);
     }
 }

@@ -44,6 +44,17 @@ impl Line {
         got
     }
 
+    /// Asks again each second, because a printer that boots hears nothing.
+    fn status(&mut self, query: Query) -> u8 {
+        for _ in 0..5 {
+            self.send(&query.bytes());
+            if self.ready(PollFlags::IN, 1) {
+                return self.exactly(1)[0];
+            }
+        }
+        panic!("no status within five seconds");
+    }
+
     fn ask(&mut self, command: Command) -> Vec<u8> {
         self.send(&command.frame());
         let mut decoder = Decoder::new();
@@ -250,8 +261,7 @@ fn printer_faults_are_moved_by_words_and_seen_in_the_status() {
         let mut bytes = String::new();
         if handle.printer().unwrap().powered {
             for query in Query::ALL {
-                line.send(&query.bytes());
-                bytes += &format!(" {:02x}", line.exactly(1)[0]);
+                bytes += &format!(" {:02x}", line.status(query));
             }
         }
         story += &format!("{words} ->{bytes} {answer}\n");
