@@ -11,7 +11,7 @@ use crate::logic::{
     },
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
-use std::path::Path;
+use std::{os::unix::fs::OpenOptionsExt as _, path::Path};
 use tolem_protocol::{
     Amount, BalanceNumber, Bin, KioskNumber, PaymentCode, PaymentId, UtcTime,
     messages::HoldReason,
@@ -77,6 +77,13 @@ impl SqliteStore {
         if path.exists() {
             return Err(StoreError(format!("{} exists; it is not overwritten", path.display())));
         }
+        // Readable by its owner alone; the log files beside it take over its mode.
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| StoreError(format!("{}: {error}", path.display())))?;
         let mut store = Self { connection: Connection::open(path)? };
         store.prepare()?;
         store.transact(|store| {
