@@ -57,7 +57,7 @@ pub fn tenge(amount: u64) -> Amount {
 pub trait Lab {
     type Store: Transact;
     fn create(&self) -> Self::Store;
-    /// The store as it is after a power cut.
+    /// The newest store as it is after a power cut.
     fn reopen(&self, store: Self::Store) -> Self::Store;
     /// How often a random test may run.
     fn seeds(&self) -> u64;
@@ -78,8 +78,11 @@ impl Lab for InMemory {
     }
 }
 
-/// A database in a directory of its own, removed at the end.
-pub struct OnDisk(PathBuf);
+/// Databases in a directory of their own, removed at the end.
+pub struct OnDisk {
+    directory: PathBuf,
+    made: std::cell::Cell<u32>,
+}
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -92,24 +95,31 @@ pub fn scratch(name: &str) -> PathBuf {
 
 impl OnDisk {
     pub fn new() -> Self {
-        Self(scratch("store"))
+        Self { directory: scratch("store"), made: std::cell::Cell::new(0) }
+    }
+}
+
+impl OnDisk {
+    fn newest(&self) -> PathBuf {
+        self.directory.join(format!("center-{}.db", self.made.get()))
     }
 }
 
 impl Drop for OnDisk {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
 
 impl Lab for OnDisk {
     type Store = SqliteStore;
     fn create(&self) -> SqliteStore {
-        SqliteStore::create(&self.0.join("center.db"), 7).unwrap()
+        self.made.set(self.made.get() + 1);
+        SqliteStore::create(&self.newest(), 7).unwrap()
     }
     fn reopen(&self, store: SqliteStore) -> SqliteStore {
         drop(store);
-        SqliteStore::open(&self.0.join("center.db")).unwrap()
+        SqliteStore::open(&self.newest()).unwrap()
     }
     fn seeds(&self) -> u64 {
         4
@@ -250,6 +260,13 @@ impl<S: Transact> Town<S> {
     /// Power off and on at the center.
     pub fn restart(self, lab: &impl Lab<Store = S>) -> Self {
         Self { store: lab.reopen(self.store), ..self }
+    }
+
+    /// A center with the same keys and kiosks whose database was lost.
+    pub fn without_memory(&self, lab: &impl Lab<Store = S>) -> Self {
+        let mut other = Self::new(lab.create());
+        other.dice = Dice(0xD1CE);
+        other
     }
 
     pub fn greet(&mut self, number: u32) {
