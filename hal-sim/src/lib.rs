@@ -4,6 +4,8 @@
 //! model serves the in-memory world (virtual time), a pseudo terminal or a real cable (real time), and the bench. The
 //! models keep the physical truth: where each note is, every dot on paper.
 
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod ccnet_device;
 pub mod escpos_device;
 pub mod lamps;

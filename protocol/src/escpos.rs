@@ -12,7 +12,7 @@ mod status;
 pub use crate::wire::Direction;
 use alloc::vec::Vec;
 pub use decoder::{Decoded, Decoder, MAX_DATA};
-pub use describe::{describe, describe_status};
+pub use describe::{describe, describe_command, describe_status};
 pub use status::{Asb, ErrorCause, OfflineCause, PaperState, PrinterState, is_status};
 
 /// ESC @: forget all settings.

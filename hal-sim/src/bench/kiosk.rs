@@ -21,11 +21,15 @@ use std::{
         Arc, Mutex, OnceLock,
         mpsc::{Sender, channel},
     },
+    time::Duration,
 };
 use tolem_protocol::{
     ccnet::{Command, Decoded, Decoder},
     wire::Direction,
 };
+
+/// So long a piece of paper is printed before a plug that waits for it is pulled: about a third of a receipt.
+const PRINTED_FOR: Duration = Duration::from_millis(500);
 
 /// What one kiosk on the bench is made of.
 pub struct KioskOptions {
@@ -68,7 +72,7 @@ pub struct Kiosk {
 impl Kiosk {
     /// Switches the devices on, connects their cables, starts the network and waits for a screen. The kiosk process is started
     /// by [`Kiosk::switch_on`], after [`Kiosk::plug_in`].
-    pub fn set_up(options: KioskOptions, wire: &Arc<WireLog>) -> io::Result<Self> {
+    pub fn set_up(options: KioskOptions, wire: &Arc<WireLog>) -> io::Result<Arc<Self>> {
         let KioskOptions { index, number, acceptor, printer, lines, socket, center } = options;
         let trap = Arc::new(Trap::default());
         let power: Arc<OnceLock<Box<dyn Power>>> = Arc::default();
@@ -83,22 +87,23 @@ impl Kiosk {
         let screen =
             ScreenFeed::listen(&socket, Box::new(move |step| log.step(index, step.step, step.text)))?;
 
-        // Weak ends: the thread goes when the devices go, for they own the other end of the channel.
-        let devices = (acceptor.clone(), printer.clone());
-        let log = Arc::clone(wire);
-        let weak = (devices.0.downgrade(), devices.1.downgrade());
-        drop(devices);
+        let papers = Mutex::default();
+        let wire = Arc::clone(wire);
+        let kiosk =
+            Arc::new(Self { index, number, acceptor, printer, link, screen, trap, power, papers, wire });
+        // The thread ends when the devices go: they own the other end of the channel.
+        let weak = Arc::downgrade(&kiosk);
         std::thread::Builder::new().name("plug".into()).spawn(move || {
             for moment in pulled {
-                for device in [weak.0.upgrade(), weak.1.upgrade()].into_iter().flatten() {
-                    // A device that is off already is as wanted.
-                    let _ = device.command("power off");
+                if moment == Moment::Printing {
+                    std::thread::sleep(PRINTED_FOR);
                 }
-                log.event(index, format!("the armed plug was pulled: {}", moment.name()));
+                let Some(kiosk) = weak.upgrade() else { return };
+                kiosk.pull_plug();
+                kiosk.tell(format!("the armed plug was pulled: {}", moment.name()));
             }
         })?;
-        let wire = Arc::clone(wire);
-        Ok(Self { index, number, acceptor, printer, link, screen, trap, power, papers: Mutex::default(), wire })
+        Ok(kiosk)
     }
 
     /// Gives it the process that its plug switches. Only the first call counts.
@@ -205,7 +210,9 @@ fn spring(trap: &Arc<Trap>, power: &Arc<OnceLock<Box<dyn Power>>>, pull: Sender<
     let (trap, power) = (Arc::clone(trap), Arc::clone(power));
     Arc::new(move |moment| {
         if trap.springs(moment) {
-            if let Some(power) = power.get() {
+            if moment != Moment::Printing
+                && let Some(power) = power.get()
+            {
                 power.kill();
             }
             // Nobody is there when the bench is ending.

@@ -249,14 +249,17 @@ impl Decoding {
         Self { kiosk, source: Source::Printer, ears, exchange: Exchange::default() }
     }
 
-    /// Takes one write in; in any split.
-    pub fn heard(&mut self, log: &WireLog, direction: Direction, bytes: &[u8]) {
+    /// Takes one write in; in any split. True if a printer was told to print dots.
+    pub fn heard(&mut self, log: &WireLog, direction: Direction, bytes: &[u8]) -> bool {
+        let mut prints = false;
         for (text, hex) in self.decode(direction, bytes) {
+            prints |= text.contains("RASTER");
             match direction {
                 Direction::FromHost => self.asked(log, text, hex),
                 Direction::FromDevice => self.answered(log, text, hex),
             }
         }
+        prints
     }
 
     fn decode(&mut self, direction: Direction, bytes: &[u8]) -> Vec<(String, String)> {
