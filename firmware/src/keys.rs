@@ -114,6 +114,25 @@ impl RingSigner {
             return Err(fail(&directory.join(SITE_KEY_FILE), &cause));
         }
         let site = hmac::Key::new(hmac::HMAC_SHA256, &site);
+        Self::assemble(journal, site, center, random)
+    }
+
+    /// Fresh keys that are kept nowhere: for a terminal that cannot open its journal or keys and only shows why it is closed.
+    pub fn ephemeral(center: &CenterKeys) -> Result<Self, KeyError> {
+        let random = SystemRandom::new();
+        let document = Ed25519KeyPair::generate_pkcs8(&random).map_err(|_| no_randomness())?;
+        let journal = Ed25519KeyPair::from_pkcs8(document.as_ref()).expect("invariant: ring made this key");
+        let mut site = Zeroizing::new([0; SITE_KEY_BYTES]);
+        random.fill(&mut site[..]).map_err(|_| no_randomness())?;
+        Self::assemble(journal, hmac::Key::new(hmac::HMAC_SHA256, &site[..]), center, random)
+    }
+
+    fn assemble(
+        journal: Ed25519KeyPair,
+        site: hmac::Key,
+        center: &CenterKeys,
+        random: SystemRandom,
+    ) -> Result<Self, KeyError> {
         let sealing = Deserializable::from_bytes(&center.sealing).map_err(|error| KeyError {
             what: "[center] sealing_key".into(),
             cause: format!("this is not an X25519 public key ({error})"),

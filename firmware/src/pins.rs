@@ -4,7 +4,7 @@
 //! those of a Linux GPIO character device (feature `gpio`); without it a configured `[pins]` section is an error, not silence.
 
 use embedded_hal::digital::{InputPin, OutputPin, PinState};
-use std::{fmt::Debug, time::Duration};
+use std::time::Duration;
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tolem_core::kiosk::{Lamp, Pin};
 
@@ -65,40 +65,52 @@ impl<O: OutputPin, I: InputPin> Pins<O, I> {
         self.switches.push(switch);
         self
     }
+}
 
+/// A cabinet with unknown kinds of pins behind it.
+pub trait Cabinet: Send {
     /// Lights or darkens `lamp`; a cabinet without it is none the worse.
-    pub fn set_lamp(&mut self, lamp: Lamp, on: bool) -> Option<PinEvent> {
+    fn set_lamp(&mut self, lamp: Lamp, on: bool) -> Option<PinEvent>;
+    /// Reads all switches once and gives what became certain.
+    fn read(&mut self) -> Vec<PinEvent>;
+}
+
+impl<O: OutputPin + Send, I: InputPin + Send> Cabinet for Pins<O, I> {
+    fn set_lamp(&mut self, lamp: Lamp, on: bool) -> Option<PinEvent> {
         let (_, output) = self.lamps.iter_mut().find(|(known, _)| *known == lamp)?;
         let broken = output.set_state(on.into()).err()?;
         Some(PinEvent::Broken(format!("lamp {lamp:?}: {broken:?}")))
     }
 
-    /// Reads all switches once and gives what became certain.
-    pub fn read(&mut self) -> Vec<PinEvent> {
+    fn read(&mut self) -> Vec<PinEvent> {
         self.switches.iter_mut().filter_map(Switch::read).collect()
     }
+}
 
-    /// Serves lamps and switches until `lamps` is closed or nobody hears `events`; all lamps are dark then.
-    pub async fn run(mut self, mut lamps: mpsc::Receiver<(Lamp, bool)>, events: mpsc::Sender<PinEvent>) {
-        let mut readings = tokio::time::interval(READ_EVERY);
-        readings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let happened: Vec<PinEvent> = tokio::select! {
-                order = lamps.recv() => match order {
-                    Some((lamp, on)) => self.set_lamp(lamp, on).into_iter().collect(),
-                    None => break,
-                },
-                _ = readings.tick(), if !self.switches.is_empty() => self.read(),
-            };
-            for event in happened {
-                if events.send(event).await.is_err() {
-                    return;
-                }
+/// Serves lamps and switches until `lamps` is closed or nobody hears `events`; the lamps are dark then.
+pub async fn serve(
+    mut cabinet: Box<dyn Cabinet>,
+    mut lamps: mpsc::Receiver<(Lamp, bool)>,
+    events: mpsc::Sender<PinEvent>,
+) {
+    let mut readings = tokio::time::interval(READ_EVERY);
+    readings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let happened: Vec<PinEvent> = tokio::select! {
+            order = lamps.recv() => match order {
+                Some((lamp, on)) => cabinet.set_lamp(lamp, on).into_iter().collect(),
+                None => break,
+            },
+            _ = readings.tick() => cabinet.read(),
+        };
+        for event in happened {
+            if events.send(event).await.is_err() {
+                return;
             }
         }
-        for (_, output) in &mut self.lamps {
-            output.set_low().ok();
-        }
+    }
+    for lamp in [Lamp::NoteSlot, Lamp::ReceiptSlot] {
+        cabinet.set_lamp(lamp, false);
     }
 }
 
@@ -171,7 +183,10 @@ pub mod gpio {
 mod tests {
     use super::*;
     use embedded_hal::digital::{ErrorKind, ErrorType};
-    use std::{cell::RefCell, collections::VecDeque, rc::Rc};
+    use std::{
+        collections::VecDeque,
+        sync::{Arc, Mutex},
+    };
 
     /// Gives the readings it was told to give, the last one for ever; `None` fails.
     struct Readings(VecDeque<Option<bool>>);
@@ -192,7 +207,7 @@ mod tests {
     }
 
     #[derive(Clone, Default)]
-    struct Bulb(Rc<RefCell<Vec<bool>>>);
+    struct Bulb(Arc<Mutex<Vec<bool>>>);
 
     impl ErrorType for Bulb {
         type Error = ErrorKind;
@@ -200,12 +215,12 @@ mod tests {
 
     impl OutputPin for Bulb {
         fn set_low(&mut self) -> Result<(), ErrorKind> {
-            self.0.borrow_mut().push(false);
+            self.0.lock().unwrap().push(false);
             Ok(())
         }
 
         fn set_high(&mut self) -> Result<(), ErrorKind> {
-            self.0.borrow_mut().push(true);
+            self.0.lock().unwrap().push(true);
             Ok(())
         }
     }
@@ -239,8 +254,8 @@ mod tests {
                 send.send((lamp, on)).await.unwrap();
             }
             drop(send);
-            pins.run(lamps, events).await;
+            serve(Box::new(pins), lamps, events).await;
         });
-        assert_eq!(*bulb.0.borrow(), [true, false]);
+        assert_eq!(*bulb.0.lock().unwrap(), [true, false]);
     }
 }

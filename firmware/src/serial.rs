@@ -146,7 +146,6 @@ mod tests {
     use super::*;
     use crate::scratch::Scratch;
     use rustix::{
-        fs::{OFlags, fcntl_setfl},
         pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     };
     use std::{ffi::OsStr, fs::File, io::Read, io::Write, os::unix::ffi::OsStrExt, path::Path};
@@ -159,7 +158,6 @@ mod tests {
         let name = ptsname(&master, Vec::new()).unwrap();
         std::fs::remove_file(link).ok();
         std::os::unix::fs::symlink(OsStr::from_bytes(name.as_bytes()), link).unwrap();
-        fcntl_setfl(&master, OFlags::RDWR).unwrap();
         File::from(master)
     }
 

@@ -285,14 +285,6 @@ impl SqliteStore {
         self.reserve.ready
     }
 
-    /// Free space for the journal in bytes, the reserve not counted; 0 when the reserve is missing.
-    pub fn free_bytes(&self) -> u64 {
-        if !self.reserve.ready {
-            return 0;
-        }
-        free_bytes(self.reader.path()).unwrap_or(0)
-    }
-
     /// Where it is.
     pub fn path(&self) -> &Path {
         self.reader.path()
@@ -393,11 +385,12 @@ impl Store for SqliteStore {
     }
 }
 
-/// Free bytes on the file system of `path`, as an ordinary user may use them.
-pub fn free_bytes(path: &Path) -> io::Result<u64> {
+/// Free bytes on the file system of `path`, as an ordinary user may use them, and whether it can be written.
+pub fn disk_space(path: &Path) -> io::Result<(u64, bool)> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let space = rustix::fs::statvfs(directory)?;
-    Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    let writable = !space.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
+    Ok((space.f_bavail.saturating_mul(space.f_frsize), writable))
 }
 
 /// The file whose deletion gives the open payment room on a full disk.

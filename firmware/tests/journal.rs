@@ -183,7 +183,7 @@ fn what_was_appended_is_read_back_after_reopening() {
     assert_eq!(store.snapshot().unwrap().as_deref(), Some(&b"summary"[..]));
     let error = store.node(8, 1).unwrap_err().to_string();
     assert!(error.ends_with("journal.db: cannot read tree node 8/1: it is missing"), "{error}");
-    assert!(store.reserve_ready() && store.free_bytes() > 0);
+    assert!(store.reserve_ready());
 }
 
 #[test]

@@ -1,0 +1,235 @@
+//! The io thread: serial lines, the link, pins, the disk's free space, signals and the watchdog, on one runtime.
+
+use super::{FAREWELL, Input, Pulse, log, spawn};
+use crate::{
+    config::Config,
+    link::{Link, LinkEvent, LinkOrder, Timing, tls::Clock},
+    pins::{self, Cabinet, PinEvent},
+    serial::{Line, LineEvent},
+    store::disk_space,
+    systemd::Notifier,
+};
+use anyhow::Context;
+use std::{
+    sync::{
+        Arc,
+        mpsc::{SyncSender, TrySendError},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    task::JoinSet,
+};
+use tolem_core::kiosk::{Event, Lamp};
+
+/// Frames on their way to a device; CCNET has one under way at a time, a page of ESC/POS is a few dozen.
+const LINE_ORDERS: usize = 256;
+/// Questions on their way to the center; the core has few under way.
+const LINK_ORDERS: usize = 64;
+/// Lamp changes on their way.
+const LAMP_ORDERS: usize = 16;
+/// Events on their way from a task to the forwarding one.
+const TASK_EVENTS: usize = 64;
+/// How often the disk is looked at.
+const DISK_EVERY: Duration = Duration::from_secs(10);
+/// How often a full event channel is tried again.
+const FULL_RETRY: Duration = Duration::from_millis(2);
+
+/// The kiosk thread's ends of the channels to the io thread.
+pub(super) struct Orders {
+    pub acceptor: mpsc::Sender<Vec<u8>>,
+    pub printer: mpsc::Sender<Vec<u8>>,
+    pub link: mpsc::Sender<LinkOrder>,
+    pub lamps: Option<mpsc::Sender<(Lamp, bool)>>,
+}
+
+/// Everything the io thread needs.
+pub(super) struct Io {
+    pub config: Config,
+    pub cabinet: Option<Box<dyn Cabinet>>,
+    pub clock: Arc<Clock>,
+    pub seed: u64,
+    pub reserve_ready: bool,
+    pub inputs: SyncSender<Input>,
+    pub notifier: Arc<Notifier>,
+    pub pulse: Pulse,
+}
+
+impl Io {
+    /// Starts the thread. It ends when the kiosk thread has dropped its [`Orders`].
+    pub fn start(self) -> anyhow::Result<(Orders, JoinHandle<()>)> {
+        let runtime = Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+        let (acceptor, acceptor_end) = mpsc::channel(LINE_ORDERS);
+        let (printer, printer_end) = mpsc::channel(LINE_ORDERS);
+        let (link, link_end) = mpsc::channel(LINK_ORDERS);
+        let (lamps, lamp_end) = mpsc::channel(LAMP_ORDERS);
+        let lamps = self.cabinet.is_some().then_some(lamps);
+        let thread = spawn("io", move || {
+            runtime.block_on(self.serve(acceptor_end, printer_end, link_end, lamp_end));
+            runtime.shutdown_timeout(FAREWELL);
+        })?;
+        Ok((Orders { acceptor, printer, link, lamps }, thread))
+    }
+
+    async fn serve(
+        self,
+        acceptor: mpsc::Receiver<Vec<u8>>,
+        printer: mpsc::Receiver<Vec<u8>>,
+        link: mpsc::Receiver<LinkOrder>,
+        lamps: mpsc::Receiver<(Lamp, bool)>,
+    ) {
+        // These end with the kiosk thread's orders.
+        let mut working = JoinSet::new();
+        let inputs = &self.inputs;
+        let (ports, devices) = (&self.config.acceptor, &self.config.printer);
+        let line = Line { name: "acceptor", path: ports.port.clone(), baud: ports.baud };
+        working.spawn(serve_line(line, acceptor, inputs.clone(), Event::Acceptor));
+        let line = Line { name: "printer", path: devices.port.clone(), baud: devices.baud };
+        working.spawn(serve_line(line, printer, inputs.clone(), Event::Printer));
+        let connection = Link {
+            center: self.config.center.clone(),
+            clock: self.clock,
+            timing: Timing::default(),
+            seed: self.seed,
+        };
+        working.spawn(serve_link(connection, link, inputs.clone()));
+        if let Some(cabinet) = self.cabinet {
+            working.spawn(serve_pins(cabinet, lamps, inputs.clone()));
+        }
+        // These would go on for ever and are dropped with the runtime.
+        tokio::spawn(watch_disk(self.config.journal.path.clone(), self.reserve_ready, inputs.clone()));
+        tokio::spawn(watch_signals(inputs.clone()));
+        tokio::spawn(feed_watchdog(self.notifier, self.pulse));
+        while working.join_next().await.is_some() {}
+    }
+}
+
+/// Passes an event on, waiting while the kiosk thread is behind. False when it is gone.
+async fn deliver(inputs: &SyncSender<Input>, event: Event) -> bool {
+    pass(inputs, Input::Event(event)).await
+}
+
+async fn pass(inputs: &SyncSender<Input>, mut input: Input) -> bool {
+    loop {
+        match inputs.try_send(input) {
+            Ok(()) => return true,
+            Err(TrySendError::Disconnected(_)) => return false,
+            Err(TrySendError::Full(back)) => input = back,
+        }
+        tokio::time::sleep(FULL_RETRY).await;
+    }
+}
+
+async fn serve_line(
+    line: Line,
+    orders: mpsc::Receiver<Vec<u8>>,
+    inputs: SyncSender<Input>,
+    event: fn(Vec<u8>) -> Event,
+) {
+    let name = line.name;
+    let (send, mut events) = mpsc::channel(TASK_EVENTS);
+    let serving = line.run(orders, send);
+    let passing = async move {
+        while let Some(happened) = events.recv().await {
+            match happened {
+                LineEvent::Bytes(bytes) => {
+                    if !deliver(&inputs, event(bytes)).await {
+                        return;
+                    }
+                }
+                LineEvent::Opened => log(&format!("{name}: line open")),
+                LineEvent::Lost(reason) => log(&format!("{name}: line lost: {reason}")),
+            }
+        }
+    };
+    tokio::join!(serving, passing);
+}
+
+async fn serve_link(link: Link, orders: mpsc::Receiver<LinkOrder>, inputs: SyncSender<Input>) {
+    let (send, mut events) = mpsc::channel(TASK_EVENTS);
+    let serving = link.run(orders, send);
+    let passing = async move {
+        let mut told = String::new();
+        while let Some(happened) = events.recv().await {
+            let event = match happened {
+                LinkEvent::Connected => {
+                    told.clear();
+                    log("link: connected");
+                    Event::LinkConnected
+                }
+                LinkEvent::Lost { fault, reason } => {
+                    if reason != told {
+                        log(&format!("link: {fault:?}: {reason}"));
+                        told = reason;
+                    }
+                    Event::LinkLost(fault)
+                }
+                LinkEvent::Answer { number, response } => Event::Answer { number, response },
+            };
+            if !deliver(&inputs, event).await {
+                return;
+            }
+        }
+    };
+    tokio::join!(serving, passing);
+}
+
+async fn serve_pins(cabinet: Box<dyn Cabinet>, lamps: mpsc::Receiver<(Lamp, bool)>, inputs: SyncSender<Input>) {
+    let (send, mut events) = mpsc::channel(TASK_EVENTS);
+    let passing = async move {
+        while let Some(happened) = events.recv().await {
+            match happened {
+                PinEvent::Changed { pin, open } => {
+                    if !deliver(&inputs, Event::Pin { pin, open }).await {
+                        return;
+                    }
+                }
+                PinEvent::Broken(reason) => log(&format!("pins: {reason}")),
+            }
+        }
+    };
+    tokio::join!(pins::serve(cabinet, lamps, send), passing);
+}
+
+async fn watch_disk(path: std::path::PathBuf, reserve_ready: bool, inputs: SyncSender<Input>) {
+    let mut looks = tokio::time::interval(DISK_EVERY);
+    loop {
+        looks.tick().await;
+        let (free_bytes, writable) = disk_space(&path).unwrap_or((0, false));
+        let free_bytes = if reserve_ready { free_bytes } else { 0 };
+        if !deliver(&inputs, Event::DiskSpace { free_bytes, writable }).await {
+            return;
+        }
+    }
+}
+
+async fn watch_signals(inputs: SyncSender<Input>) {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        log("signals cannot be heard: stop the program with SIGKILL");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    log("told to stop");
+    pass(&inputs, Input::Stop).await;
+}
+
+async fn feed_watchdog(notifier: Arc<Notifier>, pulse: Pulse) {
+    let Some(limit) = notifier.watchdog() else { return };
+    let mut meals = tokio::time::interval(limit / 3);
+    loop {
+        meals.tick().await;
+        match pulse.stalled() {
+            None => notifier.notify("WATCHDOG=1"),
+            Some(name) => log(&format!("the thread {name} is stalled: the watchdog is not fed")),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Opens journal and keys, or finds the words why the terminal stays closed.
+//!
+//! Whatever is wrong with disk or keys, the terminal starts and shows it: a dark screen tells a citizen with money inside
+//! nothing. Only a configuration that cannot be used at all ends the program.
+
+use super::log;
+use crate::{
+    config::Config,
+    keys::{OnMissing, RingSigner},
+    link::tls::Clock,
+    store::{Reader, SqliteStore},
+    verify::Keys,
+};
+use anyhow::Context;
+use std::sync::Arc;
+use tolem_core::{
+    drivers::{ccnet, escpos},
+    journal::JournalFault,
+    kiosk::{self, Kiosk, Patience},
+    ports::{Signer, Store, StoreError},
+    time::Instant,
+};
+use tolem_protocol::{
+    UtcTime,
+    record::{Fact, Record},
+    signed_note,
+};
+
+/// The newest records among which the center's last word is looked for.
+const LOOK_BACK: u64 = 1024;
+
+/// A terminal ready to run.
+pub(super) struct Opened {
+    pub kiosk: Kiosk<SqliteStore, RingSigner>,
+    pub clock: Arc<Clock>,
+    pub seed: u64,
+    /// Space for finishing a payment is set aside.
+    pub reserve_ready: bool,
+    /// Keys to verify the journal with; `None` when it cannot be read.
+    pub verify_with: Option<Keys>,
+}
+
+pub(super) fn open(config: &Config, now: Instant, utc: UtcTime) -> anyhow::Result<Opened> {
+    let clock = Arc::new(Clock::new());
+    let core = core_config(config);
+    match open_parts(config, &clock) {
+        Ok((store, signer)) => {
+            let reserve_ready = store.reserve_ready();
+            if !reserve_ready {
+                log("the disk is too full to reserve space for finishing a payment: cash stays closed");
+            }
+            let nonce = signer.nonce()?;
+            let verify_with = Some(config.journal_keys(signer.public_key()));
+            let kiosk = match Kiosk::open(core.clone(), store, signer, nonce, now, utc) {
+                Ok(kiosk) => kiosk,
+                Err((fault, signer)) => {
+                    log(&format!("CLOSED: {fault}"));
+                    Kiosk::closed(core, &fault, signer, nonce, now, utc)
+                }
+            };
+            Ok(Opened { kiosk, clock, seed: seed(nonce), reserve_ready, verify_with })
+        }
+        Err(fault) => {
+            log(&format!("CLOSED: {fault}"));
+            let signer = RingSigner::ephemeral(&config.center.keys).context("the terminal cannot even start closed")?;
+            let nonce = signer.nonce()?;
+            let kiosk = Kiosk::closed(core, &fault, signer, nonce, now, utc);
+            Ok(Opened { kiosk, clock, seed: seed(nonce), reserve_ready: false, verify_with: None })
+        }
+    }
+}
+
+fn open_parts(config: &Config, clock: &Clock) -> Result<(SqliteStore, RingSigner), JournalFault> {
+    let store = SqliteStore::open(&config.journal.path)?;
+    let missing = if store.size()? == 0 { OnMissing::Create } else { OnMissing::Refuse };
+    let signer = RingSigner::open(&config.journal.keys, &config.center.keys, missing)
+        .map_err(|error| JournalFault::Store(error.to_string()))?;
+    if let Some(seen) = last_seen(store.reader())? {
+        clock.raise(seen);
+    }
+    Ok((store, signer))
+}
+
+/// When the center last cosigned, by its own clock. Other times in the journal come from our clock, which may have been wrong, and
+/// a wrong future would lock the kiosk out for ever.
+fn last_seen(reader: &Reader) -> Result<Option<UtcTime>, StoreError> {
+    let from = reader.size()?.saturating_sub(LOOK_BACK);
+    let entries = reader.batch(from, u32::try_from(LOOK_BACK).unwrap_or(u32::MAX))?;
+    Ok(entries.iter().rev().find_map(|entry| match Record::from_bytes(&entry.bytes).ok()?.fact {
+        Fact::Cosigned { line, .. } => cosigned_at(&line),
+        _ => None,
+    }))
+}
+
+/// The time in a cosignature line: key id, seconds since 1970, signature (c2sp.org/tlog-cosignature).
+fn cosigned_at(line: &str) -> Option<UtcTime> {
+    let note = format!("-\n\n{}\n", line.trim_end_matches('\n'));
+    let (_, lines) = signed_note::split(&note)?;
+    let (_, blob) = lines.first()?.rsplit_once(' ')?;
+    let blob = data_encoding::BASE64.decode(blob.as_bytes()).ok()?;
+    let seconds = u64::from_be_bytes(blob.get(4..12)?.try_into().ok()?);
+    i64::try_from(seconds).ok().map(UtcTime::from_seconds)
+}
+
+fn core_config(config: &Config) -> kiosk::Config {
+    kiosk::Config {
+        kiosk: config.kiosk.number,
+        operator: config.kiosk.operator.clone(),
+        address: config.kiosk.address.clone(),
+        software: concat!("tolem ", env!("CARGO_PKG_VERSION")).into(),
+        acceptor: ccnet::Config { countries: vec![config.acceptor.country], ..ccnet::Config::default() },
+        patterns: config.acceptor.patterns.clone(),
+        printer: escpos::Config::default(),
+        page_width: config.printer.width,
+        patience: Patience::default(),
+    }
+}
+
+fn seed(nonce: [u8; 16]) -> u64 {
+    nonce.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
+}
