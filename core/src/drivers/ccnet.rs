@@ -79,6 +79,8 @@ pub struct Config {
     pub order_settle: Duration,
     /// How long a jam or failure stays before one RESET is tried.
     pub fault_reset: Duration,
+    /// The same while the note only waits to be taken from the slot.
+    pub untaken_reset: Duration,
     /// From HOLD to HOLD. The device gives the note back after 10 s.
     pub hold: Duration,
     /// How long a note is held without a decision.
@@ -111,6 +113,7 @@ impl Default for Config {
             order: ms(30_000),
             order_settle: ms(600),
             fault_reset: ms(10_000),
+            untaken_reset: ms(120_000),
             hold: ms(5000),
             escrow: ms(60_000),
             settle: ms(1000),

@@ -209,6 +209,10 @@ impl Ccnet {
         self.forget();
         self.say(Event::PoweredUp(told));
         self.stage = Stage::Resetting;
+        if told == PowerUp::NoteInStacker {
+            // Its table is needed before the note is told, and is given now but not any more then.
+            (self.early, self.early_done) = (Some(Question::Identification), true);
+        }
     }
 
     /// 80 or 1A.
@@ -339,19 +343,19 @@ impl Ccnet {
 
     /// A jam or failure that stays gets one RESET.
     pub(super) fn watch_fault(&mut self) {
-        let resettable = match self.device_fault {
-            Some(AcceptorFault::ValidatorJam | AcceptorFault::CassetteJam | AcceptorFault::Failure(_)) => {
-                // The citizen may just not have taken the note yet.
-                self.last != Some(PollStatus::Returning)
-            }
-            _ => false,
-        };
+        let resettable = matches!(
+            self.device_fault,
+            Some(AcceptorFault::ValidatorJam | AcceptorFault::CassetteJam | AcceptorFault::Failure(_))
+        );
+        // The citizen may just not have taken the note yet.
+        let untaken = self.last == Some(PollStatus::Returning);
+        let patience = if untaken { self.config.untaken_reset } else { self.config.fault_reset };
         if resettable
             && self.stage == Stage::Running
             && !self.fault_reset_done
             && !self.is_asked()
             && self.line_fault.is_none()
-            && self.now.since(self.fault_since) >= self.config.fault_reset
+            && self.now.since(self.fault_since) >= patience
         {
             self.fault_reset_done = true;
             self.start_over();

@@ -80,27 +80,27 @@ fn a_note_found_in_the_stacker_is_reported_after_initialisation() {
         expect![[r#"
             0      host POLL | dev POWER UP, bill in stacker | host ACK
             5        = PoweredUp(NoteInStacker)
-            25     host RESET | dev ACK
-            50     host POLL | dev INITIALIZE | host ACK
-            250    host POLL | dev STACKED type 3
-            405    host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
-            430    host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
-            435      = Identified SM-KZ1353 12KC004711 4 bills
-            435      = Stacked { index: 3 }
-            455    host POLL | dev STACKED type 3
-            460      = Stacked { index: 3 }
-            460      < Acknowledge
-            460    host ACK
-            655    host POLL | dev DISABLED | host ACK
-            680    host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
-            705    host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
-            730    host SET SECURITY 000000 | dev ACK
-            755    host STACKED COUNTER | dev state 00 (unknown) | host ACK
-            780    host GET STATUS | dev status: enabled 000000, high security 000000 | host ACK
-            785      = Identified SM-KZ1353 12KC004711 4 bills
-            785      = Counter(42)
-            785      = Ready
-            855    host POLL | dev DISABLED | host ACK
+            25     host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
+            50     host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
+            55       = Identified SM-KZ1353 12KC004711 4 bills
+            75     host RESET | dev ACK
+            100    host POLL | dev INITIALIZE | host ACK
+            300    host POLL | dev STACKED type 3
+            305      = Stacked { index: 3 }
+            500    host POLL | dev STACKED type 3
+            505      = Stacked { index: 3 }
+            505      < Acknowledge
+            505    host ACK
+            700    host POLL | dev DISABLED | host ACK
+            725    host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
+            750    host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
+            775    host SET SECURITY 000000 | dev ACK
+            800    host STACKED COUNTER | dev state 00 (unknown) | host ACK
+            825    host GET STATUS | dev status: enabled 000000, high security 000000 | host ACK
+            830      = Identified SM-KZ1353 12KC004711 4 bills
+            830      = Counter(42)
+            830      = Ready
+            900    host POLL | dev DISABLED | host ACK
         "#]],
     );
 }
