@@ -3,5 +3,6 @@
 //! This library holds only what several of them share: the files of the repository, a client of the bench's HTTP
 //! interface, a client of the browser. Claims about the kiosk stand in `tests/`, one file per level (`docs/testing.md`).
 
+pub mod bench;
 pub mod files;
 pub mod rig;
