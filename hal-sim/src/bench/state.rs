@@ -28,6 +28,7 @@ pub(super) fn state(bench: &Bench, kiosk: &Kiosk) -> Value {
         "kiosks": bench.kiosks.iter().map(|kiosk| kiosk.number).collect::<Vec<_>>(),
         "number": kiosk.number,
         "directory": bench.directory.display().to_string(),
+        "commands": bench.commands.iter().map(|(what, line)| json!({ "what": what, "line": line })).collect::<Vec<_>>(),
         "power": {
             "on": power.on,
             "pid": power.pid,
