@@ -101,7 +101,9 @@ impl Screen {
     /// The first button or text field with this label that can be touched.
     pub fn find(&self, label: &str) -> Option<Element> {
         self.elements().into_iter().find(|element| {
-            matches!(element.role, Role::Button | Role::TextInput) && element.enabled && element.label == label
+            matches!(element.role, Role::Button | Role::TextInput)
+                && element.enabled
+                && element.label == label
         })
     }
 }
@@ -173,9 +175,8 @@ fn words_fit(item: &ItemRc) -> bool {
     }
     let Some(adapter) = item.window_adapter() else { return true };
     let size = item.geometry().size;
-    let needs = |orientation, across| {
-        item.borrow().as_ref().layout_info(orientation, across, &adapter, item).min
-    };
+    let needs =
+        |orientation, across| item.borrow().as_ref().layout_info(orientation, across, &adapter, item).min;
     needs(Orientation::Horizontal, -1.0) <= size.width + 1.0
         && needs(Orientation::Vertical, size.width) <= size.height + 1.0
 }

@@ -79,7 +79,9 @@ pub enum Error {
 impl core::fmt::Display for Error {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::SecondScreen => f.write_str("this process already has a screen; start another process for another one"),
+            Self::SecondScreen => {
+                f.write_str("this process already has a screen; start another process for another one")
+            }
             Self::Platform(error) => write!(f, "cannot open the screen: {error}"),
         }
     }

@@ -77,7 +77,9 @@ pub fn run(
         let _ = slint::quit_event_loop();
     });
     if let Err(error) = forwarder {
-        return Err(Error::Platform(slint::PlatformError::Other(format!("no thread for the screen: {error}"))));
+        return Err(Error::Platform(slint::PlatformError::Other(format!(
+            "no thread for the screen: {error}"
+        ))));
     }
     slint::run_event_loop()?;
     window.hide()?;

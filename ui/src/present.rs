@@ -9,12 +9,12 @@ use crate::generated::{
     Note as NoteData, Picture as PictureData, Point, Row as RowData, Stage as StageData,
     StageState as StageStateData, Switch, Tab as TabData, Theme, Tone as ToneData, Touch, View, WorkingView,
 };
-use slint::{Color, ComponentHandle, Image, Model, ModelRc, Rgb8Pixel, SharedPixelBuffer, SharedString, VecModel};
+use slint::{
+    Color, ComponentHandle, Image, Model, ModelRc, Rgb8Pixel, SharedPixelBuffer, SharedString, VecModel,
+};
 use std::cell::RefCell;
 use std::rc::Rc;
-use tolem_core::view::{
-    Action, Body, Intent, Notice, Picture, Qr, Row, StageState, Tone, ViewModel, Weight,
-};
+use tolem_core::view::{Action, Body, Intent, Notice, Picture, Qr, Row, StageState, Tone, ViewModel, Weight};
 use tolem_protocol::catalogue::Language;
 
 /// What the languages call themselves, short for the corner and long for the start; the same on every screen.
@@ -43,6 +43,7 @@ struct Lists {
     quiet: Rc<VecModel<ActionData>>,
     dialog: Rc<VecModel<ActionData>>,
     rows: Rc<VecModel<RowData>>,
+    sums: Rc<VecModel<RowData>>,
     points: Rc<VecModel<Point>>,
     notes: Rc<VecModel<NoteData>>,
     invitations: Rc<VecModel<Invitation>>,
@@ -148,10 +149,11 @@ impl Presenter {
         global.set_has_points(!parts.points.is_empty());
         global.set_has_notes(!parts.notes.is_empty());
         global.set_has_qr(parts.qr.is_some());
-        // Beside a symbol there is little room: what matters most comes first.
-        let (first, then): (Vec<&Row>, Vec<&Row>) =
-            parts.rows.iter().partition(|row| row.strong && parts.qr.is_some());
-        sync(&self.lists.rows, first.into_iter().chain(then).map(row));
+        // Sums never scroll out on a page of facts. Beside a symbol there is little room: sums come first.
+        let (sums, rows): (Vec<&Row>, Vec<&Row>) = parts.rows.iter().partition(|row| row.strong);
+        let apart = matches!(view.body, Body::Facts { .. });
+        sync(&self.lists.sums, sums.iter().copied().filter(|_| apart).map(row));
+        sync(&self.lists.rows, sums.into_iter().filter(|_| !apart).chain(rows).map(row));
         sync(&self.lists.points, parts.points.iter().map(point));
         sync(&self.lists.notes, parts.notes.iter().map(|value| note(value)));
         if let Some(qr) = parts.qr
@@ -188,7 +190,9 @@ impl Presenter {
             }
             Body::Working { stages } => sync(
                 &self.lists.stages,
-                stages.iter().map(|stage| StageData { label: shared(&stage.label), state: stage_state(stage.state) }),
+                stages
+                    .iter()
+                    .map(|stage| StageData { label: shared(&stage.label), state: stage_state(stage.state) }),
             ),
             Body::Inserting { due, inserted, remaining, progress, last_note, notes: _, notes_label } => {
                 let global = self.window.global::<InsertingView>();
@@ -218,7 +222,8 @@ impl Presenter {
     }
 
     fn show_catalogue(&self, body: &Body, before: &Body) {
-        let Body::Catalogue { tabs, query, query_hint, cards, empty, keyboard, keyboard_labels } = body else {
+        let Body::Catalogue { tabs, query, query_hint, cards, empty, keyboard, keyboard_labels } = body
+        else {
             return;
         };
         let global = self.window.global::<CatalogueView>();
@@ -240,8 +245,7 @@ impl Presenter {
         sync(&self.lists.keyboard_labels, keyboard_labels.iter().map(|label| shared(label)));
         let (same_services, same_keys) = match before {
             Body::Catalogue { cards: old, keyboard: keys, .. } => (
-                old.len() == cards.len()
-                    && old.iter().zip(cards).all(|(old, new)| old.intent == new.intent),
+                old.len() == cards.len() && old.iter().zip(cards).all(|(old, new)| old.intent == new.intent),
                 keys == keyboard,
             ),
             Body::Attract { .. }
@@ -286,7 +290,8 @@ impl Presenter {
         });
         // A touch beside the answers is an answer to "are you still here?" and to no other question.
         listen!(on_dialog_scrim, |view| {
-            let mut answers = view.dialog.iter().flat_map(|dialog| &dialog.actions).map(|action| action.intent);
+            let mut answers =
+                view.dialog.iter().flat_map(|dialog| &dialog.actions).map(|action| action.intent);
             answers.find(|intent| *intent == Intent::StillHere)
         });
         listen!(on_link, |view, place: i32| match &view.body {
@@ -344,6 +349,7 @@ impl Lists {
         view.set_dialog_actions(model(&self.dialog));
         let common = window.global::<Common>();
         common.set_rows(model(&self.rows));
+        common.set_sums(model(&self.sums));
         common.set_points(model(&self.points));
         common.set_notes(model(&self.notes));
         let attract = window.global::<AttractView>();
@@ -434,7 +440,11 @@ fn row(row: &Row) -> RowData {
 }
 
 fn cell(c: char) -> Cell {
-    let glyph = if c == '_' || c.is_whitespace() { SharedString::default() } else { SharedString::from(c.to_string()) };
+    let glyph = if c == '_' || c.is_whitespace() {
+        SharedString::default()
+    } else {
+        SharedString::from(c.to_string())
+    };
     Cell { glyph, gap: c.is_whitespace() }
 }
 

@@ -10,8 +10,18 @@ use tolem_core::view::ViewModel;
 use tolem_protocol::catalogue::Language;
 use tolem_ui::{Element, Format, Role, Screen};
 
-const KAZAKH: [&str; 10] =
-    ["attract", "catalogue", "search", "iin-error", "quote", "honest", "inserting", "working", "code", "claim"];
+const KAZAKH: [&str; 10] = [
+    "attract",
+    "catalogue",
+    "search",
+    "iin-error",
+    "quote",
+    "honest",
+    "inserting",
+    "working",
+    "code",
+    "claim",
+];
 const OTHERS: [&str; 2] = ["attract", "inserting"];
 // Contrast changes colours and borders, no places.
 const LAYOUTS: [u8; 4] = [0, 1, 4, 5];
@@ -32,8 +42,18 @@ fn screens_look_as_blessed_and_keep_the_layout_rules() {
                     let view = with_mode(&view, mode);
                     screen.show(&view);
                     screen.render();
-                    let name = format!("{}/{}.{}{}", tag(format), view.screen, samples::tag(language), mode_tag(mode));
-                    wrong.extend(layout_faults(&screen, &view, format).into_iter().map(|fault| format!("{name}: {fault}")));
+                    let name = format!(
+                        "{}/{}.{}{}",
+                        tag(format),
+                        view.screen,
+                        samples::tag(language),
+                        mode_tag(mode)
+                    );
+                    wrong.extend(
+                        layout_faults(&screen, &view, format)
+                            .into_iter()
+                            .map(|fault| format!("{name}: {fault}")),
+                    );
                 }
             }
         }
@@ -57,8 +77,11 @@ fn screens_look_as_blessed_and_keep_the_layout_rules() {
 fn layout_faults(screen: &Screen, view: &ViewModel, format: Format) -> Vec<String> {
     let elements = screen.elements();
     let mut faults = Vec::new();
-    let touchable: Vec<&Element> =
-        elements.iter().filter(|e| matches!(e.role, Role::Button) || e.label == hint(view)).filter(|e| !e.inside).collect();
+    let touchable: Vec<&Element> = elements
+        .iter()
+        .filter(|e| matches!(e.role, Role::Button) || e.label == hint(view))
+        .filter(|e| !e.inside)
+        .collect();
     if touchable.len() < 3 {
         faults.push(format!("only {} things can be touched; the languages alone are 3", touchable.len()));
     }
@@ -82,14 +105,20 @@ fn layout_faults(screen: &Screen, view: &ViewModel, format: Format) -> Vec<Strin
             let down = (b.y - (a.y + a.height)).max(a.y - (b.y + b.height));
             // An arrow key has a twin 6 mm away; half a pixel is rounding.
             if across.max(down) < gap - 0.5 {
-                faults.push(format!("{:?} and {:?} are {} px apart, less than 6 mm", a.label, b.label, across.max(down)));
+                faults.push(format!(
+                    "{:?} and {:?} are {} px apart, less than 6 mm",
+                    a.label,
+                    b.label,
+                    across.max(down)
+                ));
             }
         }
         if view.comfort.low_reach && format == Format::Portrait && a.y < 700.0 {
             faults.push(format!("{:?} at {} is above 1.2 m in low reach", a.label, a.y));
         }
     }
-    let texts: Vec<&Element> = elements.iter().filter(|e| e.role == Role::Text && e.value.is_empty() && !e.scrolls).collect();
+    let texts: Vec<&Element> =
+        elements.iter().filter(|e| e.role == Role::Text && e.value.is_empty() && !e.scrolls).collect();
     for (place, a) in texts.iter().enumerate() {
         for b in &texts[place + 1..] {
             let across = (b.x - (a.x + a.width)).max(a.x - (b.x + b.width));
@@ -118,7 +147,11 @@ fn with_mode(view: &ViewModel, mode: u8) -> ViewModel {
 }
 
 fn mode_tag(mode: u8) -> String {
-    [(1, ".large"), (2, ".contrast"), (4, ".low")].iter().filter(|(bit, _)| mode & bit != 0).map(|(_, tag)| *tag).collect()
+    [(1, ".large"), (2, ".contrast"), (4, ".low")]
+        .iter()
+        .filter(|(bit, _)| mode & bit != 0)
+        .map(|(_, tag)| *tag)
+        .collect()
 }
 
 fn tag(format: Format) -> &'static str {
@@ -177,7 +210,13 @@ fn write_gallery(screen: &mut Screen, directory: &Path) {
         for language in Language::ALL {
             for view in samples::all(language).into_iter().chain([samples::still_here(language)]) {
                 for mode in [0, 1, 2, 4, 7] {
-                    let name = format!("{}-{}.{}{}.png", tag(format), view.screen, samples::tag(language), mode_tag(mode));
+                    let name = format!(
+                        "{}-{}.{}{}.png",
+                        tag(format),
+                        view.screen,
+                        samples::tag(language),
+                        mode_tag(mode)
+                    );
                     if name.contains(&only) {
                         screen.show(&with_mode(&view, mode));
                         screen.render();

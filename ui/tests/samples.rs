@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use tolem_core::view::{
-    Action, Body, Card, Comfort, Dialog, Frame, Intent, Notice, Picture, Qr, Row, Stage, StageState, Tab, Tone, ViewModel,
-    Weight,
+    Action, Body, Card, Comfort, Dialog, Frame, Intent, Notice, Picture, Qr, Row, Stage, StageState, Tab,
+    Tone, ViewModel, Weight,
 };
 use tolem_core::words::{Word, fill, word};
 use tolem_protocol::catalogue::{Group, Language};
@@ -105,12 +105,20 @@ impl Say {
         )
     }
 
-    fn view(&self, screen: &'static str, title: Word, step: u8, body: Body, actions: Vec<Action>) -> ViewModel {
+    fn view(
+        &self,
+        screen: &'static str,
+        title: Word,
+        step: u8,
+        body: Body,
+        actions: Vec<Action>,
+    ) -> ViewModel {
         ViewModel {
             screen,
             language: self.0,
             title: self.word(title),
-            steps: [Word::StepService, Word::StepPayer, Word::StepPayment, Word::StepCode].map(|step| self.word(step)),
+            steps: [Word::StepService, Word::StepPayer, Word::StepPayment, Word::StepCode]
+                .map(|step| self.word(step)),
             step,
             body,
             actions,
@@ -142,7 +150,10 @@ impl Say {
                 self.action(Word::WasInterrupted, Intent::WasInterrupted, Weight::Secondary),
             ],
         };
-        ViewModel { lead: self.word(Word::StartLead), ..self.view("attract", Word::Title, 0, body, Vec::new()) }
+        ViewModel {
+            lead: self.word(Word::StartLead),
+            ..self.view("attract", Word::Title, 0, body, Vec::new())
+        }
     }
 
     fn cards(&self) -> Vec<Card> {
@@ -154,11 +165,20 @@ impl Say {
         };
         let documents = Word::GroupDocuments;
         vec![
-            card(0, self.names("Жеке куәлік беру", "Выдача удостоверения личности", "Identity card"), documents, "865\u{202f}₸"),
+            card(
+                0,
+                self.names("Жеке куәлік беру", "Выдача удостоверения личности", "Identity card"),
+                documents,
+                "865\u{202f}₸",
+            ),
             card(1, self.passport(), documents, "34\u{202f}600\u{202f}₸"),
             card(
                 2,
-                self.names("Жүргізуші куәлігін беру", "Выдача водительского удостоверения", "Driving licence"),
+                self.names(
+                    "Жүргізуші куәлігін беру",
+                    "Выдача водительского удостоверения",
+                    "Driving licence",
+                ),
                 Word::GroupTransport,
                 "5\u{202f}406,25\u{202f}₸",
             ),
@@ -192,7 +212,12 @@ impl Say {
                 Word::GroupProperty,
                 "4\u{202f}325\u{202f}₸",
             ),
-            card(6, self.names("Паспорт, 48 бет", "Паспорт, 48 страниц", "Passport, 48 pages"), documents, "51\u{202f}900\u{202f}₸"),
+            card(
+                6,
+                self.names("Паспорт, 48 бет", "Паспорт, 48 страниц", "Passport, 48 pages"),
+                documents,
+                "51\u{202f}900\u{202f}₸",
+            ),
             card(
                 7,
                 self.names("Тұруға ықтиярхат беру", "Выдача вида на жительство", "Residence permit"),
@@ -203,7 +228,11 @@ impl Say {
     }
 
     fn catalogue(&self) -> ViewModel {
-        let tab = |label, intent, selected| Tab { label: self.word(label), selected, intent: Intent::ChooseGroup(intent) };
+        let tab = |label, intent, selected| Tab {
+            label: self.word(label),
+            selected,
+            intent: Intent::ChooseGroup(intent),
+        };
         let body = Body::Catalogue {
             tabs: vec![
                 tab(Word::GroupAll, None, true),
@@ -221,7 +250,10 @@ impl Say {
             keyboard_labels: [self.word(Word::Erase), self.word(Word::SearchClose)],
         };
         let actions = vec![self.action(Word::Cancel, Intent::Cancel, Weight::Quiet)];
-        ViewModel { lead: self.word(Word::ChooseLead), ..self.view("catalogue", Word::ChooseService, 1, body, actions) }
+        ViewModel {
+            lead: self.word(Word::ChooseLead),
+            ..self.view("catalogue", Word::ChooseService, 1, body, actions)
+        }
     }
 
     fn search(&self) -> ViewModel {
@@ -244,7 +276,10 @@ impl Say {
         let body = Body::Facts {
             rows: vec![
                 self.strong(Word::Price, "34\u{202f}600\u{202f}₸"),
-                self.row(Word::PriceHow, self.fill(Word::PriceByMrp, &[("multiple", "8"), ("mrp", "4\u{202f}325\u{202f}₸")])),
+                self.row(
+                    Word::PriceHow,
+                    self.fill(Word::PriceByMrp, &[("multiple", "8"), ("mrp", "4\u{202f}325\u{202f}₸")]),
+                ),
                 self.row(Word::Payee, self.payee()),
                 self.row(Word::PayeeBin, "090440004151"),
             ],
@@ -312,7 +347,10 @@ impl Say {
             self.action(Word::Back, Intent::Back, Weight::Quiet),
             self.action(Word::Cancel, Intent::Cancel, Weight::Quiet),
         ];
-        ViewModel { lead: self.word(Word::QuoteConfirmed), ..self.view("quote", Word::QuoteTitle, 3, body, actions) }
+        ViewModel {
+            lead: self.word(Word::QuoteConfirmed),
+            ..self.view("quote", Word::QuoteTitle, 3, body, actions)
+        }
     }
 
     fn honest(&self) -> ViewModel {
@@ -324,7 +362,14 @@ impl Say {
                 self.notice(Tone::Info, Word::HonestNoChange),
                 self.notice(Tone::Info, Word::HonestLinkBreaks),
             ],
-            notes: notes(&["500", "1\u{202f}000", "2\u{202f}000", "5\u{202f}000", "10\u{202f}000", "20\u{202f}000"]),
+            notes: notes(&[
+                "500",
+                "1\u{202f}000",
+                "2\u{202f}000",
+                "5\u{202f}000",
+                "10\u{202f}000",
+                "20\u{202f}000",
+            ]),
         };
         let actions = vec![
             self.action(Word::HonestAgree, Intent::Next, Weight::Primary),
@@ -347,7 +392,10 @@ impl Say {
             notes_label: self.word(Word::NotesTakenNow),
         };
         let actions = vec![self.action(Word::Stop, Intent::Stop, Weight::Quiet)];
-        ViewModel { lead: self.word(Word::InsertLead), ..self.view("inserting", Word::InsertNext, 3, body, actions) }
+        ViewModel {
+            lead: self.word(Word::InsertLead),
+            ..self.view("inserting", Word::InsertNext, 3, body, actions)
+        }
     }
 
     fn larger_note(&self) -> ViewModel {
@@ -355,7 +403,11 @@ impl Say {
         let args = [("remaining", "100\u{202f}₸"), ("note", "500\u{202f}₸"), ("sum", "400\u{202f}₸")];
         view.notice = Some(Notice {
             tone: Tone::Info,
-            text: format!("{}. {}", self.fill(Word::LargerNote, &args), self.fill(Word::LargerNoteText, &args)),
+            text: format!(
+                "{}. {}",
+                self.fill(Word::LargerNote, &args),
+                self.fill(Word::LargerNoteText, &args)
+            ),
         });
         let agree = Action {
             label: self.fill(Word::LargerNoteAgree, &args),
@@ -403,7 +455,10 @@ impl Say {
             self.action(Word::Confirm, Intent::Confirm, Weight::Primary),
             self.action(Word::Stop, Intent::Stop, Weight::Quiet),
         ];
-        ViewModel { lead: self.word(Word::ConfirmLead), ..self.view("confirm", Word::ConfirmTitle, 3, body, actions) }
+        ViewModel {
+            lead: self.word(Word::ConfirmLead),
+            ..self.view("confirm", Word::ConfirmTitle, 3, body, actions)
+        }
     }
 
     fn working(&self) -> ViewModel {
@@ -417,7 +472,10 @@ impl Say {
         };
         ViewModel {
             lead: self.word(Word::WorkingLead),
-            notice: Some(Notice { tone: Tone::Info, text: self.fill(Word::WaitingLong, &[("seconds", "14")]) }),
+            notice: Some(Notice {
+                tone: Tone::Info,
+                text: self.fill(Word::WaitingLong, &[("seconds", "14")]),
+            }),
             ..self.view("working", Word::WorkingTitle, 4, body, Vec::new())
         }
     }
@@ -432,7 +490,12 @@ impl Say {
         if owed {
             rows.push(self.strong(Word::ClaimNumber, "04170 0003 1216"));
         }
-        Body::Code { label: self.word(Word::Code), code: "1234 5678 9012 3452".into(), qr: Some(qr(53)), rows }
+        Body::Code {
+            label: self.word(Word::Code),
+            code: "1234 5678 9012 3452".into(),
+            qr: Some(qr(53)),
+            rows,
+        }
     }
 
     fn code(&self) -> ViewModel {
@@ -475,7 +538,10 @@ impl Say {
             self.action(Word::Done, Intent::Done, Weight::Primary),
             self.action(Word::PrintAgain, Intent::Print, Weight::Secondary),
         ];
-        ViewModel { lead: self.word(Word::ClaimLead), ..self.view("claim", Word::ClaimTitle, 4, body, actions) }
+        ViewModel {
+            lead: self.word(Word::ClaimLead),
+            ..self.view("claim", Word::ClaimTitle, 4, body, actions)
+        }
     }
 
     fn held(&self) -> ViewModel {
@@ -492,7 +558,10 @@ impl Say {
             ],
         };
         let actions = vec![self.action(Word::Done, Intent::Done, Weight::Primary)];
-        ViewModel { lead: self.word(Word::HeldStopped), ..self.view("held", Word::TakeVoucher, 4, body, actions) }
+        ViewModel {
+            lead: self.word(Word::HeldStopped),
+            ..self.view("held", Word::TakeVoucher, 4, body, actions)
+        }
     }
 
     fn closed(&self) -> ViewModel {
