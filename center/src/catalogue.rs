@@ -64,8 +64,9 @@ pub fn parse_persons(text: &str, today: Date) -> Result<Vec<(Iin, heapless::Stri
         .map(|(index, person)| {
             // The number itself is never repeated in a message.
             let place = |key: &str| format!("person {}, key {key}", index + 1);
-            let iin = Iin::parse(&person.iin, today)
-                .map_err(|error| wrong(place("iin"), format!("not an IIN ({error:?}); twelve digits in quotes")))?;
+            let iin = Iin::parse(&person.iin, today).map_err(|error| {
+                wrong(place("iin"), format!("not an IIN ({error:?}); twelve digits in quotes"))
+            })?;
             Ok((iin, short(&person.name, place("name"))?))
         })
         .collect()
@@ -205,7 +206,8 @@ impl File {
         for (index, entry) in self.note.iter().enumerate() {
             let place = |key: &str| format!("note {}, key {key}", index + 1);
             if ![500, 1_000, 2_000, 5_000, 10_000, 20_000].contains(&entry.tenge) {
-                let fault = format!("{} is no tenge note; 500, 1000, 2000, 5000, 10000, 20000 are", entry.tenge);
+                let fault =
+                    format!("{} is no tenge note; 500, 1000, 2000, 5000, 10000, 20000 are", entry.tenge);
                 return Err(wrong(place("tenge"), fault));
             }
             let valid_from = day(&entry.from, place("from"))?;
@@ -215,7 +217,10 @@ impl File {
             }
             let denomination = Denomination(entry.tenge);
             if table.find(denomination, entry.pattern).is_some() {
-                return Err(wrong(place("pattern"), format!("{} {} stands twice", entry.tenge, entry.pattern)));
+                return Err(wrong(
+                    place("pattern"),
+                    format!("{} {} stands twice", entry.tenge, entry.pattern),
+                ));
             }
             let pattern = NotePattern { denomination, pattern: entry.pattern, valid_from, valid_to };
             table.0.push(pattern).map_err(|_| wrong("note", "more than 24 patterns"))?;
@@ -241,7 +246,9 @@ impl ServiceEntry {
         };
         match price.amount(index) {
             Some(fee) if !fee.rounded_for_cash().is_zero() && fee <= MAX_FEE => {}
-            _ => return Err(wrong(place("price"), format!("the fee must lie between 1 tenge and {MAX_FEE}"))),
+            _ => {
+                return Err(wrong(place("price"), format!("the fee must lie between 1 tenge and {MAX_FEE}")));
+            }
         }
         if !(100_000..=999_999).contains(&self.kbk) {
             return Err(wrong(place("kbk"), format!("{} has not six digits", self.kbk)));
@@ -327,7 +334,10 @@ mod tests {
             .iter()
             .map(|service| {
                 let fee = service.price.amount(mrp).unwrap();
-                format!("{} {} {} {fee:?} {}\n", service.rank, service.code, service.payee_bin, service.name.kk)
+                format!(
+                    "{} {} {} {fee:?} {}\n",
+                    service.rank, service.code, service.payee_bin, service.name.kk
+                )
             })
             .collect();
         expect![[r#"
@@ -346,8 +356,10 @@ mod tests {
             12 stateless-card 991240000013 34600.00₸ Азаматтығы жоқ адамның куәлігі
             13 plate-mirror 991241000019 64875.00₸ 101, 191, 202, 717 сияқты нөмір белгісі
             14 divorce 991242000014 8650.00₸ Некені бұзуды тіркеу
-        "#]].assert_eq(&list);
-        let tenge: Vec<u32> = catalogue.head.notes.denominations_on(today).iter().map(|note| note.0).collect();
+        "#]]
+        .assert_eq(&list);
+        let tenge: Vec<u32> =
+            catalogue.head.notes.denominations_on(today).iter().map(|note| note.0).collect();
         assert_eq!(tenge, [500, 1_000, 2_000, 5_000, 10_000, 20_000]);
     }
 

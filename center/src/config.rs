@@ -405,7 +405,8 @@ mod tests {
             key tariff.commission_thousandths: 201 is not allowed; allowed are 0..=200
             key links.most: 0 is not allowed; allowed are 1..=65536
             key times.quote_valid_s: 1 is not allowed; allowed are 60..=86400
-        "#]].assert_eq(&list);
+        "#]]
+        .assert_eq(&list);
         for (text, named) in [
             ("", "listen"),
             ("listen = 5", "listen"),

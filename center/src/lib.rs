@@ -5,10 +5,10 @@
 //! own eyes: nothing here depends on the kiosk's code.
 
 pub mod catalogue;
-pub mod logic;
-pub mod keys;
-pub mod sqlite;
 pub mod config;
+pub mod keys;
+pub mod logic;
 pub mod pki;
 pub mod server;
 pub mod setup;
+pub mod sqlite;

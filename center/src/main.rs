@@ -10,6 +10,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tolem_center::{
     config::Config,
     logic::{
@@ -22,7 +23,6 @@ use tolem_center::{
     setup::{self, CONFIG_FILE, DATABASE},
     sqlite::SqliteStore,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tolem_protocol::{
     BalanceNumber, Iin, KioskNumber, PaymentCode,
     messages::{Response, Verdict},
@@ -235,7 +235,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Restored { at } => {
             let epoch = open(&at)?.1.transact(|store| operator::begin_new_life(store))?;
-            println!("the database lives its epoch {epoch}; kiosks send their answers again at their next Hello");
+            println!(
+                "the database lives its epoch {epoch}; kiosks send their answers again at their next Hello"
+            );
             Ok(())
         }
         Command::Gateway(command) => ask_gateway(command),
@@ -354,7 +356,10 @@ fn import(at: &At, file: &Path) -> anyhow::Result<()> {
             match outcome.verdict {
                 Verdict::Accepted { token, remainder } => {
                     let token = token.read_unverified().context("the code is unreadable")?;
-                    println!("payment {} is accepted: code {}, fee {}", outcome.payment, token.code, token.fee);
+                    println!(
+                        "payment {} is accepted: code {}, fee {}",
+                        outcome.payment, token.code, token.fee
+                    );
                     if let Some(balance) = remainder {
                         println!("remainder {} is held under {}", balance.amount, balance.number);
                     }
@@ -384,7 +389,9 @@ fn balance(command: BalanceCommand) -> anyhow::Result<()> {
             store.each_balance(&mut |row| {
                 let state = match row.state {
                     BalanceState::Issued => "open".to_owned(),
-                    BalanceState::Reserved { by, until } => format!("reserved by {by} until {}", until.local()),
+                    BalanceState::Reserved { by, until } => {
+                        format!("reserved by {by} until {}", until.local())
+                    }
                     BalanceState::Spent { by } => format!("spent by {by}"),
                     BalanceState::Refunded => "refunded".into(),
                     BalanceState::Cancelled => "cancelled".into(),
@@ -416,7 +423,12 @@ fn kiosk(command: KioskCommand) -> anyhow::Result<()> {
         KioskCommand::List { at } => {
             for row in open(&at)?.1.kiosks()? {
                 let state = row.closed.unwrap_or_else(|| "open".into());
-                println!("{}  epoch {}  journal key {}  {state}", row.kiosk, row.epoch, BASE64.encode(&row.journal_key));
+                println!(
+                    "{}  epoch {}  journal key {}  {state}",
+                    row.kiosk,
+                    row.epoch,
+                    BASE64.encode(&row.journal_key)
+                );
             }
             Ok(())
         }
@@ -438,7 +450,12 @@ fn kiosk(command: KioskCommand) -> anyhow::Result<()> {
 fn audit(at: &At) -> anyhow::Result<()> {
     let (_, store) = open(at)?;
     for (account, tiyn) in ledger::totals(&store)? {
-        println!("{account}  {}{}.{:02}", if tiyn < 0 { "-" } else { "" }, tiyn.abs() / 100, tiyn.abs() % 100);
+        println!(
+            "{account}  {}{}.{:02}",
+            if tiyn < 0 { "-" } else { "" },
+            tiyn.abs() / 100,
+            tiyn.abs() % 100
+        );
     }
     let findings = ledger::audit(&store)?;
     for finding in &findings {
@@ -456,7 +473,8 @@ fn ask_gateway(command: GatewayCommand) -> anyhow::Result<()> {
     };
     let (config, mut store) = open(&bearer.at)?;
     let now = system_clock();
-    let code = PaymentCode::parse(&bearer.code).context("the code is not sixteen digits with a check digit")?;
+    let code =
+        PaymentCode::parse(&bearer.code).context("the code is not sixteen digits with a check digit")?;
     let iin = Iin::parse(&bearer.iin, now.date()).map_err(|error| anyhow!("the IIN is wrong: {error:?}"))?;
     let payer = Pki::at(&config.directory).keys()?.tag_iin(&iin);
     let ask = if consume { gateway::consume } else { gateway::validate };

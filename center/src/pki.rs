@@ -210,9 +210,11 @@ impl Pki {
         let list = self.read(&path)?;
         let mut revoked_certs = Vec::new();
         for (index, line) in list.lines().enumerate() {
-            let fault = || PkiError::Content(path.clone(), format!("line {}: serial, seconds, name", index + 1));
+            let fault =
+                || PkiError::Content(path.clone(), format!("line {}: serial, seconds, name", index + 1));
             let mut words = line.split_whitespace();
-            let serial = words.next().and_then(|hex| HEXLOWER.decode(hex.as_bytes()).ok()).ok_or_else(fault)?;
+            let serial =
+                words.next().and_then(|hex| HEXLOWER.decode(hex.as_bytes()).ok()).ok_or_else(fault)?;
             let seconds = words.next().and_then(|text| text.parse().ok()).ok_or_else(fault)?;
             revoked_certs.push(RevokedCertParams {
                 serial_number: SerialNumber::from(serial),
@@ -352,7 +354,8 @@ fn moment(at: UtcTime) -> OffsetDateTime {
 
 fn serial_of(path: &Path, pem: &str) -> Result<Vec<u8>> {
     let fault = |fault: String| PkiError::Content(path.to_owned(), fault);
-    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|error| fault(error.to_string()))?;
+    let (_, pem) =
+        x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|error| fault(error.to_string()))?;
     let certificate = pem.parse_x509().map_err(|error| fault(error.to_string()))?;
     Ok(certificate.raw_serial().to_vec())
 }

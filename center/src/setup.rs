@@ -48,10 +48,9 @@ pub fn enroll(
     store.transact(|store| operator::register(store, kiosk, journal_key))?;
     let pki = Pki::at(&config.directory);
     Ok(match request {
-        Some(request) => Identity {
-            certificate: pki.sign_request(kiosk, request, now)?,
-            key: Default::default(),
-        },
+        Some(request) => {
+            Identity { certificate: pki.sign_request(kiosk, request, now)?, key: Default::default() }
+        }
         None => pki.issue(kiosk, now)?,
     })
 }

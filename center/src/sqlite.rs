@@ -233,7 +233,10 @@ const REASONS: [HoldReason; 6] = [
 ];
 
 fn word_of<T: Copy + PartialEq>(value: T, all: &[(T, &'static str)]) -> &'static str {
-    all.iter().find(|(known, _)| *known == value).map(|(_, word)| *word).expect("invariant: every state has a word")
+    all.iter()
+        .find(|(known, _)| *known == value)
+        .map(|(_, word)| *word)
+        .expect("invariant: every state has a word")
 }
 
 fn payment_row(row: &Row<'_>) -> rusqlite::Result<PaymentRow> {
@@ -268,9 +271,7 @@ fn balance_row(row: &Row<'_>) -> rusqlite::Result<BalanceRow> {
     let state: String = row.get("state")?;
     let state = match state.as_str() {
         "issued" => BalanceState::Issued,
-        "reserved" => {
-            BalanceState::Reserved { by: id_of(row, "holder")?, until: UtcTime(row.get("until")?) }
-        }
+        "reserved" => BalanceState::Reserved { by: id_of(row, "holder")?, until: UtcTime(row.get("until")?) },
         "spent" => BalanceState::Spent { by: id_of(row, "holder")? },
         "refunded" => BalanceState::Refunded,
         "cancelled" => BalanceState::Cancelled,
@@ -481,9 +482,9 @@ impl Store for SqliteStore {
     }
 
     fn each_posting(&self, each: &mut dyn FnMut(Posting)) -> Result<()> {
-        let mut lines = self.connection.prepare_cached(
-            "SELECT account, tiyn FROM line WHERE posting = ?1 ORDER BY place",
-        )?;
+        let mut lines = self
+            .connection
+            .prepare_cached("SELECT account, tiyn FROM line WHERE posting = ?1 ORDER BY place")?;
         let mut read = |row: &Row<'_>| {
             let kind: String = row.get("kind")?;
             let id: i64 = row.get("id")?;

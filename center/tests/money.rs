@@ -1,4 +1,5 @@
 //! The money rules: each test is a claim about what happens to banknotes that went in.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 
@@ -147,8 +148,10 @@ fn a_wrong_quote_or_payer_is_held_never_refused(lab: &impl Lab) {
     let quote = town.quote(1, "id-card", ANNA, None);
     let id = quote.read_unverified().unwrap().payment;
     let elsewhere = PaymentId { number: id.number + 7, ..id };
-    let sealed = town.deposit(elsewhere, DepositKind::Pay, None, Some(ANNA), &[]).read_unverified().unwrap().payer;
-    let mut content = town.deposit(id, DepositKind::Pay, Some(&quote), None, &[1000]).read_unverified().unwrap();
+    let sealed =
+        town.deposit(elsewhere, DepositKind::Pay, None, Some(ANNA), &[]).read_unverified().unwrap().payer;
+    let mut content =
+        town.deposit(id, DepositKind::Pay, Some(&quote), None, &[1000]).read_unverified().unwrap();
     content.payer = sealed;
     let kiosk = &town.kiosks[&1];
     let moved = Signed::new(&content, |message| kiosk.sign(message));
@@ -199,10 +202,7 @@ fn two_kiosks_never_both_have_one_balance(lab: &impl Lab) {
     let balance = town.remainder(ANNA, 1000);
     let first = town.quote(1, "id-card", ANNA, Some(balance.number));
     let second = town.next_id(2);
-    assert_eq!(
-        refused(town.want(second, "id-card", ANNA, Some(balance.number))),
-        Refusal::BalanceNotFree
-    );
+    assert_eq!(refused(town.want(second, "id-card", ANNA, Some(balance.number))), Refusal::BalanceNotFree);
     assert_eq!(
         refused(town.ask(2, Request::Voucher { number: balance.number, payer: iin(ANNA) })),
         Refusal::BalanceNotFree
@@ -343,7 +343,9 @@ fn a_code_is_good_once_and_for_its_bearer(lab: &impl Lab) {
     let code = accepted(&verdict(&answer)).0.code;
     let (anna, bolat) = (keys().tag_iin(&iin(ANNA)), keys().tag_iin(&iin(BOLAT)));
     let now = town.now;
-    let ask = |town: &mut Town<_>, payer, service| gateway::validate(&mut town.store, now, code, &payer, service).unwrap();
+    let ask = |town: &mut Town<_>, payer, service| {
+        gateway::validate(&mut town.store, now, code, &payer, service).unwrap()
+    };
     // The gateway has not taken the notice yet.
     assert_eq!(ask(&mut town, anna, "id-card"), Code::NotConfirmed);
     town.gateway_down.set(true);
@@ -356,7 +358,8 @@ fn a_code_is_good_once_and_for_its_bearer(lab: &impl Lab) {
     assert_eq!(ask(&mut town, anna, "id-card"), Code::Good { fee: tenge(865) });
     assert_eq!(ask(&mut town, bolat, "id-card"), Code::Unknown);
     assert_eq!(ask(&mut town, anna, "marriage"), Code::Unknown);
-    let consume = |town: &mut Town<_>| gateway::consume(&mut town.store, now, code, &anna, "id-card").unwrap();
+    let consume =
+        |town: &mut Town<_>| gateway::consume(&mut town.store, now, code, &anna, "id-card").unwrap();
     assert_eq!(consume(&mut town), Code::Good { fee: tenge(865) });
     assert_eq!(consume(&mut town), Code::Used);
     assert!(!gateway::refund(&mut town.store, code).unwrap(), "a used code is not refunded");
@@ -431,7 +434,9 @@ fn a_claim_slip_is_imported_once_and_the_drain_is_deduplicated(lab: &impl Lab) {
     let payment = quote.read_unverified().unwrap().payment;
     let deposit = town.deposit(payment, DepositKind::Pay, Some(&quote), Some(ANNA), &[1000]);
     let first = town.import(&deposit);
-    assert!(matches!(&first, Response::Outcome(answer) if matches!(verdict(answer), Verdict::Accepted { .. })));
+    assert!(
+        matches!(&first, Response::Outcome(answer) if matches!(verdict(answer), Verdict::Accepted { .. }))
+    );
     assert_eq!(town.import(&deposit), first);
     assert_eq!(Response::Outcome(town.commit(1, &deposit)), first);
     assert_eq!(town.cash(1), 100_000);

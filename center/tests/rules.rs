@@ -1,4 +1,5 @@
 //! Rules beside the money: boots and epochs, claims and guesses, the witness, recall after a restore, the trace.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 
@@ -151,7 +152,9 @@ fn catalogue_time_and_revocations_are_told(lab: &impl Lab) {
         list.extend_from_slice(&slice);
     }
     assert_eq!(list, town.center.crl);
-    assert!(matches!(town.ask(1, Request::Crl { offset: u32::MAX }), Response::Crl { slice, .. } if slice.is_empty()));
+    assert!(
+        matches!(town.ask(1, Request::Crl { offset: u32::MAX }), Response::Crl { slice, .. } if slice.is_empty())
+    );
 }
 
 /// A journal: leaves 0, 1, 2, ... of one history, or of another after a fork.
@@ -410,7 +413,8 @@ fn a_balance_spent_twice_around_a_restore_is_the_centers_loss(lab: &impl Lab) {
     let mut town = Town::new(lab.create());
     let voucher = town.remainder(ANNA, 1000);
     let mut backup = town.without_memory(lab);
-    let first = town.store.payment(&town.store.balance(voucher.number).unwrap().unwrap().from).unwrap().unwrap();
+    let first =
+        town.store.payment(&town.store.balance(voucher.number).unwrap().unwrap().from).unwrap().unwrap();
     let quote = town.quote(1, "id-card", ANNA, Some(voucher.number));
     let lost = town.pay(&quote, ANNA, &[]);
     // The restored center knows the voucher, but not that it is spent.

@@ -128,4 +128,3 @@ impl Center {
         now < row.first.plus_seconds(self.rules.attempt_window_s)
     }
 }
-

@@ -104,8 +104,7 @@ impl Center {
             return Ok(Err(Refusal::NotYours));
         }
         let Some(row) = store.kiosk(kiosk)? else { return Ok(Err(Refusal::NotYours)) };
-        let opened =
-            signed.open(|message, signature| self.keys.verify(&row.journal_key, message, signature));
+        let opened = signed.open(|message, signature| self.keys.verify(&row.journal_key, message, signature));
         Ok(opened.map_err(|_| Refusal::NotYours))
     }
 
@@ -240,7 +239,10 @@ impl Center {
     }
 
     /// Books a paid fee and its remainder.
-    #[allow(clippy::too_many_arguments, reason = "the parts of one posting; a struct for one caller pair would hide them")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts of one posting; a struct for one caller pair would hide them"
+    )]
     pub(super) fn book_paid(
         &self,
         store: &mut dyn Store,

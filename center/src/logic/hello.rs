@@ -31,8 +31,10 @@ impl Center {
         let epoch = match store.boot(who, &hello.boot_nonce)? {
             Some(epoch) => {
                 if epoch != row.epoch {
-                    let text =
-                        format!("two boots of kiosk {who} are alive: epoch {epoch} came after epoch {}", row.epoch);
+                    let text = format!(
+                        "two boots of kiosk {who} are alive: epoch {epoch} came after epoch {}",
+                        row.epoch
+                    );
                     self.alarm(store, at, who, "two-boots", text, &hello.boot_nonce)?;
                 }
                 epoch

@@ -76,7 +76,8 @@ impl Store for MemoryStore {
     }
 
     fn payments_on_slip(&self, kiosk: KioskNumber, slip: u64) -> Result<Vec<PaymentRow>> {
-        let on_slip = |row: &&PaymentRow| row.payment.kiosk == kiosk && row.payment.number % 10_000_000 == slip;
+        let on_slip =
+            |row: &&PaymentRow| row.payment.kiosk == kiosk && row.payment.number % 10_000_000 == slip;
         Ok(self.payments.values().rev().filter(on_slip).cloned().collect())
     }
 

@@ -205,10 +205,7 @@ impl Center {
         if payment.kiosk != who {
             return Ok(Response::Refused(Refusal::NotYours));
         }
-        Ok(store
-            .payment(payment)?
-            .and_then(|row| row.outcome)
-            .map_or(Response::NoOutcome, Response::Outcome))
+        Ok(store.payment(payment)?.and_then(|row| row.outcome).map_or(Response::NoOutcome, Response::Outcome))
     }
 
     fn crl_slice(&self, offset: u32) -> Response {

@@ -115,8 +115,9 @@ impl Center {
                 BalanceRow { state: spent, ..row }
             }
             Some(_) => {
-                let text =
-                    format!("balance {number:#} was spent twice around a restore, again by payment {payment}");
+                let text = format!(
+                    "balance {number:#} was spent twice around a restore, again by payment {payment}"
+                );
                 self.alarm(store, at, payment.kiosk, "spent-twice", text, &[])?;
                 return Ok(Account::OwnLoss);
             }

@@ -57,7 +57,8 @@ impl Center {
         } else if !verify_consistency(size, &root, new.size, &new.root, shown.proof) {
             format!("{} records do not continue the {size} that were cosigned", new.size)
         } else {
-            store.put_witness(who, &WitnessRow { size: new.size, root: new.root, note: shown.note.into() })?;
+            store
+                .put_witness(who, &WitnessRow { size: new.size, root: new.root, note: shown.note.into() })?;
             return Ok(self.cosign(text, at));
         };
         let evidence = [known.as_ref().map_or("", |row| &row.note), shown.note].join("\n");

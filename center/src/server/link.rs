@@ -2,7 +2,14 @@
 //!
 //! Whatever is not a message closes the connection with a reason in the log; nothing from outside panics. Every wait is bounded.
 
-use crate::server::{Seen, desk::Job, shared::Shared, tls, words};
+use crate::server::{
+    Seen,
+    desk::Job,
+    shared::Shared,
+    tls::{self, Tls},
+    words,
+};
+use rustls::pki_types::CertificateDer;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -16,16 +23,20 @@ use tolem_protocol::{
     messages::{self, MAX_FRAME, Request},
 };
 
+/// What every connection needs.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub shared: Arc<Shared>,
+    pub acceptor: TlsAcceptor,
+    pub tls: Tls,
+    pub desk: mpsc::Sender<Job>,
+}
+
 /// Why a connection ended.
 pub(super) type End = String;
 
-pub(super) async fn serve(
-    shared: Arc<Shared>,
-    acceptor: TlsAcceptor,
-    desk: mpsc::Sender<Job>,
-    stream: TcpStream,
-    peer: SocketAddr,
-) {
+pub(super) async fn serve(door: Door, stream: TcpStream, peer: SocketAddr) {
+    let Door { shared, acceptor, tls, desk } = door;
     let link = shared.next_link();
     let frame = Duration::from_millis(shared.links.frame_ms);
     let _ = stream.set_nodelay(true);
@@ -34,25 +45,49 @@ pub(super) async fn serve(
         Ok(Err(error)) => return shared.note(&format!("{peer}: refused: {error}")),
         Err(_) => return shared.note(&format!("{peer}: refused: no handshake within {frame:?}")),
     };
-    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let kiosk = match certificate.map(tls::kiosk_of) {
-        Some(Ok(kiosk)) => kiosk,
-        Some(Err(reason)) => return shared.note(&format!("{peer}: refused: {reason}")),
-        None => return shared.note(&format!("{peer}: refused: no certificate")),
+    let chain = stream.get_ref().1.peer_certificates();
+    let Some(certificate) = chain.and_then(|chain| chain.first()).cloned() else {
+        return shared.note(&format!("{peer}: refused: no certificate"));
+    };
+    let kiosk = match tls::kiosk_of(&certificate) {
+        Ok(kiosk) => kiosk,
+        Err(reason) => return shared.note(&format!("{peer}: refused: {reason}")),
     };
     shared.note(&format!("{peer}: kiosk {kiosk} connected"));
-    let end = talk(&shared, &desk, &mut stream, kiosk, link).await;
+    let mut guest = Guest { kiosk, link, certificate, tls, judged: 0 };
+    let end = talk(&shared, &desk, &mut stream, &mut guest).await;
     let _ = timeout(frame, stream.shutdown()).await;
     shared.note(&format!("{peer}: kiosk {kiosk} disconnected: {end}"));
+}
+
+/// Who is on the other side.
+struct Guest {
+    kiosk: KioskNumber,
+    link: u64,
+    certificate: CertificateDer<'static>,
+    tls: Tls,
+    judged: u64,
+}
+
+impl Guest {
+    /// Judges the certificate again when the revocation list has changed since the last time.
+    fn may_stay(&mut self) -> Result<(), End> {
+        let loads = self.tls.loads();
+        if self.judged != loads {
+            self.tls.judge(&self.certificate).map_err(|error| error.to_string())?;
+            self.judged = loads;
+        }
+        Ok(())
+    }
 }
 
 async fn talk(
     shared: &Shared,
     desk: &mpsc::Sender<Job>,
     stream: &mut TlsStream<TcpStream>,
-    kiosk: KioskNumber,
-    link: u64,
+    guest: &mut Guest,
 ) -> End {
+    let (kiosk, link) = (guest.kiosk, guest.link);
     let frame = Duration::from_millis(shared.links.frame_ms);
     let idle = Duration::from_millis(shared.links.idle_ms);
     let mut greeted = false;
@@ -82,6 +117,9 @@ async fn talk(
             return "the first message was not Hello".into();
         }
         greeted = true;
+        if let Err(end) = guest.may_stay() {
+            return end;
+        }
         shared.see(&Seen::Message { kiosk, to_center: true, line: &words::request(&request) });
         let (reply, answer) = oneshot::channel();
         let job = Job::Request { kiosk, link, request: Box::new(request), reply };

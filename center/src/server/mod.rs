@@ -23,6 +23,7 @@ use crate::{
 };
 use anyhow::{Context as _, anyhow};
 use desk::{Desk, Job};
+use link::Door;
 use shared::Shared;
 use std::{
     fs,
@@ -109,12 +110,12 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
     let (reload, reloads) = mpsc::channel(1);
     let files = Files { config, tls: tls.clone(), desk: desk.clone(), seen: Vec::new() };
     let acceptor = TlsAcceptor::from(Arc::new(tls.config()?));
-    let serving = Serving { shared, acceptor, desk: desk.clone() };
+    let serving = Serving { door: Door { shared, acceptor, tls, desk: desk.clone() } };
     let thread = std::thread::Builder::new().name("center-links".into()).spawn(move || {
         runtime.block_on(async move {
             tokio::select! {
                 () = serving.accept(listener) => {}
-                () = files.watch(reloads, &serving.shared) => {}
+                () = files.watch(reloads, &serving.door.shared) => {}
                 _ = stopped => {}
             }
         });
@@ -206,35 +207,34 @@ impl Drop for Running {
 }
 
 struct Serving {
-    shared: Arc<Shared>,
-    acceptor: TlsAcceptor,
-    desk: mpsc::Sender<Job>,
+    door: Door,
 }
 
 impl Serving {
     async fn accept(&self, listener: std::net::TcpListener) {
+        let shared = &self.door.shared;
         let listener = match TcpListener::from_std(listener) {
             Ok(listener) => listener,
-            Err(error) => return self.shared.note(&format!("the listening socket failed: {error}")),
+            Err(error) => return shared.note(&format!("the listening socket failed: {error}")),
         };
-        let places = Arc::new(Semaphore::new(self.shared.links.most));
+        let places = Arc::new(Semaphore::new(shared.links.most));
         loop {
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most likely: the peers that are there will leave.
-                    self.shared.note(&format!("a connection was not accepted: {error}"));
+                    shared.note(&format!("a connection was not accepted: {error}"));
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             };
             let Ok(place) = places.clone().try_acquire_owned() else {
-                self.shared.note(&format!("{peer}: refused: all {} places are taken", self.shared.links.most));
+                shared.note(&format!("{peer}: refused: all {} places are taken", shared.links.most));
                 continue;
             };
-            let (shared, acceptor, desk) = (self.shared.clone(), self.acceptor.clone(), self.desk.clone());
+            let door = self.door.clone();
             tokio::spawn(async move {
-                link::serve(shared, acceptor, desk, stream, peer).await;
+                link::serve(door, stream, peer).await;
                 drop(place);
             });
         }
@@ -284,7 +284,8 @@ impl Files {
         let mut paths: Vec<PathBuf> =
             ["device.crl", "server.crt"].map(|file| self.config.directory.join("pki").join(file)).into();
         paths.extend(self.config.catalogue.clone());
-        let stamp = |path: &PathBuf| fs::metadata(path).and_then(|file| Ok((file.modified()?, file.len()))).ok();
+        let stamp =
+            |path: &PathBuf| fs::metadata(path).and_then(|file| Ok((file.modified()?, file.len()))).ok();
         let now: Vec<_> = paths.into_iter().map(|path| (path.clone(), stamp(&path))).collect();
         let changed = now != self.seen;
         self.seen = now;

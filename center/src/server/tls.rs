@@ -23,7 +23,10 @@ use rustls::{
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tolem_protocol::KioskNumber;
 use x509_parser::{extensions::GeneralName, prelude::*};
@@ -46,6 +49,8 @@ pub struct Tls {
     directory: PathBuf,
     verifier: Arc<Gate>,
     certificate: Arc<Certificate>,
+    /// Counts the loads, so that an open connection notices that the list has changed.
+    loads: Arc<AtomicU64>,
 }
 
 impl Tls {
@@ -57,7 +62,8 @@ impl Tls {
             hints: Vec::new(),
         });
         let certificate = Arc::new(Certificate(ArcSwap::from_pointee(certified(directory, &provider)?)));
-        Ok(Self { directory: directory.to_owned(), verifier, certificate })
+        let loads = Arc::new(AtomicU64::new(1));
+        Ok(Self { directory: directory.to_owned(), verifier, certificate, loads })
     }
 
     /// Reads everything again; on an error everything stays as it was. New handshakes follow the new files.
@@ -67,7 +73,18 @@ impl Tls {
         let certificate = certified(&self.directory, &provider)?;
         self.verifier.inner.store(Arc::new(verifier));
         self.certificate.0.store(Arc::new(certificate));
+        self.loads.fetch_add(1, Ordering::SeqCst);
         Ok(())
+    }
+
+    /// Number of loads so far.
+    pub fn loads(&self) -> u64 {
+        self.loads.load(Ordering::SeqCst)
+    }
+
+    /// Judges a certificate again by what is in force now.
+    pub fn judge(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
+        self.verifier.verify_client_cert(certificate, &[], UnixTime::now()).map(|_| ())
     }
 
     /// The server's configuration.
@@ -91,8 +108,7 @@ pub fn read_crl(directory: &Path) -> Result<Vec<u8>, SetupError> {
 
 fn verifier(directory: &Path, provider: &Arc<CryptoProvider>) -> Result<Inner, SetupError> {
     let path = directory.join("pki/device-ca.crt");
-    let authority =
-        CertificateDer::from_pem_file(&path).map_err(|error| wrong_pem(&path, &error))?;
+    let authority = CertificateDer::from_pem_file(&path).map_err(|error| wrong_pem(&path, &error))?;
     let mut roots = RootCertStore::empty();
     roots.add(authority).map_err(|error| SetupError(format!("{}: {error}", path.display())))?;
     let crl = CertificateRevocationListDer::from(read_crl(directory)?);
@@ -183,7 +199,8 @@ pub fn kiosk_of(certificate: &CertificateDer<'_>) -> Result<KioskNumber, &'stati
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
         return Err("the certificate cannot be read");
     };
-    let usage = parsed.extended_key_usage().map_err(|_| "the certificate's extended key usage is malformed")?;
+    let usage =
+        parsed.extended_key_usage().map_err(|_| "the certificate's extended key usage is malformed")?;
     if !usage.is_some_and(|usage| usage.value.client_auth) {
         return Err("the certificate is not meant for TLS clients (no clientAuth)");
     }

@@ -11,8 +11,8 @@ fn verdict_line(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Accepted { token, remainder } => {
             let code = token.read_unverified().map_or_else(String::new, |token| tail(token.code));
-            let rest = remainder
-                .map_or_else(String::new, |balance| format!(", remainder {:?}", balance.amount));
+            let rest =
+                remainder.map_or_else(String::new, |balance| format!(", remainder {:?}", balance.amount));
             format!("accepted, code {code}{rest}")
         }
         Verdict::Held(balance) => {

@@ -74,7 +74,7 @@ impl Lab for InMemory {
         store
     }
     fn seeds(&self) -> u64 {
-        300
+        100
     }
 }
 
@@ -353,8 +353,8 @@ impl<S: Transact> Town<S> {
         notes: &[u32],
     ) -> Signed<Deposit> {
         let dice = &mut self.dice;
-        let payer = payer
-            .map(|text| seal_iin(&self.sealing, &iin(text), &payment, &mut || dice.next()).unwrap());
+        let payer =
+            payer.map(|text| seal_iin(&self.sealing, &iin(text), &payment, &mut || dice.next()).unwrap());
         let deposit =
             Deposit { payment, kind, quote: quote.cloned(), payer, notes: pile(notes), made_at: self.now };
         let kiosk = &self.kiosks[&payment.kiosk.get()];

@@ -1,0 +1,495 @@
+//! The served center over real sockets and real TLS: who may connect, what closes a connection, what survives a restart.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use ::ring::signature::{Ed25519KeyPair, KeyPair as _};
+use common::*;
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    path::PathBuf,
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+use tolem_center::{
+    config::Config,
+    keys::{CenterKeys, seal_iin},
+    logic::{Keys as _, ledger},
+    pki::{Identity, Pki, Profile},
+    server::{self, Options, Running, Seen, system_clock, tls},
+    setup,
+};
+use tolem_protocol::{
+    KioskNumber, PaymentId,
+    messages::{
+        self, Deposit, DepositKind, Hello, MAX_FRAME, Method, Quote, Refusal, Request, Response, Verdict,
+    },
+    signed::{Signature, Signed},
+};
+
+/// A center in a directory of its own, and what it says.
+struct House {
+    directory: PathBuf,
+    config: Config,
+    running: Option<Running>,
+    lines: Option<mpsc::Receiver<String>>,
+    key: Ed25519KeyPair,
+    identity: Identity,
+}
+
+const KIOSK: u32 = 42;
+
+fn number() -> KioskNumber {
+    KioskNumber::new(KIOSK).unwrap()
+}
+
+impl House {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let directory = scratch("house").join("center");
+        let now = system_clock();
+        let mut config = setup::init(&directory, &["localhost".into()], now).unwrap();
+        config.listen = "127.0.0.1:0".parse().unwrap();
+        change(&mut config);
+        let key = Ed25519KeyPair::from_seed_unchecked(&[5; 32]).unwrap();
+        let public = key.public_key().as_ref().try_into().unwrap();
+        let identity = setup::enroll(&config, number(), public, None, now).unwrap();
+        let mut house = Self { directory, config, running: None, lines: None, key, identity };
+        house.start();
+        house
+    }
+
+    fn start(&mut self) {
+        self.running = None;
+        let (sender, lines) = mpsc::channel();
+        let sender = Mutex::new(sender);
+        let observer: server::Observer = Arc::new(move |seen| {
+            let line = match seen {
+                Seen::Message { kiosk, to_center, line } => format!("{kiosk} {to_center} {line}"),
+                Seen::Step(step) => step.to_string(),
+                Seen::Note(line) => (*line).to_owned(),
+            };
+            let _ = sender.lock().unwrap().send(line);
+        });
+        let options = Options { config: self.config.clone(), observer: Some(observer), clock: system_clock };
+        self.running = Some(server::start(options).unwrap());
+        self.lines = Some(lines);
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().unwrap()
+    }
+
+    fn pki(&self) -> Pki {
+        Pki::at(&self.directory)
+    }
+
+    /// Waits until the center says something with `text` in it, and gives all it said up to there.
+    fn hear(&self, text: &str) -> Vec<String> {
+        let mut heard = Vec::new();
+        loop {
+            let line = self.lines.as_ref().unwrap().recv_timeout(Duration::from_secs(20));
+            heard.push(line.unwrap_or_else(|_| panic!("never said {text:?}, only {heard:#?}")));
+            if heard[heard.len() - 1].contains(text) {
+                return heard;
+            }
+        }
+    }
+
+    fn client_config(&self, identity: Option<&Identity>) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.directory.join("pki/root.crt")).unwrap()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_root_certificates(roots);
+        Arc::new(match identity {
+            Some(identity) => {
+                let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
+                let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+                builder.with_client_auth_cert(vec![certificate], key).unwrap()
+            }
+            None => builder.with_no_client_auth(),
+        })
+    }
+
+    fn dial(&self, config: Arc<ClientConfig>) -> Wire {
+        let tcp = TcpStream::connect(self.running().addr).unwrap();
+        tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        Wire(StreamOwned::new(ClientConnection::new(config, name).unwrap(), tcp))
+    }
+
+    fn connect(&self) -> Wire {
+        self.dial(self.client_config(Some(&self.identity)))
+    }
+
+    /// Tries to get in with this identity; the error that the center logs.
+    fn refuses(&self, identity: Option<&Identity>, reason: &str) {
+        let mut wire = self.dial(self.client_config(identity));
+        assert_eq!(wire.ask(&hello(1)), None, "{reason}");
+        self.hear(reason);
+    }
+
+    fn admits(&self, identity: &Identity) {
+        let mut wire = self.dial(self.client_config(Some(identity)));
+        assert!(matches!(wire.ask(&hello(1)), Some(Response::Welcome(_))));
+    }
+
+    fn sign(&self, message: &[u8]) -> Signature {
+        Signature(self.key.sign(message).as_ref().try_into().unwrap())
+    }
+
+    fn keys(&self) -> CenterKeys {
+        self.pki().keys().unwrap()
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.running = None;
+        let _ = fs::remove_dir_all(self.directory.parent().unwrap());
+    }
+}
+
+struct Wire(StreamOwned<ClientConnection, TcpStream>);
+
+impl Wire {
+    fn send(&mut self, bytes: &[u8]) -> bool {
+        self.0.write_all(bytes).and_then(|()| self.0.flush()).is_ok()
+    }
+
+    /// One answer; `None` if the center closes instead.
+    fn read(&mut self) -> Option<Response> {
+        let mut field = [0; 4];
+        self.0.read_exact(&mut field).ok()?;
+        let mut body = vec![0; messages::frame_length(field).unwrap()];
+        self.0.read_exact(&mut body).ok()?;
+        let (number, response) = messages::decode(&body).unwrap();
+        assert_eq!(number, 77, "the answer carries the number of its question");
+        Some(response)
+    }
+
+    fn ask(&mut self, request: &Request) -> Option<Response> {
+        self.send(&messages::encode(77, request)).then(|| self.read()).flatten()
+    }
+
+    fn greet(&mut self) -> u32 {
+        match self.ask(&hello(1)) {
+            Some(Response::Welcome(welcome)) => welcome.epoch,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn hello(nonce: u8) -> Request {
+    Request::Hello(Hello {
+        software: heapless::String::try_from("test\n1").unwrap(),
+        boot_nonce: [nonce; 16],
+        epoch: 0,
+        journal_size: 0,
+        clock: system_clock(),
+        center_epoch: 0,
+    })
+}
+
+fn quote(wire: &mut Wire, epoch: u32, count: u64) -> Signed<Quote> {
+    let payment = PaymentId { kiosk: number(), epoch, number: count, nonce: [1; 16] };
+    let request = Request::Quote {
+        payment,
+        service: heapless::String::try_from("id-card").unwrap(),
+        payer: iin(ANNA),
+        method: Method::Cash,
+        balance: None,
+    };
+    match wire.ask(&request) {
+        Some(Response::Quote(quote)) => quote,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn deposit(house: &House, quote: &Signed<Quote>) -> Signed<Deposit> {
+    let payment = quote.read_unverified().unwrap().payment;
+    let mut dice = Dice(3);
+    let payer = seal_iin(&house.keys().sealing_public(), &iin(ANNA), &payment, &mut || dice.next());
+    let deposit = Deposit {
+        payment,
+        kind: DepositKind::Pay,
+        quote: Some(quote.clone()),
+        payer,
+        notes: pile(&[1000]),
+        made_at: system_clock(),
+    };
+    Signed::new(&deposit, |message| house.sign(message))
+}
+
+#[test]
+fn a_payment_goes_over_the_wire_and_its_log_names_nobody() {
+    let house = House::new();
+    let mut wire = house.connect();
+    let epoch = wire.greet();
+    assert!(matches!(wire.ask(&Request::CheckPayer(iin(ANNA))), Some(Response::Payer(_))));
+    let quote = quote(&mut wire, epoch, 1);
+    let keys = house.keys();
+    quote.open(|message, signature| keys.verify_own(message, signature)).unwrap();
+    let Some(Response::Outcome(outcome)) = wire.ask(&Request::Commit(deposit(&house, &quote))) else {
+        panic!()
+    };
+    let outcome = outcome.open(|message, signature| keys.verify_own(message, signature)).unwrap();
+    let Verdict::Accepted { token, remainder } = outcome.verdict else { panic!() };
+    let code = token.read_unverified().unwrap().code;
+    let heard = house.hear("UC5.25").join("\n");
+    let steps: Vec<u8> =
+        heard.lines().filter_map(|line| line.strip_prefix("UC5.")?.split(' ').next()?.parse().ok()).collect();
+    assert_eq!(steps, (3..=9).chain(12..=18).chain(21..=25).collect::<Vec<u8>>());
+    for secret in
+        [ANNA.to_owned(), format!("{code:#}"), code.to_string(), remainder.unwrap().number.to_string()]
+    {
+        assert!(!heard.contains(&secret), "{heard}");
+    }
+    assert!(heard.contains("Hello test?1 epoch 0"), "control letters never reach the log: {heard}");
+    let findings = house.running().operate(|store, _| ledger::audit(store).unwrap()).unwrap();
+    assert_eq!(findings, Vec::<String>::new());
+}
+
+#[test]
+fn only_our_own_kiosks_get_in() {
+    let house = House::new();
+    let pki = house.pki();
+    let now = system_clock();
+    house.admits(&house.identity);
+    house.refuses(None, "peer sent no certificates");
+    let day = 86_400;
+    let make = |from: i64, to: i64, client_auth| {
+        let profile =
+            Profile { not_before: now.plus_seconds(from), not_after: now.plus_seconds(to), client_auth };
+        pki.make(number(), &profile).unwrap()
+    };
+    house.admits(&make(-day, day, true));
+    house.refuses(Some(&make(-2 * day, -day, true)), "certificate expired");
+    house.refuses(Some(&make(day, 2 * day, true)), "certificate not valid yet");
+    house.refuses(Some(&make(-day, day, false)), "no clientAuth");
+    let other = House::new();
+    // Another authority that calls itself by the same name.
+    house.refuses(Some(&other.identity), "invalid peer certificate: BadSignature");
+    // The center's own certificate is not a kiosk's.
+    let server = Identity {
+        certificate: fs::read_to_string(house.directory.join("pki/server.crt")).unwrap(),
+        key: fs::read_to_string(house.directory.join("pki/server.key")).unwrap().into(),
+    };
+    house.refuses(Some(&server), "refused");
+    let der = CertificateDer::from_pem_slice(server.certificate.as_bytes()).unwrap();
+    assert!(tls::kiosk_of(&der).unwrap_err().contains("clientAuth"));
+    // A good certificate of a kiosk that was never registered.
+    let stranger = pki.make(KioskNumber::new(7).unwrap(), &Profile::standard(now)).unwrap();
+    let mut wire = house.dial(house.client_config(Some(&stranger)));
+    assert_eq!(wire.ask(&hello(1)), Some(Response::Refused(Refusal::NotYours)));
+}
+
+#[test]
+fn a_revoked_kiosk_is_out_at_once_and_there_is_no_resumption() {
+    let house = House::new();
+    let config = house.client_config(Some(&house.identity));
+    for _ in 0..2 {
+        let mut wire = house.dial(config.clone());
+        wire.greet();
+        assert_eq!(wire.0.conn.handshake_kind(), Some(HandshakeKind::Full));
+    }
+    let mut open = house.dial(config.clone());
+    open.greet();
+    house.pki().revoke(number(), system_clock()).unwrap();
+    house.running().reload().unwrap();
+    // Neither the connection that was open nor a new one with the same TLS session store.
+    assert_eq!(open.ask(&Request::Time), None);
+    house.hear("disconnected: invalid peer certificate: Revoked");
+    let mut again = house.dial(config);
+    assert_eq!(again.ask(&hello(1)), None);
+    house.hear("refused: invalid peer certificate: Revoked");
+    // A new certificate for the same kiosk is another matter.
+    house.admits(&house.pki().issue(number(), system_clock()).unwrap());
+}
+
+#[test]
+fn a_stale_revocation_list_admits_nobody_until_it_is_refreshed() {
+    let house = House::new();
+    house.pki().refresh_crl(system_clock().plus_seconds(-8 * 86_400), 7).unwrap();
+    house.running().reload().unwrap();
+    house.refuses(Some(&house.identity), "certificate revocation list expired");
+    house.pki().refresh_crl(system_clock(), 7).unwrap();
+    house.running().reload().unwrap();
+    house.admits(&house.identity);
+    // A list of another authority is no list.
+    let other = House::new();
+    fs::copy(other.directory.join("pki/device.crl"), house.directory.join("pki/device.crl")).unwrap();
+    house.running().reload().unwrap();
+    house.refuses(Some(&house.identity), "invalid certificate revocation list: BadSignature");
+    // A broken file changes nothing.
+    house.pki().refresh_crl(system_clock(), 7).unwrap();
+    house.running().reload().unwrap();
+    fs::write(house.directory.join("pki/device.crl"), b"rubbish").unwrap();
+    assert!(house.running().reload().unwrap_err().contains("device.crl"));
+    house.admits(&house.identity);
+}
+
+#[test]
+fn the_list_in_force_is_served_in_slices() {
+    let house = House::new();
+    let mut wire = house.connect();
+    wire.greet();
+    let list = fs::read(house.directory.join("pki/device.crl")).unwrap();
+    let Some(Response::Crl { total, slice }) = wire.ask(&Request::Crl { offset: 0 }) else { panic!() };
+    assert_eq!((total as usize, slice.as_slice()), (list.len(), list.as_slice()));
+}
+
+#[test]
+fn whatever_is_not_a_message_closes_the_connection_with_a_reason() {
+    let house = House::with(|config| config.links.frame_ms = 1_000);
+    let frame = messages::encode(77, &Request::Time);
+    let mut other_version = frame.clone();
+    other_version[4] = 99;
+    let mut trailing = frame.clone();
+    trailing.push(0);
+    trailing[3] += 1;
+    let mut random = Dice(9);
+    let garbage: Vec<u8> =
+        [0, 0, 0, 200].into_iter().chain((0..200).map(|_| random.next().to_le_bytes()[0])).collect();
+    let large = u32::try_from(MAX_FRAME + 1).unwrap().to_be_bytes();
+    for (bytes, reason) in [
+        (large.as_slice(), "frame of 8193 bytes"),
+        (&[0xFF; 64], "frame of 4294967295 bytes"),
+        (&[0; 4], "frame of 0 bytes"),
+        (&other_version, "message version 99"),
+        (&trailing, "message body does not decode"),
+        (&garbage, "message version"),
+        (&frame[..8], "did not arrive within 1s"),
+        (&frame[..2], "nothing was asked for too long"),
+    ] {
+        let mut wire = house.connect();
+        if reason != "nothing was asked for too long" {
+            wire.greet();
+        }
+        assert!(wire.send(bytes));
+        assert_eq!(wire.read(), None, "{reason}");
+        house.hear(reason);
+    }
+    let mut wire = house.connect();
+    assert_eq!(wire.ask(&Request::Time), None);
+    house.hear("the first message was not Hello");
+    // Bytes that are not TLS at all, and a peer that says nothing.
+    let mut plain = TcpStream::connect(house.running().addr).unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    house.hear("refused: received corrupt message");
+    let silent = TcpStream::connect(house.running().addr).unwrap();
+    house.hear("no handshake within 1s");
+    drop(silent);
+    house.admits(&house.identity);
+}
+
+#[test]
+fn places_are_bounded_and_a_newer_link_replaces_the_older() {
+    let house = House::with(|config| config.links.most = 2);
+    let (mut first, mut second) = (house.connect(), house.connect());
+    first.greet();
+    second.greet();
+    let mut third = house.connect();
+    assert_eq!(third.ask(&hello(1)), None);
+    house.hear("all 2 places are taken");
+    assert_eq!(first.ask(&Request::Time), None, "its kiosk came back on another connection");
+    house.hear("came back on a newer connection");
+    assert!(matches!(second.ask(&Request::Time), Some(Response::Time(_))));
+}
+
+#[test]
+fn an_answer_lost_on_the_way_or_with_the_process_is_given_again() {
+    let mut house = House::new();
+    let mut wire = house.connect();
+    let epoch = wire.greet();
+    let quote = quote(&mut wire, epoch, 1);
+    let deposit = deposit(&house, &quote);
+    house.running().faults.lose_answers.set(true);
+    assert_eq!(wire.ask(&Request::Commit(deposit.clone())), None);
+    house.running().faults.lose_answers.set(false);
+    let mut wire = house.connect();
+    wire.greet();
+    let first = wire.ask(&Request::Commit(deposit.clone())).unwrap();
+    assert!(matches!(first, Response::Outcome(_)));
+    house.start();
+    let mut wire = house.connect();
+    assert_eq!(wire.greet(), epoch, "the same boot has the same epoch after a restart of the center");
+    assert_eq!(wire.ask(&Request::Commit(deposit)), Some(first));
+    let findings = house.running().operate(|store, _| ledger::audit(store).unwrap()).unwrap();
+    assert_eq!(findings, Vec::<String>::new());
+}
+
+#[test]
+fn a_changed_catalogue_needs_a_new_version() {
+    let mut house = House::new();
+    let path = house.directory.join("catalogue.toml");
+    let text = tolem_center::catalogue::REFERENCE;
+    fs::write(&path, text).unwrap();
+    house.config.catalogue = Some(path.clone());
+    house.start();
+    let version = |house: &House| house.running().operate(|_, center| center.catalogue.head.version).unwrap();
+    let changed = text.replace("phone = \"1414\"", "phone = \"1415\"");
+    fs::write(&path, &changed).unwrap();
+    assert!(house.running().reload().unwrap_err().contains("key version: 1 is not above 1"));
+    fs::write(&path, changed.replace("version = 1", "version = 2").replace("knp = 911", "knp = 9")).unwrap();
+    assert!(house.running().reload().unwrap_err().contains("key knp: 9 has not three digits"));
+    assert_eq!(version(&house), 1);
+    fs::write(&path, changed.replace("version = 1", "version = 2")).unwrap();
+    house.running().reload().unwrap();
+    assert_eq!(version(&house), 2);
+}
+
+#[test]
+fn a_center_is_never_founded_over_another_and_private_files_are_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let house = House::new();
+    let error = setup::init(&house.directory, &["localhost".into()], system_clock()).unwrap_err();
+    assert!(error.to_string().contains("is not overwritten"), "{error}");
+    assert!(Pki::create(&house.directory, &["localhost".into()], system_clock()).is_err());
+    for file in [
+        "center.db",
+        "pki/root.key",
+        "pki/device-ca.key",
+        "pki/server.key",
+        "pki/kiosks/kiosk-00042.key",
+        "keys/statement.key",
+        "keys/sealing.key",
+        "keys/witness.key",
+        "keys/tag.key",
+    ] {
+        let mode = fs::metadata(house.directory.join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+#[test]
+fn missing_and_broken_files_are_named() {
+    for file in ["pki/server.key", "pki/device-ca.crt", "pki/device.crl", "keys/tag.key", "center.db"] {
+        let mut house = House::new();
+        house.running = None;
+        let path = house.directory.join(file);
+        for broken in [true, false] {
+            if broken {
+                fs::write(&path, b"rubbish").unwrap();
+            } else {
+                fs::remove_file(&path).unwrap();
+            }
+            let options = Options { config: house.config.clone(), observer: None, clock: system_clock };
+            let error = server::start(options).err().map(|error| format!("{error:#}")).unwrap();
+            let named = error.contains(file.rsplit('/').next().unwrap()) || error.contains("database");
+            assert!(named, "{file}: {error}");
+        }
+    }
+}
