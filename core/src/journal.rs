@@ -47,7 +47,7 @@ pub enum JournalFault {
     Record(u64, RecordError),
     /// This record claims another place than it has.
     Order(u64),
-    /// The tree over the records is not the one that was signed.
+    /// The tree over the records is not the one that was signed; the number is the first record, or the size, that shows it.
     Root(u64),
     /// The checkpoint is missing, unreadable or not signed by this kiosk's key.
     Checkpoint,
@@ -231,6 +231,17 @@ fn replay(store: &impl Store, from: u64, size: u64, session: &mut Session) -> Re
     let mut next = from;
     let mut fault = None;
     store.records(from, &mut |seq, bytes| {
+        match store.node(0, seq) {
+            Ok(leaf) if leaf == leaf_hash(bytes) => {}
+            Ok(_) => {
+                fault = Some(JournalFault::Root(seq));
+                return false;
+            }
+            Err(error) => {
+                fault = Some(error.into());
+                return false;
+            }
+        }
         let record = match Record::from_bytes(bytes) {
             Ok(record) if record.seq == seq && seq == next => record,
             Ok(_) => {

@@ -602,11 +602,16 @@ impl Session {
         self.current.and_then(|id| self.payment(id))
     }
 
-    /// Payments with money whose citizen was cut off by a restart.
-    pub fn interrupted(&self) -> impl Iterator<Item = &Payment> {
+    /// Payments whose citizen was cut off by a restart.
+    pub fn cut_off(&self) -> impl Iterator<Item = &Payment> {
         self.payments.iter().filter(|payment| {
-            payment.ending.is_none() && self.current != Some(payment.id) && payment.payer_tag.is_some()
+            payment.ending.is_none() && self.current != Some(payment.id) && payment.quote.is_some()
         })
+    }
+
+    /// Those of them that somebody may come back for: money is in, or a voucher was already given for it.
+    pub fn interrupted(&self) -> impl Iterator<Item = &Payment> {
+        self.cut_off().filter(|payment| !payment.notes.is_empty() || payment.deposit.is_some())
     }
 
     /// All payments that are not over.

@@ -366,18 +366,6 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         if self.session.order().is_some() {
             self.order_since = Some(self.now);
         }
-        // Payments without money have nothing to come back for.
-        let empty: Vec<PaymentId> = self
-            .session
-            .interrupted()
-            .filter(|payment| payment.inserted().is_zero() && payment.deposit.is_none())
-            .map(|payment| payment.id)
-            .collect();
-        for payment in empty {
-            if self.session.order().is_none_or(|order| order.payment != payment) {
-                self.act(Input::Stop(payment));
-            }
-        }
     }
 
     /// Takes in what happened at `now`; `utc` is the shell's wall clock.
@@ -586,7 +574,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     /// An id nobody used before: number and boot nonce see to that.
     fn fresh_id(&self) -> PaymentId {
-        let number = self.next_number.max(self.session.next_number());
+        let number = self.next_number.max(self.session.next_number()).max(1);
         PaymentId { kiosk: self.config.kiosk, epoch: self.session.epochs().0, number, nonce: self.boot_nonce }
     }
 

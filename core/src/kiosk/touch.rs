@@ -489,18 +489,23 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
     }
 
-    /// Nobody came back for an interrupted payment: its money is held for its payer.
+    /// A payment that a restart cut off: without money it is forgotten, here and at the center; with money, and nobody coming
+    /// back for it, the money is held for its payer.
     fn hold_abandoned(&mut self) {
-        if self.now.since(self.started_at) < self.config.patience.interrupted || self.session.order().is_some() {
+        if self.session.order().is_some() || !self.link_is_up() {
             return;
         }
-        let abandoned: Option<PaymentId> = self
+        let patient = self.now.since(self.started_at) < self.config.patience.interrupted;
+        let abandoned = self
             .session
-            .interrupted()
-            .find(|payment| payment.stage() == Stage::Collecting)
-            .map(|payment| payment.id);
-        if let Some(payment) = abandoned {
+            .cut_off()
+            .find(|payment| payment.stage() == Stage::Collecting && (payment.notes.is_empty() || !patient))
+            .map(|payment| (payment.id, payment.notes.is_empty()));
+        if let Some((payment, empty)) = abandoned {
             self.act(Input::Stop(payment));
+            if empty {
+                self.void(payment);
+            }
         }
     }
 

@@ -1,8 +1,14 @@
 //! A disk that survives its kiosk: what was appended is there, and a fault can be set for the next append.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
-use tolem_core::ports::{Append, Store, StoreError};
-use tolem_protocol::{merkle::Hash, record::Record};
+use tolem_core::{
+    journal::JournalFault,
+    ports::{Append, Store, StoreError},
+};
+use tolem_protocol::{
+    merkle::{Hash, leaf_hash},
+    record::Record,
+};
 
 /// What the next append does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -47,6 +53,17 @@ impl Disk {
     pub fn records(&self) -> Vec<Record> {
         let sectors = self.0.borrow();
         sectors.records.iter().map(|bytes| Record::from_bytes(bytes).expect("the kiosk writes records")).collect()
+    }
+
+    /// Checks every record against its leaf hash, as the verifier thread does.
+    pub fn verify(&self) -> Result<u64, JournalFault> {
+        let sectors = self.0.borrow();
+        for (seq, record) in (0u64..).zip(&sectors.records) {
+            if sectors.nodes.get(&(0, seq)) != Some(&leaf_hash(record)) {
+                return Err(JournalFault::Root(seq));
+            }
+        }
+        Ok(sectors.records.len() as u64)
     }
 
     /// Flips one bit of one record, as a thief with an editor would.

@@ -8,7 +8,7 @@ mod disk;
 mod keys;
 mod story;
 
-pub use disk::Disk;
+pub use disk::{Disk, DiskFault};
 pub use keys::KioskKeys;
 
 use std::{
@@ -54,6 +54,10 @@ pub const PAYER: &str = "000101300019";
 pub const OTHER_PAYER: &str = "000101400015";
 /// Message time between kiosk and center, one way.
 const LATENCY: Duration = Duration::from_millis(20);
+/// Events that may follow from each other without time passing.
+const MAX_ROUNDS: u32 = 10_000;
+/// Nobody looks away longer than this.
+const LONGEST_STEP: Duration = Duration::from_secs(1);
 /// Longest wait for something that must happen, in virtual time.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -159,6 +163,7 @@ pub struct Rig {
     wire: Wire,
     connected: bool,
     transit: VecDeque<(Instant, Transit)>,
+    inbox: VecDeque<Event>,
     kiosk_wait: Instant,
     acceptor_wait: Instant,
     printer_wait: Instant,
@@ -190,6 +195,7 @@ impl Rig {
             wire: Wire::Up,
             connected: false,
             transit: VecDeque::new(),
+            inbox: VecDeque::new(),
             kiosk_wait: Instant(0),
             acceptor_wait: Instant(0),
             printer_wait: Instant(0),
@@ -231,8 +237,8 @@ impl Rig {
         };
         self.kiosk = Some(kiosk);
         self.kiosk_wait = self.now;
-        let records = self.disk.size();
-        self.event(Event::JournalVerified(Ok(records)));
+        let checked = self.disk.verify();
+        self.event(Event::JournalVerified(checked));
         if self.wire != Wire::Down {
             self.transit.push_back((self.now + LATENCY, Transit::Connected));
         }
@@ -243,6 +249,7 @@ impl Rig {
         self.kiosk = None;
         self.connected = false;
         self.transit.clear();
+        self.inbox.clear();
         self.view = ViewModel::default();
     }
 
@@ -299,14 +306,43 @@ impl Rig {
         self.kiosk.as_ref().expect("the kiosk has power")
     }
 
-    fn event(&mut self, event: Event) {
-        let utc = self.utc();
-        let Some(kiosk) = &mut self.kiosk else { return };
-        kiosk.handle(self.now, utc, event);
-        self.drain();
+    /// The kiosk, if it has power.
+    pub fn try_kiosk(&self) -> Option<&Kiosk<Disk, KioskKeys>> {
+        self.kiosk.as_ref()
     }
 
-    fn drain(&mut self) {
+    /// Virtual time since the start.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Puts another unit of the same type in, with an empty memory but the old cassette's content counted as collected.
+    pub fn replace_acceptor(&mut self) {
+        let config = self.acceptor.config().clone();
+        self.acceptor = CcnetDevice::new(config);
+        self.acceptor.power_on(self.now);
+    }
+
+    fn event(&mut self, event: Event) {
+        self.inbox.push_back(event);
+        self.settle();
+    }
+
+    /// Carries bytes and wishes back and forth until all is quiet at this instant.
+    fn settle(&mut self) {
+        for round in 0.. {
+            self.drain_devices();
+            let Some(event) = self.inbox.pop_front() else { return };
+            assert!(round < MAX_ROUNDS, "kiosk and devices talk for ever without time passing at {:?}: {event:?}", self.now);
+            let utc = self.utc();
+            if let Some(kiosk) = &mut self.kiosk {
+                kiosk.handle(self.now, utc, event);
+                self.drain_kiosk();
+            }
+        }
+    }
+
+    fn drain_kiosk(&mut self) {
         while let Some(kiosk) = &mut self.kiosk {
             match kiosk.poll() {
                 Output::Acceptor(bytes) => self.acceptor.handle_bytes(self.now, &bytes),
@@ -328,7 +364,7 @@ impl Rig {
                 Output::Trace { step, .. } => self.trace.push(step),
                 Output::Wait(until) => {
                     self.kiosk_wait = until;
-                    break;
+                    return;
                 }
                 Output::Abort(reason) => {
                     self.aborted = Some(reason);
@@ -336,14 +372,12 @@ impl Rig {
                 }
             }
         }
-        self.drain_devices();
     }
 
     fn drain_devices(&mut self) {
-        let mut to_kiosk = Vec::new();
         loop {
             match self.acceptor.poll() {
-                DeviceOutput::Transmit(bytes) => to_kiosk.push(Event::Acceptor(bytes)),
+                DeviceOutput::Transmit(bytes) => self.inbox.push_back(Event::Acceptor(bytes)),
                 DeviceOutput::Happened(_) => {}
                 DeviceOutput::Wait(until) => {
                     self.acceptor_wait = until;
@@ -353,7 +387,7 @@ impl Rig {
         }
         loop {
             match self.printer.poll() {
-                PrinterOutput::Transmit(bytes) => to_kiosk.push(Event::Printer(bytes)),
+                PrinterOutput::Transmit(bytes) => self.inbox.push_back(Event::Printer(bytes)),
                 PrinterOutput::Happened(_) => {}
                 PrinterOutput::Wait(until) => {
                     self.printer_wait = until;
@@ -361,14 +395,11 @@ impl Rig {
                 }
             }
         }
-        for event in to_kiosk {
-            self.event(event);
-        }
     }
 
     /// Lets time pass until the next thing happens, anywhere.
     pub fn step(&mut self) {
-        let mut next = self.acceptor_wait.min(self.printer_wait);
+        let mut next = self.acceptor_wait.min(self.printer_wait).min(self.now + LONGEST_STEP);
         if self.kiosk.is_some() {
             next = next.min(self.kiosk_wait);
         }
@@ -382,7 +413,7 @@ impl Rig {
         }
         self.acceptor.handle_timeout(self.now);
         self.printer.handle_timeout(self.now);
-        self.drain_devices();
+        self.settle();
         if self.kiosk_wait <= self.now {
             self.event(Event::Tick);
         }
@@ -518,7 +549,7 @@ impl Rig {
             assert!(self.now < deadline, "the slot never opened; screen {:?}\n{}", self.view.screen, self.story());
             self.step();
         }
-        self.drain_devices();
+        self.settle();
     }
 
     /// What really lies in the cassette.
