@@ -93,7 +93,7 @@ impl fmt::Display for Amount {
             divisor /= 1_000;
             write!(f, "\u{202f}{:03}", tenge / divisor % 1_000)?;
         }
-        if self.0 % 100 != 0 {
+        if !self.0.is_multiple_of(100) {
             write!(f, ",{:02}", self.0 % 100)?;
         }
         f.write_str("\u{202f}₸")

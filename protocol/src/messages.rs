@@ -161,6 +161,10 @@ impl Statement for CodeToken {
 
 /// The final answer to a deposit.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one message at a time lives on the stack; no heap in this crate"
+)]
 pub enum Verdict {
     /// The fee is paid.
     Accepted {
@@ -245,6 +249,10 @@ pub struct Welcome {
 
 /// What the kiosk asks.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one message at a time lives on the stack; no heap in this crate"
+)]
 pub enum Request {
     /// Opens the conversation.
     Hello(Hello),
@@ -332,6 +340,10 @@ pub enum PayerCheck {
 
 /// What the center has for a claim slip.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one message at a time lives on the stack; no heap in this crate"
+)]
 pub enum ClaimAnswer {
     /// The final answer and, for a paid fee, the quote it answers.
     Settled {
