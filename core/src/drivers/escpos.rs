@@ -49,7 +49,7 @@ const PROOF_ROUNDS: u8 = 2;
 pub struct Config {
     /// What the line carries: baud rate / 10 for a serial line. Bands are paced by it.
     pub bytes_per_second: u32,
-    /// Rows that the mechanism prints in a second; the proof is not looked for before.
+    /// Rows that the mechanism prints in a second at least. Bands are paced by it too, and no proof is looked for before.
     pub rows_per_second: u32,
     /// Bytes per row of the print head, to wash out a band that an earlier process left unfinished.
     pub bytes_per_row: u16,
@@ -72,8 +72,8 @@ pub struct Config {
     /// From the loss of a printer to the first attempt to free it from an unfinished band; each further pause is twice as long,
     /// up to [`MAX_WASH_PAUSE`], so that a port without a printer does not fill up.
     pub absent_wash: Duration,
-    /// How long the mechanism may go on after its last byte.
-    pub settle: Duration,
+    /// How long one cut takes, with the feed before it.
+    pub cut: Duration,
     /// How long a print may take beyond the time that its bytes and rows need.
     pub patience: Duration,
 }
@@ -94,7 +94,7 @@ impl Default for Config {
             quiet: ms(10),
             silence: ms(3000),
             absent_wash: ms(5000),
-            settle: ms(300),
+            cut: ms(500),
             patience: ms(60_000),
         }
     }
@@ -287,6 +287,7 @@ impl Escpos {
             self.asked = None;
             self.round = Round::default();
             self.poll_at = self.now + self.period();
+            self.fail_unanswered();
         }
         self.watch();
         self.begin_job();
@@ -360,6 +361,15 @@ impl Escpos {
         }
     }
 
+    /// A printer that did not answer in the middle of a print may have lost its power and with it what it had not printed; it
+    /// does not say so when it is back.
+    fn fail_unanswered(&mut self) {
+        if self.job.as_ref().is_some_and(|job| job.phase != Phase::Checking) {
+            self.clear();
+            self.fail_job(PrintFault::Absent);
+        }
+    }
+
     /// Ends a band that an earlier process may have left unfinished, then clears all.
     fn wash(&mut self) {
         let width = usize::from(self.config.bytes_per_row);
@@ -379,18 +389,18 @@ impl Escpos {
 
     /// The next band, or the end of the page.
     fn send_next(&mut self) {
+        let cut = escpos::feed_and_cut(self.config.partial_cut, self.config.feed_before_cut);
+        if std::mem::take(&mut self.scrap) {
+            // What is left of a failed print must not hang on this one.
+            self.transmit(cut.to_vec());
+            self.busy_until = self.busy_until + self.config.cut;
+            return;
+        }
         let Some(job) = &mut self.job else { return };
         job.send_due = false;
         let mut bytes = Vec::new();
         let first = match job.phase {
-            Phase::Checking => {
-                if self.scrap {
-                    // What is left of a failed print must not hang on this one.
-                    bytes.extend(escpos::feed_and_cut(self.config.partial_cut, self.config.feed_before_cut));
-                    self.scrap = false;
-                }
-                0
-            }
+            Phase::Checking => 0,
             Phase::Sending { row } => row,
             Phase::Proving { .. } => return,
         };
@@ -403,15 +413,17 @@ impl Escpos {
         if next < job.page.height() {
             job.phase = Phase::Sending { row: next };
         } else {
-            bytes.extend(escpos::feed_and_cut(self.config.partial_cut, self.config.feed_before_cut));
+            bytes.extend(cut);
             if self.config.print_done {
                 bytes.extend(escpos::print_done_request(escpos::print_done_id(job.print)));
             }
-            let behind = self.config.print_time(rows) + self.config.settle;
+            let behind = self.config.print_time(rows) + self.config.cut;
             let not_before = self.now + self.config.line_time(bytes.len()) + behind;
             job.phase = Phase::Proving { not_before, good: 0 };
         }
         self.transmit(bytes);
+        // Not faster than the mechanism either: what lies in its buffer cannot be called back.
+        self.busy_until = self.busy_until.max(self.now + self.config.print_time(rows));
         self.poll_at = self.busy_until;
     }
 

@@ -90,6 +90,9 @@ fn describe_commands(bytes: &[u8]) -> String {
     if dots && !decoder.is_between_commands() {
         add(format_args!("cut short"));
     }
+    if line.is_empty() && !bytes.is_empty() {
+        let _ = write!(line, "{} bytes of nothing", bytes.len());
+    }
     line
 }
 

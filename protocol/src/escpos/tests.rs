@@ -190,6 +190,7 @@ fn descriptions_are_one_line_for_people() {
         host(&RECOVER_CLEAR),
         host(&[0x0A; 30]),
         host(&[]),
+        host(&[0; 100]),
         device(&[0x12]),
         device(&[0x1A, 0x11, 0x13, 0xC3]),
         device(&print_done_reply(*b"0007")),
@@ -213,6 +214,7 @@ fn descriptions_are_one_line_for_people() {
         RECOVER, clear buffers
         LF | LF | LF | LF | LF | LF | LF | LF | LF | LF | LF | LF | LF | LF | LF | LF | LF | LF | LF | LF | LF | LF | LF | LF | 6 more commands
 
+        100 bytes of nothing
         status 12 ok
         status 1a | XON | XOFF | byte c3
         PRINT DONE 0007

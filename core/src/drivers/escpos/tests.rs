@@ -75,9 +75,7 @@ impl Bench {
     fn hear(&mut self, bytes: &[u8]) {
         self.sent.push((self.now, bytes.len()));
         let words = describe(Direction::FromHost, bytes);
-        if words.is_empty() {
-            self.line(format_args!("host {} x NUL", bytes.len()));
-        } else if !words.starts_with("STATUS") {
+        if !words.starts_with("STATUS") {
             self.line(format_args!("host {words}"));
         }
         for byte in bytes {
@@ -173,7 +171,7 @@ fn a_page_is_sent_in_bands_and_proven_by_two_good_rounds() {
     check(
         "run 2000; print 7 200; run 5000",
         expect![[r#"
-            0      host 5760 x NUL
+            0      host 5760 bytes of nothing
             0      host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
             547      = Status paper Present
             2000     < Print 7 of 200 rows
@@ -215,7 +213,7 @@ fn status_changes_are_told_once() {
     check(
         "run 3000; set low; run 3000; set out; run 3000; set cover; run 2000; set hot; run 2000; set ok; run 2000",
         expect![[r#"
-            0      host 5760 x NUL
+            0      host 5760 bytes of nothing
             0      host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
             547      = Status paper Present
             3000   dev  low
@@ -251,7 +249,7 @@ fn paper_out_in_the_middle_stops_and_clears_and_the_next_print_cuts_the_rest_off
     check(
         "run 2000; print 7 300; run 700; set out; run 3000; set ok; run 3000; print 8 40; run 3000",
         expect![[r#"
-            0      host 5760 x NUL
+            0      host 5760 bytes of nothing
             0      host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
             547      = Status paper Present
             2000     < Print 7 of 300 rows
@@ -264,8 +262,9 @@ fn paper_out_in_the_middle_stops_and_clears_and_the_next_print_cuts_the_rest_off
             5700   dev  ok
             6594     = Status paper Present
             8700     < Print 8 of 40 rows
-            8756   host CUT partial after feed 0 | RASTER 576x40 dots | CUT partial after feed 0
-            9942     = Printed { print: 8 }
+            8756   host CUT partial after feed 0
+            9257   host RASTER 576x40 dots | CUT partial after feed 0
+            10443    = Printed { print: 8 }
         "#]],
     );
 }
@@ -275,7 +274,7 @@ fn cutter_error_after_the_last_band_is_a_failure() {
     check(
         "run 2000; print 7 40; run 300; set cutter; run 3000",
         expect![[r#"
-            0      host 5760 x NUL
+            0      host 5760 bytes of nothing
             0      host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
             547      = Status paper Present
             2000     < Print 7 of 40 rows
@@ -293,25 +292,27 @@ fn a_printer_that_falls_silent_fails_the_print_and_recovers() {
     check(
         "run 2000; print 7 300; run 700; set silent; run 12000; print 8 40; run 100; set ok; run 4000; print 9 40; run 3000",
         expect![[r#"
-            0      host 5760 x NUL
+            0      host 5760 bytes of nothing
             0      host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
             547      = Status paper Present
             2000     < Print 7 of 300 rows
             2056   host RASTER 576x80 dots
             2613   host RASTER 576x80 dots
             2700   dev  silent
-            6114     = Absent
-            6114     = Failed { print: 7, fault: Absent }
-            11114  host 5760 x NUL
-            11114  host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
+            3614   host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
+            3614     = Failed { print: 7, fault: Absent }
+            6864     = Absent
+            11864  host 5760 bytes of nothing
+            11864  host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
             14700    < Print 8 of 40 rows
             14700    = Failed { print: 8, fault: Absent }
             14800  dev  ok
-            15118  host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
-            15175    = Status paper Present
+            15868  host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
+            15925    = Status paper Present
             18800    < Print 9 of 40 rows
-            18856  host CUT partial after feed 0 | RASTER 576x40 dots | CUT partial after feed 0
-            20042    = Printed { print: 9 }
+            18856  host CUT partial after feed 0
+            19357  host RASTER 576x40 dots | CUT partial after feed 0
+            20543    = Printed { print: 9 }
         "#]],
     );
 }
@@ -321,15 +322,15 @@ fn a_printer_that_never_answers_is_absent_after_three_seconds() {
     check(
         "set silent; print 7 40; run 20000",
         expect![[r#"
-            0      host 5760 x NUL
+            0      host 5760 bytes of nothing
             0      host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
             0      dev  silent
             0        < Print 7 of 40 rows
             3501     = Absent
             3501     = Failed { print: 7, fault: Absent }
-            8501   host 5760 x NUL
+            8501   host 5760 bytes of nothing
             8501   host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
-            18501  host 5760 x NUL
+            18501  host 5760 bytes of nothing
             18501  host RECOVER, clear buffers | INIT | AUTOMATIC STATUS 00
         "#]],
     );
