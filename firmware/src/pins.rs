@@ -61,7 +61,8 @@ impl<O: OutputPin, I: InputPin> Pins<O, I> {
     /// Adds a switch that shows `open_level` while its door is open.
     #[must_use]
     pub fn with_switch(mut self, pin: Pin, input: I, open_level: PinState) -> Self {
-        let switch = Switch { pin, input, open_level, told: None, candidate: false, agreed: 0, broken: false };
+        let switch =
+            Switch { pin, input, open_level, told: None, candidate: false, agreed: 0, broken: false };
         self.switches.push(switch);
         self
     }
@@ -156,7 +157,8 @@ pub mod gpio {
 
     /// Requests all configured lines; the error names the line.
     pub fn open(config: &crate::config::Pins) -> Result<Pins<CdevPin, CdevPin>, String> {
-        let mut chip = Chip::new(&config.chip).map_err(|error| format!("{}: {error}", config.chip.display()))?;
+        let mut chip =
+            Chip::new(&config.chip).map_err(|error| format!("{}: {error}", config.chip.display()))?;
         let mut request = |line: u32, flags: LineRequestFlags| {
             chip.get_line(line)
                 .and_then(|line| line.request(flags, 0, "tolem"))
@@ -227,7 +229,8 @@ mod tests {
 
     /// `_` low, `^` high, `!` unreadable, one letter a reading.
     fn told(readings: &str, open_level: PinState) -> Vec<(usize, PinEvent)> {
-        let input = Readings(readings.chars().map(|letter| (letter != '!').then_some(letter == '^')).collect());
+        let input =
+            Readings(readings.chars().map(|letter| (letter != '!').then_some(letter == '^')).collect());
         let mut pins = Pins::<Bulb, _>::new().with_switch(Pin::Safe, input, open_level);
         (0..readings.len()).flat_map(|at| pins.read().into_iter().map(move |event| (at, event))).collect()
     }

@@ -145,9 +145,7 @@ impl Line {
 mod tests {
     use super::*;
     use crate::scratch::Scratch;
-    use rustix::{
-        pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    };
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     use std::{ffi::OsStr, fs::File, io::Read, io::Write, os::unix::ffi::OsStrExt, path::Path};
 
     /// The device's end of a pty whose other end is reachable under `link`.

@@ -66,7 +66,8 @@ mod tests {
             (path.as_os_str().as_bytes().to_vec(), UnixDatagram::bind(&path).unwrap()),
             (
                 abstract_name.clone().into_bytes(),
-                UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&abstract_name[1..]).unwrap()).unwrap(),
+                UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&abstract_name[1..]).unwrap())
+                    .unwrap(),
             ),
         ];
         for (name, ear) in ears {

@@ -44,7 +44,9 @@ impl Pulse {
 
     fn stalled_at(&self, elapsed: Duration) -> Option<&'static str> {
         let hearts = self.hearts.lock().unwrap_or_else(PoisonError::into_inner);
-        let silent = |last: u64| last != NEVER && elapsed.saturating_sub(Duration::from_millis(last)) > self.stalled_after;
+        let silent = |last: u64| {
+            last != NEVER && elapsed.saturating_sub(Duration::from_millis(last)) > self.stalled_after
+        };
         hearts.iter().find(|(_, last)| silent(last.load(Ordering::Relaxed))).map(|(name, _)| *name)
     }
 }

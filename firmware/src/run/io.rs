@@ -62,7 +62,8 @@ pub(super) struct Io {
 impl Io {
     /// Starts the thread. It ends when the kiosk thread has dropped its [`Orders`].
     pub fn start(self) -> anyhow::Result<(Orders, JoinHandle<()>)> {
-        let runtime = Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+        let runtime =
+            Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
         let (acceptor, acceptor_end) = mpsc::channel(LINE_ORDERS);
         let (printer, printer_end) = mpsc::channel(LINE_ORDERS);
         let (link, link_end) = mpsc::channel(LINK_ORDERS);
@@ -178,7 +179,11 @@ async fn serve_link(link: Link, orders: mpsc::Receiver<LinkOrder>, inputs: SyncS
     tokio::join!(serving, passing);
 }
 
-async fn serve_pins(cabinet: Box<dyn Cabinet>, lamps: mpsc::Receiver<(Lamp, bool)>, inputs: SyncSender<Input>) {
+async fn serve_pins(
+    cabinet: Box<dyn Cabinet>,
+    lamps: mpsc::Receiver<(Lamp, bool)>,
+    inputs: SyncSender<Input>,
+) {
     let (send, mut events) = mpsc::channel(TASK_EVENTS);
     let passing = async move {
         while let Some(happened) = events.recv().await {

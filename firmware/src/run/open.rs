@@ -62,7 +62,8 @@ pub(super) fn open(config: &Config, now: Instant, utc: UtcTime) -> anyhow::Resul
         }
         Err(fault) => {
             log(&format!("CLOSED: {fault}"));
-            let signer = RingSigner::ephemeral(&config.center.keys).context("the terminal cannot even start closed")?;
+            let signer = RingSigner::ephemeral(&config.center.keys)
+                .context("the terminal cannot even start closed")?;
             let nonce = signer.nonce()?;
             let kiosk = Kiosk::closed(core, &fault, signer, nonce, now, utc);
             Ok(Opened { kiosk, clock, seed: seed(nonce), reserve_ready: false, verify_with: None })

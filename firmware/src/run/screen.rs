@@ -53,7 +53,9 @@ pub(super) fn run(backend: Backend, glass: Glass) -> anyhow::Result<()> {
         #[cfg(feature = "window")]
         Backend::Window => native(tolem_ui::Backend::Window, glass),
         #[cfg(not(feature = "kms"))]
-        Backend::Kms => Err(anyhow!("[screen] backend = \"kms\": this build has none; build with --features kms")),
+        Backend::Kms => {
+            Err(anyhow!("[screen] backend = \"kms\": this build has none; build with --features kms"))
+        }
         #[cfg(not(feature = "window"))]
         Backend::Window => {
             Err(anyhow!("[screen] backend = \"window\": this build has none; build with --features window"))
