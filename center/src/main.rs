@@ -53,6 +53,11 @@ enum Command {
         #[arg(long = "name", default_values = ["localhost", "127.0.0.1"])]
         names: Vec<String>,
     },
+    /// Shows what a kiosk must know of this center: the keys of section `[center]` of its configuration.
+    Keys {
+        #[command(flatten)]
+        at: At,
+    },
     /// Serves kiosks until SIGINT or SIGTERM; SIGHUP reads changed files.
     Serve {
         #[command(flatten)]
@@ -211,9 +216,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Init { directory, names } => {
             setup::init(&directory, &names, system_clock())?;
             println!("made a center in {}", directory.display());
-            println!("kiosks need pki/root.crt, keys/statement.pub, keys/sealing.pub and keys/witness.vkey");
-            Ok(())
+            print_keys(&directory)
         }
+        Command::Keys { at } => print_keys(&Config::read(&at.config)?.directory),
         Command::Serve { at } => serve(&at.config),
         Command::Enroll { at, kiosk, journal_key, csr } => enroll(&at, kiosk, &journal_key, csr),
         Command::Claim(ClaimCommand::Import { at, file }) => import(&at, &file),
@@ -242,6 +247,19 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Gateway(command) => ask_gateway(command),
     }
+}
+
+fn print_keys(directory: &Path) -> anyhow::Result<()> {
+    let pki = Pki::at(directory);
+    let keys = pki.keys()?;
+    for (key, file) in [("ca", "pki/root.crt"), ("crl", "pki/root.crl")] {
+        let path = pki.path(file);
+        println!("{key} = {:?}", path.canonicalize().with_context(|| path.display().to_string())?);
+    }
+    println!("statement_key = {:?}", BASE64.encode(&keys.statement_public()));
+    println!("sealing_key = {:?}", BASE64.encode(&keys.sealing_public()));
+    println!("witness_key = {:?}", keys.witness().to_vkey());
+    Ok(())
 }
 
 fn open(at: &At) -> anyhow::Result<(Config, SqliteStore)> {

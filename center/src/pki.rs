@@ -5,7 +5,8 @@
 //! pki/root.crt root.key            what kiosks trust
 //! pki/device-ca.crt device-ca.key  signs kiosk certificates and the list, nothing else
 //! pki/server.crt server.key        the center
-//! pki/device.crl                   revocation list, DER; also served inside the VPN and outside TLS
+//! pki/device.crl                   revocation list of kiosk certificates, DER: the server reads it
+//! pki/root.crl                     revocation list of the root, DER: kiosks judge the server by it
 //! pki/revoked                      one line per revoked certificate: serial, seconds since 1970, name
 //! pki/kiosks/kiosk-00042.crt .key  one kiosk (the key only if it was made here)
 //! keys/statement.key .pub  sealing.key .pub  witness.key .vkey  tag.key
@@ -179,7 +180,7 @@ impl Pki {
     pub fn make(&self, kiosk: KioskNumber, profile: &Profile) -> Result<Identity> {
         let key = KeyPair::generate()?;
         let params = leaf(kiosk, profile)?;
-        let certificate = params.signed_by(&key, &self.device_issuer()?)?;
+        let certificate = params.signed_by(&key, &self.issuer("device-ca")?)?;
         Ok(Identity { certificate: certificate.pem(), key: Zeroizing::new(key.serialize_pem()) })
     }
 
@@ -187,7 +188,7 @@ impl Pki {
     pub fn sign_request(&self, kiosk: KioskNumber, request: &str, now: UtcTime) -> Result<String> {
         let request = CertificateSigningRequestParams::from_pem(request)?;
         let params = leaf(kiosk, &Profile::standard(now))?;
-        let certificate = params.signed_by(&request.public_key, &self.device_issuer()?)?;
+        let certificate = params.signed_by(&request.public_key, &self.issuer("device-ca")?)?;
         let name = kiosk_name(kiosk);
         self.public(&format!("pki/kiosks/{name}.crt"), certificate.pem().as_bytes())?;
         Ok(certificate.pem())
@@ -204,36 +205,38 @@ impl Pki {
         self.refresh_crl(now, CRL_DAYS)
     }
 
-    /// Signs the revocation list anew, valid for `days` from `now`.
+    /// Signs the revocation lists anew, valid for `days` from `now`. The root's list is left as it is where the root's key
+    /// is kept elsewhere, as it should be.
     pub fn refresh_crl(&self, now: UtcTime, days: i64) -> Result<()> {
+        if self.path("pki/root.key").exists() {
+            let list = sign_list(&self.issuer("root")?, Vec::new(), now, days)?;
+            self.public("pki/root.crl", &list)?;
+        }
+        let list = sign_list(&self.issuer("device-ca")?, self.revoked()?, now, days)?;
+        self.public("pki/device.crl", &list)
+    }
+
+    fn revoked(&self) -> Result<Vec<RevokedCertParams>> {
         let path = self.path("pki/revoked");
         let list = self.read(&path)?;
-        let mut revoked_certs = Vec::new();
-        for (index, line) in list.lines().enumerate() {
-            let fault =
-                || PkiError::Content(path.clone(), format!("line {}: serial, seconds, name", index + 1));
+        let entry = |(index, line): (usize, &str)| {
             let mut words = line.split_whitespace();
-            let serial =
-                words.next().and_then(|hex| HEXLOWER.decode(hex.as_bytes()).ok()).ok_or_else(fault)?;
-            let seconds = words.next().and_then(|text| text.parse().ok()).ok_or_else(fault)?;
-            revoked_certs.push(RevokedCertParams {
-                serial_number: SerialNumber::from(serial),
-                revocation_time: moment(UtcTime::from_seconds(seconds)),
-                reason_code: Some(RevocationReason::Unspecified),
-                invalidity_date: None,
-            });
-        }
-        let params = CertificateRevocationListParams {
-            this_update: moment(now.plus_seconds(-SLACK_S)),
-            next_update: moment(now.plus_seconds(days * 86_400)),
-            // Grows with each list, as RFC 5280 asks: no two are made in one millisecond.
-            crl_number: SerialNumber::from(now.0.unsigned_abs()),
-            issuing_distribution_point: None,
-            revoked_certs,
-            key_identifier_method: KeyIdMethod::Sha256,
+            let serial = words.next().and_then(|hex| HEXLOWER.decode(hex.as_bytes()).ok());
+            let seconds = words.next().and_then(|text| text.parse().ok());
+            match (serial, seconds) {
+                (Some(serial), Some(seconds)) => Ok(RevokedCertParams {
+                    serial_number: SerialNumber::from(serial),
+                    revocation_time: moment(UtcTime::from_seconds(seconds)),
+                    reason_code: Some(RevocationReason::Unspecified),
+                    invalidity_date: None,
+                }),
+                _ => {
+                    let fault = format!("line {}: must be serial (hexadecimal), seconds, name", index + 1);
+                    Err(PkiError::Content(path.clone(), fault))
+                }
+            }
         };
-        let crl = params.signed_by(&self.device_issuer()?)?;
-        self.public("pki/device.crl", crl.der())
+        list.lines().enumerate().map(entry).collect()
     }
 
     /// Reads the center's keys.
@@ -280,9 +283,9 @@ impl Pki {
         self.public("keys/witness.vkey", (keys.witness().to_vkey() + "\n").as_bytes())
     }
 
-    fn device_issuer(&self) -> Result<Issuer<'static, KeyPair>> {
-        let key = self.read(&self.path("pki/device-ca.key")).map(Zeroizing::new)?;
-        let certificate = self.read(&self.path("pki/device-ca.crt"))?;
+    fn issuer(&self, name: &str) -> Result<Issuer<'static, KeyPair>> {
+        let key = self.read(&self.path(&format!("pki/{name}.key"))).map(Zeroizing::new)?;
+        let certificate = self.read(&self.path(&format!("pki/{name}.crt")))?;
         Ok(Issuer::from_ca_cert_pem(&certificate, KeyPair::from_pem(&key)?)?)
     }
 
@@ -350,6 +353,24 @@ fn validity(params: &mut CertificateParams, profile: &Profile) {
 
 fn moment(at: UtcTime) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(at.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+fn sign_list(
+    issuer: &Issuer<'_, KeyPair>,
+    revoked_certs: Vec<RevokedCertParams>,
+    now: UtcTime,
+    days: i64,
+) -> Result<Vec<u8>> {
+    let params = CertificateRevocationListParams {
+        this_update: moment(now.plus_seconds(-SLACK_S)),
+        next_update: moment(now.plus_seconds(days * 86_400)),
+        // Grows with each list, as RFC 5280 asks: no two are made in one millisecond.
+        crl_number: SerialNumber::from(now.0.unsigned_abs()),
+        issuing_distribution_point: None,
+        revoked_certs,
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    Ok(params.signed_by(issuer)?.der().to_vec())
 }
 
 fn serial_of(path: &Path, pem: &str) -> Result<Vec<u8>> {

@@ -27,6 +27,7 @@ CREATE TABLE center (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT 
 CREATE TABLE kiosk (
   kiosk INTEGER PRIMARY KEY, journal_key BLOB NOT NULL, epoch INTEGER NOT NULL, boot_nonce BLOB NOT NULL, closed TEXT
 ) STRICT;
+CREATE TABLE former_key (id INTEGER PRIMARY KEY, kiosk INTEGER NOT NULL, key BLOB NOT NULL) STRICT;
 CREATE TABLE boot (
   kiosk INTEGER NOT NULL, nonce BLOB NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (kiosk, nonce)
 ) STRICT, WITHOUT ROWID;
@@ -343,6 +344,15 @@ impl Store for SqliteStore {
             "INSERT OR REPLACE INTO kiosk VALUES (?1, ?2, ?3, ?4, ?5)",
             params![row.kiosk.get(), row.journal_key, row.epoch, row.boot_nonce, row.closed],
         )
+    }
+
+    fn former_keys(&self, kiosk: KioskNumber) -> Result<Vec<[u8; 32]>> {
+        let sql = "SELECT key FROM former_key WHERE kiosk = ?1 ORDER BY id";
+        self.all(sql, [kiosk.get()], |row| array(row, "key"))
+    }
+
+    fn add_former_key(&mut self, kiosk: KioskNumber, key: &[u8; 32]) -> Result<()> {
+        self.run("INSERT INTO former_key (kiosk, key) VALUES (?1, ?2)", params![kiosk.get(), key])
     }
 
     fn boot(&self, kiosk: KioskNumber, nonce: &[u8; 16]) -> Result<Option<u32>> {

@@ -342,11 +342,11 @@ fn a_stale_revocation_list_admits_nobody_until_it_is_refreshed() {
 }
 
 #[test]
-fn the_list_in_force_is_served_in_slices() {
+fn the_list_that_kiosks_judge_the_center_by_is_served() {
     let house = House::new();
     let mut wire = house.connect();
     wire.greet();
-    let list = fs::read(house.directory.join("pki/device.crl")).unwrap();
+    let list = fs::read(house.directory.join("pki/root.crl")).unwrap();
     let Some(Response::Crl { total, slice }) = wire.ask(&Request::Crl { offset: 0 }) else { panic!() };
     assert_eq!((total as usize, slice.as_slice()), (list.len(), list.as_slice()));
 }
@@ -476,7 +476,9 @@ fn a_center_is_never_founded_over_another_and_private_files_are_private() {
 
 #[test]
 fn missing_and_broken_files_are_named() {
-    for file in ["pki/server.key", "pki/device-ca.crt", "pki/device.crl", "keys/tag.key", "center.db"] {
+    for file in
+        ["pki/server.key", "pki/device-ca.crt", "pki/device.crl", "pki/root.crl", "keys/tag.key", "center.db"]
+    {
         let mut house = House::new();
         house.running = None;
         let path = house.directory.join(file);

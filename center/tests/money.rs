@@ -443,6 +443,25 @@ fn a_claim_slip_is_imported_once_and_the_drain_is_deduplicated(lab: &impl Lab) {
     town.audit();
 }
 
+fn the_slips_of_a_burnt_kiosk_stay_good(lab: &impl Lab) {
+    let mut town = Town::new(lab.create());
+    let quote = town.quote(1, "id-card", ANNA, None);
+    let payment = quote.read_unverified().unwrap().payment;
+    let slip = town.deposit(payment, DepositKind::Pay, Some(&quote), Some(ANNA), &[1000]);
+    // Another cabinet with another key takes over the place and number; twice.
+    let number = town.kiosks[&1].number;
+    for stranger in [Kiosk::new(8), Kiosk::new(9)] {
+        operator::register(&mut town.store, number, stranger.public()).unwrap();
+    }
+    let Response::Outcome(answer) = town.import(&slip) else { panic!() };
+    accepted(&verdict(&answer));
+    let content = slip.read_unverified().unwrap();
+    let stranger = Kiosk::new(10);
+    let forged = Signed::new(&content, |message| stranger.sign(message));
+    assert_eq!(refused(town.import(&forged)), Refusal::NotYours);
+    town.audit();
+}
+
 fn the_original_is_printed_once(lab: &impl Lab) {
     let mut town = Town::new(lab.create());
     let quote = town.quote(1, "id-card", ANNA, None);
@@ -490,6 +509,7 @@ on_both_stores!(
     a_suspense_waits_for_the_operator,
     money_without_an_owner_is_held_for_whoever_proves_it,
     a_claim_slip_is_imported_once_and_the_drain_is_deduplicated,
+    the_slips_of_a_burnt_kiosk_stay_good,
     the_original_is_printed_once,
     an_answer_that_was_lost_with_the_power_is_given_again,
 );

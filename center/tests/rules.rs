@@ -108,6 +108,21 @@ fn a_claim_slip_is_answered_at_any_kiosk(lab: &impl Lab) {
     assert_eq!(ask(&mut town, 2, claim, ANNA), settled);
 }
 
+fn a_number_that_was_used_twice_leads_to_the_money(lab: &impl Lab) {
+    let mut town = Town::new(lab.create());
+    let paid = town.quote(1, "id-card", ANNA, None);
+    let (_, answer) = town.pay(&paid, ANNA, &[1000]);
+    // The power failed before the next number was written down: it is quoted again at the next boot, and not paid.
+    let kiosk = town.kiosks.get_mut(&1).unwrap();
+    (kiosk.nonce, kiosk.count) = ([99; 16], kiosk.count - 1);
+    town.greet(1);
+    let again = town.quote(1, "marriage", ANNA, None);
+    let claim = again.read_unverified().unwrap().payment.claim_number();
+    assert_eq!(claim, outcome(&answer).payment.claim_number());
+    let response = town.ask(2, Request::Claim { claim, payer: iin(ANNA) });
+    assert_eq!(response, Response::Claim(ClaimAnswer::Settled { outcome: answer, quote: Some(paid) }));
+}
+
 fn guessing_numbers_ends_in_waiting(lab: &impl Lab) {
     let mut town = Town::new(lab.create());
     town.center.rules.wrong_per_number = 2;
@@ -478,6 +493,7 @@ on_both_stores!(
     each_boot_gets_an_epoch_of_its_own_and_keeps_it,
     the_registry_says_right_wrong_or_nothing,
     a_claim_slip_is_answered_at_any_kiosk,
+    a_number_that_was_used_twice_leads_to_the_money,
     guessing_numbers_ends_in_waiting,
     catalogue_time_and_revocations_are_told,
     the_witness_cosigns_what_continues,

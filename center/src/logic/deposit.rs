@@ -91,7 +91,7 @@ impl Center {
         Ok(Response::Outcome(outcome))
     }
 
-    /// Reads a deposit if the journal key of its kiosk signed it and it came from there.
+    /// Reads a deposit if a journal key of its kiosk signed it, be it a former one, and it came from there.
     pub(super) fn opened(
         &self,
         store: &dyn Store,
@@ -104,8 +104,12 @@ impl Center {
             return Ok(Err(Refusal::NotYours));
         }
         let Some(row) = store.kiosk(kiosk)? else { return Ok(Err(Refusal::NotYours)) };
-        let opened = signed.open(|message, signature| self.keys.verify(&row.journal_key, message, signature));
-        Ok(opened.map_err(|_| Refusal::NotYours))
+        let open =
+            |key: &[u8; 32]| signed.open(|message, signature| self.keys.verify(key, message, signature)).ok();
+        if let Some(deposit) = open(&row.journal_key) {
+            return Ok(Ok(deposit));
+        }
+        Ok(store.former_keys(kiosk)?.iter().find_map(open).ok_or(Refusal::NotYours))
     }
 
     /// Puts together what is known about a deposit that was opened.

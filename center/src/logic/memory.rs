@@ -15,6 +15,7 @@ use tolem_protocol::{BalanceNumber, KioskNumber, PaymentCode, PaymentId, utc::Da
 pub struct MemoryStore {
     center_epoch: u32,
     kiosks: BTreeMap<KioskNumber, KioskRow>,
+    former_keys: BTreeMap<KioskNumber, Vec<[u8; 32]>>,
     boots: BTreeMap<(KioskNumber, [u8; 16]), u32>,
     payments: BTreeMap<PaymentId, PaymentRow>,
     balances: BTreeMap<BalanceNumber, BalanceRow>,
@@ -54,6 +55,15 @@ impl Store for MemoryStore {
 
     fn put_kiosk(&mut self, row: &KioskRow) -> Result<()> {
         self.kiosks.insert(row.kiosk, row.clone());
+        Ok(())
+    }
+
+    fn former_keys(&self, kiosk: KioskNumber) -> Result<Vec<[u8; 32]>> {
+        Ok(self.former_keys.get(&kiosk).cloned().unwrap_or_default())
+    }
+
+    fn add_former_key(&mut self, kiosk: KioskNumber, key: &[u8; 32]) -> Result<()> {
+        self.former_keys.entry(kiosk).or_default().push(*key);
         Ok(())
     }
 

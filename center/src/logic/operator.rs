@@ -6,11 +6,15 @@ use crate::logic::{
 };
 use tolem_protocol::{BalanceNumber, KioskNumber, UtcTime, merkle::empty_root, messages::HoldReason};
 
-/// Registers a kiosk, or gives a registered one a new journal key. With a new key a new journal begins at the witness.
+/// Registers a kiosk, or gives a registered one a new journal key. With a new key a new journal begins at the witness;
+/// claim slips signed with the old one stay good, because a burnt kiosk must not lose anybody's money.
 pub fn register(store: &mut dyn Store, kiosk: KioskNumber, journal_key: [u8; 32]) -> Result<()> {
     let row = match store.kiosk(kiosk)? {
         Some(row) if row.journal_key == journal_key => return Ok(()),
-        Some(row) => KioskRow { journal_key, ..row },
+        Some(row) => {
+            store.add_former_key(kiosk, &row.journal_key)?;
+            KioskRow { journal_key, ..row }
+        }
         None => KioskRow { kiosk, journal_key, epoch: 0, boot_nonce: [0; 16], closed: None },
     };
     store.put_kiosk(&row)?;

@@ -227,6 +227,10 @@ pub trait Store {
     fn kiosks(&self) -> Result<Vec<KioskRow>>;
     /// Inserts or replaces.
     fn put_kiosk(&mut self, row: &KioskRow) -> Result<()>;
+    /// Journal keys that the kiosk had before: what they signed stays true.
+    fn former_keys(&self, kiosk: KioskNumber) -> Result<Vec<[u8; 32]>>;
+    /// Remembers one.
+    fn add_former_key(&mut self, kiosk: KioskNumber, key: &[u8; 32]) -> Result<()>;
     /// The epoch granted to this boot of the kiosk.
     fn boot(&self, kiosk: KioskNumber, nonce: &[u8; 16]) -> Result<Option<u32>>;
     /// Remembers the epoch granted to a boot.

@@ -108,7 +108,7 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (stop, stopped) = oneshot::channel();
     let (reload, reloads) = mpsc::channel(1);
-    let files = Files { config, tls: tls.clone(), desk: desk.clone(), seen: Vec::new() };
+    let files = Files { config, clock, tls: tls.clone(), desk: desk.clone(), seen: Vec::new() };
     let acceptor = TlsAcceptor::from(Arc::new(tls.config()?));
     let serving = Serving { door: Door { shared, acceptor, tls, desk: desk.clone() } };
     let thread = std::thread::Builder::new().name("center-links".into()).spawn(move || {
@@ -139,7 +139,7 @@ pub fn open_center(config: &Config, faults: &Faults, now: UtcTime) -> anyhow::Re
         keys: Box::new(Pki::at(&config.directory).keys()?),
         registry: Box::new(ListRegistry::new(persons, faults.registry_down.clone())),
         gateway: Box::new(InProcessGateway { down: faults.gateway_down.clone() }),
-        crl: tls::read_crl(&config.directory)?,
+        crl: tls::read_root_crl(&config.directory)?,
     })
 }
 
@@ -244,6 +244,7 @@ impl Serving {
 /// Looks after files that change while the center runs.
 struct Files {
     config: Config,
+    clock: fn() -> UtcTime,
     tls: Tls,
     desk: mpsc::Sender<Job>,
     seen: Vec<(PathBuf, Option<(SystemTime, u64)>)>,
@@ -256,12 +257,22 @@ impl Files {
         shared: &Shared,
     ) {
         self.changed();
+        let mut warn = tokio::time::interval(Duration::from_secs(3_600));
         let mut look = tokio::time::interval(Duration::from_millis(self.config.links.reload_ms));
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         loop {
             tokio::select! {
                 _ = tick.tick() => {
                     let _ = self.desk.try_send(Job::Tick);
+                }
+                _ = warn.tick() => {
+                    let ends = tls::crl_ends(&self.config.directory).ok().flatten().unwrap_or(0);
+                    let left = ends - (self.clock)().seconds();
+                    if left < 86_400 {
+                        shared.note(&format!(
+                            "the revocation list ends in {left} s, then nobody gets in: tolem-center crl refresh"
+                        ));
+                    }
                 }
                 _ = look.tick() => {
                     if self.changed() {
@@ -281,8 +292,9 @@ impl Files {
 
     /// Whether a file has changed since the last call.
     fn changed(&mut self) -> bool {
-        let mut paths: Vec<PathBuf> =
-            ["device.crl", "server.crt"].map(|file| self.config.directory.join("pki").join(file)).into();
+        let mut paths: Vec<PathBuf> = ["device.crl", "root.crl", "server.crt"]
+            .map(|file| self.config.directory.join("pki").join(file))
+            .into();
         paths.extend(self.config.catalogue.clone());
         let stamp =
             |path: &PathBuf| fs::metadata(path).and_then(|file| Ok((file.modified()?, file.len()))).ok();
@@ -294,7 +306,7 @@ impl Files {
 
     async fn reload(&self) -> Result<(), String> {
         self.tls.reload().map_err(|error| error.to_string())?;
-        let crl = tls::read_crl(&self.config.directory).map_err(|error| error.to_string())?;
+        let crl = tls::read_root_crl(&self.config.directory).map_err(|error| error.to_string())?;
         let catalogue = read_catalogue(&self.config).map_err(|error| format!("{error:#}"))?;
         let (reply, answer) = oneshot::channel();
         let work = move |_: &mut SqliteStore, center: &mut Center| {

@@ -100,10 +100,25 @@ impl Tls {
     }
 }
 
-/// Reads the revocation list as it lies in the directory.
-pub fn read_crl(directory: &Path) -> Result<Vec<u8>, SetupError> {
+/// Reads the list that kiosks judge the center by, as it lies in the directory.
+pub fn read_root_crl(directory: &Path) -> Result<Vec<u8>, SetupError> {
+    let path = directory.join("pki/root.crl");
+    let list = read_list(&path)?;
+    parse_x509_crl(&list).map_err(|error| SetupError(format!("{}: {error}", path.display())))?;
+    Ok(list)
+}
+
+/// When the list that kiosks are judged by goes stale, in seconds since 1970; then nobody gets in any more.
+pub fn crl_ends(directory: &Path) -> Result<Option<i64>, SetupError> {
     let path = directory.join("pki/device.crl");
-    fs::read(&path).map_err(|error| SetupError(format!("{}: {error}", path.display())))
+    let list = read_list(&path)?;
+    let (_, list) =
+        parse_x509_crl(&list).map_err(|error| SetupError(format!("{}: {error}", path.display())))?;
+    Ok(list.next_update().map(|at| at.timestamp()))
+}
+
+fn read_list(path: &Path) -> Result<Vec<u8>, SetupError> {
+    fs::read(path).map_err(|error| SetupError(format!("{}: {error}", path.display())))
 }
 
 fn verifier(directory: &Path, provider: &Arc<CryptoProvider>) -> Result<Inner, SetupError> {
@@ -111,7 +126,7 @@ fn verifier(directory: &Path, provider: &Arc<CryptoProvider>) -> Result<Inner, S
     let authority = CertificateDer::from_pem_file(&path).map_err(|error| wrong_pem(&path, &error))?;
     let mut roots = RootCertStore::empty();
     roots.add(authority).map_err(|error| SetupError(format!("{}: {error}", path.display())))?;
-    let crl = CertificateRevocationListDer::from(read_crl(directory)?);
+    let crl = CertificateRevocationListDer::from(read_list(&directory.join("pki/device.crl"))?);
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .with_crls([crl])
         .enforce_revocation_expiration()

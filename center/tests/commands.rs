@@ -1,0 +1,192 @@
+//! The command line, as an operator uses it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use common::*;
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+use tolem_center::{
+    config::Config,
+    keys::seal_iin,
+    logic::{Moment, store::Transact as _},
+    pki::Pki,
+    server::{self, Faults, desk::fresh, system_clock},
+    sqlite::SqliteStore,
+};
+use tolem_protocol::{
+    KioskNumber, PaymentId,
+    messages::{Deposit, DepositKind, HoldReason, Method, Request, Response},
+    qr::Qr,
+    signed::{Signature, Signed},
+};
+
+struct Office(PathBuf);
+
+impl Office {
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.pipe(arguments, "")
+    }
+
+    fn pipe(&self, arguments: &[&str], input: &str) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tolem-center"))
+            .args(arguments)
+            .current_dir(&self.0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// What a command says that must succeed.
+    fn good(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What a command says that must fail.
+    fn bad(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+impl Drop for Office {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A claim slip for a fee that was quoted, and one for a suspense, as their QR texts.
+fn slips(directory: &Path, key: &Ed25519KeyPair) -> [String; 2] {
+    let config = Config::read(&directory.join("center.toml")).unwrap();
+    let center = server::open_center(&config, &Faults::default(), system_clock()).unwrap();
+    let mut store = SqliteStore::open(&directory.join("center.db")).unwrap();
+    let mut random = fresh();
+    let mut at = Moment { now: system_clock(), fresh: &mut random, trace: &mut |_| {} };
+    let who = KioskNumber::new(42).unwrap();
+    let mut kiosk = Kiosk::new(42);
+    let mut ask = |request| store.transact(|store| center.handle(store, &mut at, who, request)).unwrap();
+    let Response::Welcome(welcome) = ask(kiosk.hello()) else { panic!() };
+    kiosk.epoch = welcome.epoch;
+    let payment = kiosk.next_id();
+    let request = Request::Quote {
+        payment,
+        service: heapless::String::try_from("apostille").unwrap(),
+        payer: iin(ANNA),
+        method: Method::Cash,
+        balance: None,
+    };
+    let Response::Quote(quote) = ask(request) else { panic!() };
+    let sealing = Pki::at(directory).keys().unwrap().sealing_public();
+    let slip = |payment: PaymentId, kind, quote, notes| {
+        let payer = seal_iin(&sealing, &iin(ANNA), &payment, &mut fresh());
+        let deposit = Deposit { payment, kind, quote, payer, notes: pile(notes), made_at: system_clock() };
+        let sign = |message: &[u8]| Signature(key.sign(message).as_ref().try_into().unwrap());
+        Qr::Deposit(Signed::new(&deposit, sign)).encode()
+    };
+    let suspense = DepositKind::Hold(HoldReason::Suspense);
+    [
+        slip(payment, DepositKind::Pay, Some(quote), &[2000, 500]),
+        slip(kiosk.next_id(), suspense, None, &[5000]),
+    ]
+}
+
+#[test]
+fn an_operator_founds_a_center_and_settles_slips_at_the_counter() {
+    let office = Office(scratch("office"));
+    let said = office.good(&["init", "."]);
+    assert!(
+        said.contains("statement_key = \"") && said.contains("witness_key = \"tolem/center/witness+"),
+        "{said}"
+    );
+    assert!(office.good(&["keys"]).lines().all(|line| said.contains(line)));
+    assert!(office.bad(&["init", "."]).contains("center.toml exists"));
+    let key = Ed25519KeyPair::from_seed_unchecked(&[5; 32]).unwrap();
+    let public = data_encoding::BASE64.encode(key.public_key().as_ref());
+    assert!(office.bad(&["enroll", "--kiosk", "0", "--journal-key", &public]).contains("1..=99999"));
+    assert!(office.bad(&["enroll", "--kiosk", "42", "--journal-key", "abc"]).contains("base64 of 32 bytes"));
+    office.good(&["enroll", "--kiosk", "42", "--journal-key", &public]);
+    assert!(office.good(&["kiosk", "list"]).starts_with("00042  epoch 0"));
+    let [paid, suspense] = slips(&office.0, &key);
+    std::fs::write(office.0.join("slip.txt"), &paid).unwrap();
+    let first = office.good(&["claim", "import", "slip.txt"]);
+    assert!(first.contains("is accepted: code 0") && first.contains("remainder 337\u{202f}₸"), "{first}");
+    assert_eq!(office.good(&["claim", "import", "slip.txt"]), first, "the same slip, the same answer");
+    let held = office.pipe(&["claim", "import", "-"], &format!("{suspense}\n"));
+    let held = String::from_utf8(held.stdout).unwrap();
+    assert!(held.contains("(suspense)"), "{held}");
+
+    let number = held.split("under ").nth(1).unwrap().split(" (").next().unwrap();
+    assert!(office.bad(&["balance", "refund", number]).contains("is not open"));
+    office.good(&["balance", "resolve", number, "--found", "yes"]);
+    office.good(&["balance", "refund", number]);
+    let list = office.good(&["balance", "list"]);
+    assert!(list.contains("remainder") && list.contains("refunded"), "{list}");
+    let audit = office.good(&["audit"]);
+    // 7,500 went in: fee 2,162.50, rounded up by 0.50, 337 held, 5,000 paid back.
+    for line in [
+        "cash:00042  7500.00",
+        "payable:090440004151  -2162.50",
+        "rounding  -0.50",
+        "held  -337.00",
+        "refunds  -5000.00",
+    ] {
+        assert!(audit.contains(line), "{line}: {audit}");
+    }
+    assert!(audit.ends_with("every tiyn is accounted for\n"));
+
+    let code = first.split("code ").nth(1).unwrap().split(',').next().unwrap();
+    let ask = |verb: &str| office.run(&["gateway", verb, code, ANNA, "apostille"]);
+    // Imported by hand: the running center will deliver the notice.
+    assert_eq!(String::from_utf8(ask("validate").stdout).unwrap(), "NotConfirmed\n");
+    assert!(office.bad(&["gateway", "validate", "1234", ANNA, "apostille"]).contains("sixteen digits"));
+    let wrong = office.bad(&["gateway", "validate", code, "000101400016", "apostille"]);
+    assert!(wrong.contains("ControlDigit") && !wrong.contains("000101400016"), "{wrong}");
+    office.good(&["crl", "refresh", "--days", "30"]);
+    office.good(&["kiosk", "revoke", "42"]);
+    assert!(office.bad(&["kiosk", "clear", "42"]).contains("is not closed"));
+    assert!(office.good(&["restored"]).contains("lives its epoch"));
+    assert_eq!(office.good(&["alarms"]), "");
+}
+
+#[test]
+fn slips_that_are_none_are_refused_with_the_reason() {
+    let office = Office(scratch("office"));
+    office.good(&["init", "."]);
+    for (text, reason) in [
+        ("", "must start with TOLEM:"),
+        ("TOLEM:V1:123456789018", "this is no claim slip"),
+        ("TOLEM:D1:!!", "not base45"),
+        ("TOLEM:D1:00", "not one signed statement"),
+    ] {
+        let output = office.pipe(&["claim", "import", "-"], text);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && error.contains(reason), "{text}: {error}");
+    }
+    // Rightly made, by a kiosk that this center does not know.
+    let key = Ed25519KeyPair::from_seed_unchecked(&[5; 32]).unwrap();
+    let payment = PaymentId { kiosk: KioskNumber::new(9).unwrap(), epoch: 1, number: 1, nonce: [1; 16] };
+    let kind = DepositKind::Hold(HoldReason::Stopped);
+    let deposit =
+        Deposit { payment, kind, quote: None, payer: None, notes: pile(&[500]), made_at: system_clock() };
+    let sign = |message: &[u8]| Signature(key.sign(message).as_ref().try_into().unwrap());
+    let text = Qr::Deposit(Signed::new(&deposit, sign)).encode();
+    let output = office.pipe(&["claim", "import", "-"], &text);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("refused: NotYours"));
+    assert!(office.bad(&["claim", "import", "nowhere.txt"]).contains("nowhere.txt"));
+    std::fs::write(office.0.join("center.toml"), "listen = 7").unwrap();
+    assert!(office.bad(&["serve"]).contains("listen"));
+    assert!(office.bad(&["audit", "--config", "other.toml"]).contains("other.toml"));
+}
