@@ -64,7 +64,7 @@ pub struct Kiosk {
     /// The screen.
     pub screen: ScreenFeed,
     trap: Arc<Trap>,
-    power: Arc<OnceLock<Box<dyn Power>>>,
+    power: Arc<OnceLock<Arc<dyn Power>>>,
     papers: Mutex<Papers>,
     wire: Arc<WireLog>,
 }
@@ -75,7 +75,7 @@ impl Kiosk {
     pub fn set_up(options: KioskOptions, wire: &Arc<WireLog>) -> io::Result<Arc<Self>> {
         let KioskOptions { index, number, acceptor, printer, lines, socket, center } = options;
         let trap = Arc::new(Trap::default());
-        let power: Arc<OnceLock<Box<dyn Power>>> = Arc::default();
+        let power: Arc<OnceLock<Arc<dyn Power>>> = Arc::default();
         // The devices' threads must not wait for themselves: what pulls the plug is a thread of its own.
         let (pull, pulled) = channel::<Moment>();
         let spring = spring(&trap, &power, pull);
@@ -107,7 +107,7 @@ impl Kiosk {
     }
 
     /// Gives it the process that its plug switches. Only the first call counts.
-    pub fn plug_in(&self, power: Box<dyn Power>) {
+    pub fn plug_in(&self, power: Arc<dyn Power>) {
         // A second plug would be a mistake of the demo, and harmless.
         let _ = self.power.set(power);
     }
@@ -206,7 +206,7 @@ pub(super) fn link_words(mode: LinkMode) -> String {
 type Spring = Arc<dyn Fn(Moment) + Send + Sync>;
 
 /// Kills the process at once when the armed moment comes, and has the devices switched off right after.
-fn spring(trap: &Arc<Trap>, power: &Arc<OnceLock<Box<dyn Power>>>, pull: Sender<Moment>) -> Spring {
+fn spring(trap: &Arc<Trap>, power: &Arc<OnceLock<Arc<dyn Power>>>, pull: Sender<Moment>) -> Spring {
     let (trap, power) = (Arc::clone(trap), Arc::clone(power));
     Arc::new(move |moment| {
         if trap.springs(moment) {

@@ -126,7 +126,7 @@ impl Host {
 
     fn poll_ack(&mut self) -> PollStatus {
         let status = self.poll();
-        assert_eq!(self.send(&Command::Ack.frame()), []);
+        assert_eq!(self.send(&Command::Ack.frame()), [0u8; 0]);
         status
     }
 
@@ -666,7 +666,7 @@ fn a_broken_line_is_answered_with_nak_or_silence() {
     let frame = Command::Poll.frame();
     for byte in &frame[..5] {
         host.device.handle_bytes(host.now, &[*byte]);
-        assert_eq!(host.wait(3), []);
+        assert_eq!(host.wait(3), [0u8; 0]);
     }
     assert_eq!(host.send(&frame[5..]), hex("0203061467d4"), "any split");
     host.send(&frame[..4]);
@@ -680,7 +680,7 @@ fn a_broken_line_is_answered_with_nak_or_silence() {
     let mut noise = vec![0xFF, 0x00, 0x41];
     noise.extend(Command::Poll.frame());
     assert_eq!(host.send(&noise), hex("0203061467d4"));
-    assert_eq!(host.send(&tolem_protocol::ccnet::encode(4, &[0x33]).unwrap()), [], "not for us");
+    assert_eq!(host.send(&tolem_protocol::ccnet::encode(4, &[0x33]).unwrap()), [0u8; 0], "not for us");
     host.device.fault_next_frame(Way::ToDevice, OneFault::Corrupt);
     host.device.fault_next_frame(Way::ToHost, OneFault::Drop);
     host.ask(Command::Poll);

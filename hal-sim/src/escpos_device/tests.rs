@@ -108,7 +108,7 @@ fn printing_takes_its_time_and_status_is_answered_meanwhile() {
     let printed = host.device.hanging().height() - 104;
     assert!((590..=640).contains(&printed), "about half of 1200 rows in half a second, not {printed}");
     host.device.handle_bytes(host.now, &print_done_request(*b"0042"));
-    assert_eq!(host.wait(300), [], "not printed yet");
+    assert_eq!(host.wait(300), [0u8; 0], "not printed yet");
     assert_eq!(host.wait(300), print_done_reply(*b"0042"));
     assert_eq!(host.device.status_requests(), 4);
 }
@@ -140,7 +140,7 @@ fn an_empty_roll_stops_in_the_middle_and_a_new_one_prints_the_rest() {
     stream.extend(feed_and_cut(false, 0));
     stream.extend(print_done_request(*b"0001"));
     host.send(&stream);
-    assert_eq!(host.wait(5000), []);
+    assert_eq!(host.wait(5000), [0u8; 0]);
     assert_eq!(host.statuses(), [0x1A, 0x32, 0x12, 0x7E]);
     assert_eq!(host.device.hanging().trimmed().rows(), picture[..120 * 72].to_vec());
     host.device.set_paper(host.now, PaperSupply::New);
@@ -213,9 +213,9 @@ fn a_hot_head_cools_and_a_broken_mechanism_needs_a_power_cycle() {
     host.send(&RECOVER_CLEAR);
     assert_eq!(host.statuses(), [0x1A, 0x52, 0x32, 0x12]);
     host.device.power_off(host.now);
-    assert_eq!(host.statuses(), []);
+    assert_eq!(host.statuses(), [0u8; 0]);
     host.device.power_on(host.now);
-    assert_eq!(host.statuses(), [], "it boots");
+    assert_eq!(host.statuses(), [0u8; 0], "it boots");
     host.wait(1000);
     assert_eq!(host.statuses(), [0x12; 4]);
 }
@@ -246,7 +246,7 @@ fn a_band_cut_short_swallows_the_next_commands_as_dots() {
     let mut host = Host::new(EscposConfig::default());
     let band = raster(72, &picture(2)).unwrap();
     host.send(&band[..band.len() - 10]);
-    assert_eq!(host.statuses(), [], "ten bytes are dots, two are text");
+    assert_eq!(host.statuses(), [0u8; 0], "ten bytes are dots, two are text");
     assert_eq!(host.statuses(), [0x12; 4]);
 }
 
@@ -261,13 +261,13 @@ fn automatic_status_comes_at_once_and_on_every_change() {
     host.device.set_paper(host.now, PaperSupply::OutAfter(10));
     assert_eq!(host.wait(10), [0x10, 0, 0x03, 0]);
     host.device.handle_bytes(host.now, &feed_dots(200));
-    assert_eq!(host.wait(8), []);
+    assert_eq!(host.wait(8), [0u8; 0]);
     assert_eq!(host.wait(10), [0x18, 0, 0x0F, 0], "the moment the paper ends");
     host.device.set_paper(host.now, PaperSupply::New);
     assert_eq!(host.wait(1000), [0x10, 0, 0, 0]);
-    assert_eq!(host.send(&asb(0)), []);
+    assert_eq!(host.send(&asb(0)), [0u8; 0]);
     host.device.set_paper(host.now, PaperSupply::Low);
-    assert_eq!(host.wait(10), []);
+    assert_eq!(host.wait(10), [0u8; 0]);
 }
 
 #[test]
@@ -317,7 +317,7 @@ fn bytes_on_a_slow_cable_arrive_in_their_own_time() {
     host.device.handle_bytes(host.now, &band);
     host.device.handle_bytes(host.now, &Query::Printer.bytes());
     assert!(host.device.is_receiving());
-    assert_eq!(host.wait(4800), [], "4616 bytes at 960 a second");
+    assert_eq!(host.wait(4800), [0u8; 0], "4616 bytes at 960 a second");
     assert_eq!(host.wait(20), [0x12]);
     assert!(!host.device.is_receiving());
 }
@@ -328,9 +328,9 @@ fn a_silent_printer_and_a_printer_that_answers_inside_dots() {
         Host::new(EscposConfig { eager_status: true, has_print_done: false, ..EscposConfig::default() });
     let band = raster(3, &Query::Printer.bytes()).unwrap();
     assert_eq!(host.send(&band), [0x12], "an answer nobody asked for");
-    assert_eq!(host.send(&print_done_request(*b"0000")), [], "not on all models");
+    assert_eq!(host.send(&print_done_request(*b"0000")), [0u8; 0], "not on all models");
     host.device.set_fault(host.now, PrinterFault::Silent);
-    assert_eq!(host.statuses(), []);
+    assert_eq!(host.statuses(), [0u8; 0]);
     host.device.clear_fault(host.now, PrinterFault::Silent);
     assert_eq!(host.statuses(), [0x12; 4]);
 }
