@@ -1,14 +1,20 @@
 //! The kiosk application: composes, decides nothing.
 
 pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod export;
 pub mod keys;
 pub mod link;
 pub mod pins;
+pub mod receipt;
 pub mod run;
 #[cfg(test)]
 mod scratch;
+#[cfg(feature = "demo")]
+pub mod screen_stream;
 pub mod serial;
+pub mod show;
 pub mod store;
 pub mod systemd;
 pub mod verify;
