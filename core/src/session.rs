@@ -300,7 +300,10 @@ impl Session {
                 (Some(_), PowerUp::Empty | PowerUp::NoteInStacker | PowerUp::Kept) | (None, _) => Decision::Nothing,
             },
             Input::Ready { counter, same_unit } => {
-                self.order.map_or(Decision::Nothing, |order| Decision::Record(settle(order, counter, same_unit, fresh)))
+                self.order.map_or(Decision::Nothing, |order| {
+                    let owner = self.owner(order, fresh);
+                    Decision::Record(settle(order, owner, counter, same_unit, fresh))
+                })
             }
             Input::OrderTimedOut(doubt) => self.order.map_or(Decision::Nothing, |order| {
                 Decision::Record(in_doubt(order, doubt, fresh))
@@ -351,7 +354,7 @@ impl Session {
         match self.order {
             Some(order) => {
                 let by = if power_up { StackedBy::PowerUp } else { StackedBy::Report };
-                record(order.note, order.payment, by)
+                record(order.note, self.owner(order, fresh), by)
             }
             // The acceptor repeats itself because our acknowledgement got lost, maybe by a restart.
             None if !another && self.last_note == Some(denomination) => Decision::Repeat(Effect::Acknowledge),
@@ -359,6 +362,14 @@ impl Session {
                 let open = self.current().filter(|payment| payment.stage() == Stage::Collecting);
                 record(self.next_note, open.map_or(fresh, |payment| payment.id), StackedBy::Unordered)
             }
+        }
+    }
+
+    /// Whose note it is: its payment's, unless that was settled meanwhile without it.
+    fn owner(&self, order: Order, fresh: PaymentId) -> PaymentId {
+        match self.payment(order.payment) {
+            Some(payment) if payment.stage() == Stage::Collecting => order.payment,
+            Some(_) | None => fresh,
         }
     }
 
@@ -700,7 +711,7 @@ fn account(payment: &Payment, kind: DepositKind, utc: UtcTime) -> Deposit {
 }
 
 /// What the acceptor's silence about an open order means once it is initialised.
-fn settle(order: Order, counter: Option<u16>, same_unit: bool, fresh: PaymentId) -> Fact {
+fn settle(order: Order, owner: PaymentId, counter: Option<u16>, same_unit: bool, fresh: PaymentId) -> Fact {
     let doubt = |doubt| in_doubt(order, doubt, fresh);
     if !same_unit {
         return doubt(Doubt::OtherDevice);
@@ -709,7 +720,7 @@ fn settle(order: Order, counter: Option<u16>, same_unit: bool, fresh: PaymentId)
         (Some(before), Some(after)) if after == before => Fact::NoteReturned { note: order.note },
         (Some(before), Some(after)) if after == before.wrapping_add(1) => Fact::NoteStacked {
             note: order.note,
-            payment: order.payment,
+            payment: owner,
             denomination: order.denomination,
             by: StackedBy::Counter,
         },

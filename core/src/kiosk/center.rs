@@ -15,7 +15,7 @@ use crate::{
     words::Word,
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 use tolem_protocol::{
@@ -23,7 +23,7 @@ use tolem_protocol::{
     catalogue::MAX_SERVICES,
     messages::{
         ClaimAnswer, Deposit, DepositKind, HeldBalance, Hello, Method, Outcome, PayerCheck, PrintRight, Quote, Refusal,
-        Request, Response, Welcome,
+        Request, Response, Verdict, Welcome,
     },
     record::Fact,
     signed::Signed,
@@ -58,6 +58,7 @@ enum Ask {
     Payer { service: u16 },
     Quote { service: u16, payment: PaymentId, balance: Option<BalanceNumber> },
     Outbox(PaymentId),
+    Status(PaymentId),
     PrintRight,
     Claim,
     ClaimRight,
@@ -82,6 +83,8 @@ pub(super) struct Center {
     next_request: u32,
     last_sent: Instant,
     resting: BTreeMap<PaymentId, Instant>,
+    /// Payments cut off by the restart whose status the center has told in this boot.
+    checked: BTreeSet<PaymentId>,
     recalls: VecDeque<(Signed<Deposit>, Signed<Outcome>)>,
     /// Something worth a witness happened since the last cosignature.
     unwitnessed: bool,
@@ -157,6 +160,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             | Ask::Catalogue
             | Ask::Service(_)
             | Ask::Outbox(_)
+            | Ask::Status(_)
             | Ask::Void
             | Ask::Checkpoint { .. }
             | Ask::Recall
@@ -246,6 +250,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             (Ask::Outbox(payment), Response::Outcome(outcome)) => self.outcome(payment, outcome),
             (Ask::Outbox(payment), Response::Refused(refusal)) => self.outbox_refused(payment, refusal),
+            (Ask::Status(payment), Response::Outcome(outcome)) => self.status_answered(payment, Some(outcome)),
+            (Ask::Status(payment), Response::NoOutcome | Response::Refused(_)) => self.status_answered(payment, None),
             (Ask::PrintRight, Response::PrintRight(right)) => self.center.right = Some(right),
             (Ask::PrintRight, _) => self.center.right = Some(PrintRight::Copy),
             (Ask::Claim, Response::Claim(answer)) => self.claim_answered(answer),
@@ -494,9 +500,14 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 match open(&outcome) {
                     Some(outcome) => {
                         let payment = outcome.payment;
+                        let held = matches!(outcome.verdict, Verdict::Held(_));
                         self.center.serving = Some(Serving { outcome, quote });
-                        self.center.right = None;
-                        self.ask(Ask::ClaimRight, Request::PrintRight(payment));
+                        self.center.right = held.then_some(PrintRight::Original);
+                        if held {
+                            self.hand_out_served();
+                        } else {
+                            self.ask(Ask::ClaimRight, Request::PrintRight(payment));
+                        }
                     }
                     None => self.message(Word::CenterUnavailable, Word::CenterUnavailableLead),
                 }
@@ -525,6 +536,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             self.ask(Ask::Outbox(payment), if pays { Request::Commit(deposit) } else { Request::Hold(deposit) });
         }
+        self.ask_status();
         if self.center.unwitnessed && !self.center.is_asking(|ask| matches!(ask, Ask::Checkpoint { .. })) {
             self.ask_cosignature(self.session.cosigned());
         }
@@ -563,17 +575,54 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     /// The last word about an open payment whose journal failed.
-    pub(super) fn send_emergency_hold(&mut self, deposit: Signed<Deposit>) {
+    pub(super) fn send_emergency(&mut self, deposit: Signed<Deposit>) {
         if self.link_is_up() {
-            self.ask(Ask::Void, Request::Hold(deposit));
+            let pays = deposit.read_unverified().is_some_and(|deposit| deposit.kind == DepositKind::Pay);
+            self.ask(Ask::Void, if pays { Request::Commit(deposit) } else { Request::Hold(deposit) });
+        }
+    }
+
+    /// Whether the center has said in this boot what it knows of a payment that a restart cut off. Before a failing journal the
+    /// last boot may have told it more than the disk kept.
+    pub(super) fn is_status_known(&self, payment: PaymentId) -> bool {
+        self.center.checked.contains(&payment)
+    }
+
+    /// Asked only when every ordered note has found its end, so that the answer meets the whole sum.
+    fn ask_status(&mut self) {
+        if self.session.order().is_some() || !self.acceptor_ready {
+            return;
+        }
+        let unknown = self
+            .session
+            .cut_off()
+            .find(|payment| payment.stage() == Stage::Collecting && !self.is_status_known(payment.id))
+            .map(|payment| payment.id);
+        if let Some(payment) = unknown
+            && !self.center.is_asking(|ask| matches!(ask, Ask::Status(_)))
+        {
+            self.ask(Ask::Status(payment), Request::Status(payment));
+        }
+    }
+
+    fn status_answered(&mut self, payment: PaymentId, outcome: Option<Signed<Outcome>>) {
+        self.center.checked.insert(payment);
+        let Some(outcome) = outcome else { return };
+        let opened = outcome.open(|message, signature| self.signer.verify_center(message, signature));
+        let unasked = self.session.payment(payment).is_some_and(|known| known.stage() == Stage::Collecting);
+        match opened {
+            Ok(read) if read.payment == payment && unasked => {
+                self.act(Input::Answered { payment, outcome: Box::new(outcome) });
+            }
+            _ => self.fault(FaultCode::PaymentDisputed, true),
         }
     }
 
     /// The held balance of what is handed out, if all of it is held.
     pub(super) fn held_balance(&self) -> Option<HeldBalance> {
         match self.handed()?.0.verdict {
-            tolem_protocol::messages::Verdict::Held(balance) => Some(balance),
-            tolem_protocol::messages::Verdict::Accepted { .. } => None,
+            Verdict::Held(balance) => Some(balance),
+            Verdict::Accepted { .. } => None,
         }
     }
 

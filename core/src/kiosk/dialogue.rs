@@ -82,6 +82,8 @@ pub(super) enum Asked {
     Claim,
     /// About a voucher.
     Voucher,
+    /// What it knows of a payment that a restart cut off.
+    Interrupted,
 }
 
 /// A verified quote that was not accepted yet.

@@ -440,14 +440,14 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     fn record(&mut self, fact: Fact) {
         let Some(journal) = &mut self.journal else { return };
-        match journal.append(self.now, self.utc, fact, &self.session, &self.signer) {
+        match journal.append(self.now, self.utc, fact.clone(), &self.session, &self.signer) {
             Ok(journaled) => {
                 let effect = self.session.commit(&journaled);
                 self.center.note_progress(&journaled.record().fact);
                 self.next_number = self.next_number.max(self.session.next_number());
                 self.run(effect);
             }
-            Err(error) => self.journal_failed(error.0),
+            Err(error) => self.journal_failed(error.0, &fact),
         }
     }
 
@@ -544,11 +544,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     /// The journal failed: what is on disk is unknown, so nothing more may follow from it. The escrow goes back, the citizen
     /// gets an emergency slip signed from memory, the center is told if it can be, and the process ends.
-    fn journal_failed(&mut self, reason: String) {
+    fn journal_failed(&mut self, reason: String, unwritten: &Fact) {
         self.dying = Some((self.now + LAST_WORDS, reason));
         self.acceptor.command(self.now, acceptor::Command::Return);
         self.acceptor.command(self.now, acceptor::Command::Enable { types: 0 });
-        self.emergency_slip();
+        self.emergency_slip(unwritten);
     }
 
     fn last_words(&mut self, event: Event) {

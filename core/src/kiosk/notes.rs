@@ -101,7 +101,12 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         };
         let before = self.session.current().map(|payment| payment.inserted());
         let (another, power_up) = (self.moved_on, self.acceptor_starting);
+        let in_cassette = self.session.cassette().count();
         self.order_ended(|kiosk| kiosk.act(Input::Stacked { denomination, another, power_up }));
+        if self.session.cassette().count() != in_cassette {
+            // Until the acceptor is asked again, its counter is one further than it last said.
+            self.counter = self.counter.map(|count| count.wrapping_add(1));
+        }
         self.moved_on = false;
         if self.session.current().map(|payment| payment.inserted()) != before {
             self.trace(10, "citizen inserted a banknote");

@@ -6,7 +6,7 @@ use crate::{
     ports::{Signer, Store},
     printer::{self, Command, Page},
     receipt::{self, PaperFacts},
-    session::{Input, Payment, Print, Stage},
+    session::{Input, Payment, Print},
 };
 use std::time::Duration;
 use tolem_protocol::{
@@ -14,7 +14,7 @@ use tolem_protocol::{
     catalogue::Service,
     messages::{CodeToken, Deposit, DepositKind, HoldReason, Outcome, PrintRight, Quote, Verdict},
     qr::Qr,
-    record::{Paper, PrintFault},
+    record::{Fact, Paper, PrintFault},
     signed::Signed,
 };
 
@@ -72,7 +72,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     pub(super) fn begin_handing(&mut self) {
         let Some((outcome, _)) = self.handed() else { return };
         self.dialogue = Dialogue::Handing { since: self.now };
-        self.ask_print_right(outcome.payment);
+        match outcome.verdict {
+            Verdict::Accepted { .. } => self.ask_print_right(outcome.payment),
+            // A voucher is worth what the center says of its number, however often it is printed.
+            Verdict::Held(_) => self.center.right = Some(PrintRight::Original),
+        }
     }
 
     /// Another kiosk's payment: the right is known already.
@@ -207,27 +211,38 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     /// The journal is gone: the citizen's money is accounted for on paper and, if the link stands, at the center.
-    pub(super) fn emergency_slip(&mut self) {
-        let Some(payment) = self.session.current().filter(|payment| payment.stage() == Stage::Collecting) else {
-            return;
-        };
-        if payment.inserted().is_zero() {
+    ///
+    /// `unwritten` may or may not be on disk. It counts here, because what it tells has happened; a deposit in it is used as it
+    /// is, so that the center sees one request whether the disk kept it or not.
+    pub(super) fn emergency_slip(&mut self, unwritten: &Fact) {
+        let Some(mut payment) = self.session.current().cloned() else { return };
+        match unwritten {
+            Fact::NoteStacked { payment: owner, denomination, .. } if *owner == payment.id => {
+                payment.notes.add(*denomination);
+            }
+            Fact::CommitRequested { deposit } | Fact::HoldRequested { deposit } => {
+                payment.deposit = Some(deposit.clone());
+            }
+            _ => {}
+        }
+        if payment.notes.is_empty() {
             return;
         }
-        let payment = payment.clone();
-        let deposit = Deposit {
-            payment: payment.id,
-            kind: DepositKind::Hold(HoldReason::JournalFailed),
-            quote: payment.quote.clone(),
-            payer: payment.payer.clone(),
-            notes: payment.notes.clone(),
-            made_at: self.utc,
-        };
-        let signed = Signed::new(&deposit, |message| self.signer.sign(message));
+        let signed = payment.deposit.clone().unwrap_or_else(|| {
+            let deposit = Deposit {
+                payment: payment.id,
+                kind: DepositKind::Hold(HoldReason::JournalFailed),
+                quote: payment.quote.clone(),
+                payer: payment.payer.clone(),
+                notes: payment.notes.clone(),
+                made_at: self.utc,
+            };
+            Signed::new(&deposit, |message| self.signer.sign(message))
+        });
         if let Some(page) = self.slip_page(&payment, &signed, true) {
             self.printer.command(self.now, Command::Print { print: EMERGENCY_PRINT, page });
         }
-        self.send_emergency_hold(signed);
+        self.send_emergency(signed);
     }
 }
 

@@ -309,7 +309,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let (lead, step) = match what {
             Asked::Payer { .. } => (Word::CheckingPayer, 2),
             Asked::Quote { .. } => (Word::CheckingQuote, 3),
-            Asked::Claim | Asked::Voucher => (Word::CheckingSlip, 0),
+            Asked::Claim | Asked::Voucher | Asked::Interrupted => (Word::CheckingSlip, 0),
         };
         let notice = (seconds >= SLOW_S).then(|| {
             self.notice(Tone::Info, if seconds >= STUCK_S { Word::CheckingStuck } else { Word::CheckingSlow })

@@ -3,7 +3,7 @@
 use super::{
     Kiosk, Lamp,
     center::Link,
-    dialogue::{Dialogue, NumberFor, Purpose},
+    dialogue::{Asked, Dialogue, NumberFor, Purpose},
 };
 use crate::{
     ports::{Signer, Store},
@@ -12,9 +12,11 @@ use crate::{
     words::Word,
 };
 use tolem_protocol::{
-    BalanceNumber, ClaimNumber, Iin, PaymentId, catalogue::Language, iin::IinError, messages::PrintRight,
+    BalanceNumber, ClaimNumber, Iin, catalogue::Language, iin::IinError, messages::PrintRight,
 };
 
+/// After a start the link gets this long before somebody with an interrupted payment is told that there is none.
+const STATUS_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
 /// Letters of the longest search.
 const MAX_QUERY: usize = 24;
 
@@ -243,7 +245,14 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let Some(payer) = &self.payer else { return };
         let tag = self.signer.tag_iin(payer);
         let found = self.session.interrupted().find(|payment| payment.payer_tag == Some(tag));
-        match found.map(|payment| (payment.id, payment.language)) {
+        match found.map(|payment| (payment.id, payment.stage())) {
+            Some((payment, Stage::Collecting)) if !self.is_status_known(payment) => {
+                if !self.link_is_up() && self.now.since(self.started_at) >= STATUS_WAIT {
+                    self.message(Word::CenterUnavailable, Word::ClosedMoneyInside);
+                } else if !matches!(self.dialogue, Dialogue::Asking { .. }) {
+                    self.dialogue = Dialogue::Asking { what: Asked::Interrupted, since: self.now };
+                }
+            }
             Some((payment, _)) => {
                 self.act(Input::Resume(payment));
                 self.enter_current();
@@ -416,6 +425,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                     self.active();
                 }
             }
+            Dialogue::Asking { what: Asked::Interrupted, .. } => self.find_interrupted(),
             Dialogue::Working { since } => self.tick_working(since),
             Dialogue::Handing { since } => self.continue_handing(since),
             Dialogue::Code { since, .. } | Dialogue::Slip { since, .. } | Dialogue::Held { since, .. } => {
@@ -499,7 +509,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let abandoned = self
             .session
             .cut_off()
-            .find(|payment| payment.stage() == Stage::Collecting && (payment.notes.is_empty() || !patient))
+            .filter(|payment| payment.stage() == Stage::Collecting && self.is_status_known(payment.id))
+            .find(|payment| payment.notes.is_empty() || !patient)
             .map(|payment| (payment.id, payment.notes.is_empty()));
         if let Some((payment, empty)) = abandoned {
             self.act(Input::Stop(payment));
