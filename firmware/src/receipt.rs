@@ -103,12 +103,12 @@ mod tests {
         let (pair, public) = center(1);
         let text = describe(&verify(&format!("{}\r\n", receipt(&pair)), &public).unwrap());
         expect![[r#"
-            payment code  0123 4567 8901 2347
+            payment code  0123 4567 8901 2345
             service       passport-36
-            paid          34 600 ₸
+            paid          34 600 ₸
             accepted      22.11.2026 14:05:09
             valid until   22.12.2026 14:05:09
-            payer         •••• •••• 0019
+            payer         •••• •••• 0019
             payment       00042-3-17-abababab
         "#]]
         .assert_eq(&text);

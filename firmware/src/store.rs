@@ -256,6 +256,20 @@ impl SqliteStore {
     /// Time does not depend on the number of records: all of them are judged by [`crate::verify`], which runs beside the kiosk.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = lock(path)?;
+        let reader = match Self::connect(path) {
+            Ok(reader) => reader,
+            // On a full disk not even the log's index can be made. What is open from before comes first; a new reserve cannot
+            // be set aside below, so cash stays closed.
+            Err(_) if Reserve::at(path).release() => Self::connect(path)?,
+            Err(error) => return Err(error),
+        };
+        let size = reader.size()?;
+        let store = Self { reader, size, reserve: Reserve::set_aside(path), failed: None, _lock: lock };
+        store.check_last_record()?;
+        Ok(store)
+    }
+
+    fn connect(path: &Path) -> Result<Reader, StoreError> {
         let fail = |doing: &str, cause: &str| {
             StoreError(format!("journal {}: cannot {doing}: {cause}", path.display()))
         };
@@ -272,12 +286,10 @@ impl SqliteStore {
             reader.check_layout()?;
         }
         prepare(&reader.connection, tables == 0).map_err(|error| fail("prepare", &explain(&error)))?;
+        reader.check_layout()?;
         fold_in_log(&reader)?;
         sync_directory(path)?;
-        let size = reader.size()?;
-        let store = Self { reader, size, reserve: Reserve::set_aside(path), failed: None, _lock: lock };
-        store.check_last_record()?;
-        Ok(store)
+        Ok(reader)
     }
 
     /// Whether the space for finishing a payment is set aside. If not, cash must stay closed.
@@ -400,14 +412,19 @@ struct Reserve {
 }
 
 impl Reserve {
+    /// What an earlier start may have left.
+    fn at(journal: &Path) -> Self {
+        Self { path: beside(journal, ".reserve"), ready: false }
+    }
+
     fn set_aside(journal: &Path) -> Self {
-        let path = beside(journal, ".reserve");
-        let ready = fill(&path).is_ok();
-        if !ready {
+        let mut reserve = Self::at(journal);
+        reserve.ready = fill(&reserve.path).is_ok();
+        if !reserve.ready {
             // A part of it would only take the space that is missing.
-            std::fs::remove_file(&path).ok();
+            std::fs::remove_file(&reserve.path).ok();
         }
-        Self { path, ready }
+        reserve
     }
 
     /// True if the space was given back.

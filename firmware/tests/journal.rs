@@ -267,6 +267,80 @@ fn unusable_places_are_named_with_their_cause() {
     assert!(error.ends_with("absent.db: there is no such file"), "{error}");
 }
 
+/// Runs itself again on a real file system of 12 MiB, mounted in a name space of its own.
+#[test]
+fn a_full_disk_gives_up_the_reserve_so_that_the_open_payment_is_finished() {
+    const INSIDE: &str = "TOLEM_TEST_SMALL_DISK";
+    if let Some(directory) = std::env::var_os(INSIDE) {
+        return on_a_small_disk(Path::new(&directory));
+    }
+    let dir = Scratch::new("small-disk");
+    let as_root = rustix::process::geteuid().is_root();
+    let output = std::process::Command::new("unshare")
+        .args(if as_root { &["-m"][..] } else { &["-r", "-m"] })
+        .args(["sh", "-c", "mount -t tmpfs -o size=12M none \"$0\" && exec \"$@\""])
+        .arg(dir.path())
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "a_full_disk_gives_up_the_reserve_so_that_the_open_payment_is_finished",
+            "--nocapture",
+        ])
+        .env(INSIDE, dir.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+fn on_a_small_disk(directory: &Path) {
+    let path = directory.join("journal.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    assert!(store.reserve_ready());
+    append_plain(&mut store, 0, 2);
+    // Somebody else fills the disk to the last byte.
+    let fill = |name: &str| {
+        let mut file = fs::File::create(directory.join(name)).unwrap();
+        while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+    };
+    fill("fill");
+    // The record that no longer fits takes the reserve; a payment's worth of records follows.
+    let long = vec![7; 4_000];
+    let mut seq = 2;
+    while store.reserve_ready() {
+        store.append(&step(seq, &long, &[])).unwrap();
+        seq += 1;
+    }
+    for _ in 0..100 {
+        store.append(&step(seq, &long, &[])).unwrap();
+        seq += 1;
+    }
+    // Full for good: named, and nothing more is written.
+    fill("more");
+    let error = loop {
+        match store.append(&step(seq, &long, &[])) {
+            Ok(()) => seq += 1,
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(error.contains(&format!("cannot append record {seq}: the disk is full")), "{error}");
+    let again = store.append(&step(seq, b"short", &[])).unwrap_err().to_string();
+    assert!(again.contains("nothing is written after that"), "{again}");
+    drop(store);
+    // Without any space the journal cannot even be opened; with a reserve from before it can, and cash stays closed.
+    assert!(SqliteStore::open(&path).is_err());
+    fs::remove_file(directory.join("more")).unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(store.size().unwrap(), seq);
+    drop(store);
+    fs::remove_file(directory.join("fill")).unwrap();
+    assert!(SqliteStore::open(&path).unwrap().reserve_ready());
+    fill("fill");
+    let mut store = SqliteStore::open(&path).unwrap();
+    assert!(!store.reserve_ready());
+    store.append(&step(seq, b"what was open is finished", &[])).unwrap();
+}
+
 #[test]
 fn an_edited_last_record_is_not_built_upon() {
     let bench = Bench::new(5);

@@ -13,8 +13,11 @@ use std::{
 pub(crate) struct Pulse {
     start: Instant,
     stalled_after: Duration,
-    hearts: Arc<Mutex<Vec<(&'static str, Arc<AtomicU64>)>>>,
+    hearts: Arc<Mutex<Vec<Named>>>,
 }
+
+/// A thread's name and its last beat.
+type Named = (&'static str, Arc<AtomicU64>);
 
 /// One thread's sign of life.
 #[derive(Clone)]
