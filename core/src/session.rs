@@ -171,6 +171,7 @@ pub struct Session {
 
 /// What happened, as far as money is concerned.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one input at a time, passed by value on the stack")]
 pub enum Input {
     /// The citizen accepted a quote.
     Begin {
@@ -494,8 +495,8 @@ impl Session {
                     && let Some(payment) = self.payment_mut(id)
                 {
                     payment.outcome = Some(outcome.clone());
-                    if payment.quote.is_none() {
-                        // Nobody waits for the paper of money without a payment.
+                    if payment.payer_tag.is_none() {
+                        // Nobody can come back for the paper of money that nobody typed an IIN for.
                         payment.ending.get_or_insert(Ending::ClaimGiven);
                     }
                 }
@@ -616,7 +617,7 @@ impl Session {
     /// Payments whose citizen was cut off by a restart.
     pub fn cut_off(&self) -> impl Iterator<Item = &Payment> {
         self.payments.iter().filter(|payment| {
-            payment.ending.is_none() && self.current != Some(payment.id) && payment.quote.is_some()
+            payment.ending.is_none() && self.current != Some(payment.id) && payment.payer_tag.is_some()
         })
     }
 

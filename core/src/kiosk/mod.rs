@@ -535,7 +535,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         match result {
             Ok(_) => self.fault(FaultCode::JournalChecking, false),
             Err(fault) => {
-                // The journal is evidence now: nothing is written to it any more.
+                // The journal is evidence now: nothing is written to it any more, so nothing may follow from it.
+                self.journal = None;
                 self.health.set(journal_fault_code(&fault), true);
                 self.health.set(FaultCode::JournalChecking, false);
             }

@@ -405,11 +405,17 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             body: Body::Facts {
                 rows: vec![self.row(Word::ToPay, payment.due().to_string(), true)],
                 points,
-                notes: if payment.due().is_zero() { Vec::new() } else { faces(&self.known_notes()) },
+                notes: faces(&self.first_notes()),
             },
             actions: vec![next, self.action(Word::Cancel, Intent::Cancel, Weight::Quiet)],
             ..ViewModel::default()
         }
+    }
+
+    /// Notes that will be taken first; where even the smallest is above the sum, that one.
+    fn first_notes(&self) -> Vec<Denomination> {
+        let welcome = self.welcome_notes(None);
+        if welcome.is_empty() { self.larger_note().map(|(note, _)| note).into_iter().collect() } else { welcome }
     }
 
     fn inserting_screen(&self, payment: &Payment, agreed: Option<Denomination>, stopping: bool) -> ViewModel {

@@ -128,10 +128,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     fn typed(&mut self, letter: char) {
         match &mut self.dialogue {
-            Dialogue::Catalogue { query, .. } => {
-                if query.chars().count() < MAX_QUERY && !(letter == ' ' && query.is_empty()) {
-                    query.push(letter);
-                }
+            Dialogue::Catalogue { query, .. }
+                if query.chars().count() < MAX_QUERY && !(letter == ' ' && query.is_empty()) =>
+            {
+                query.push(letter);
             }
             Dialogue::Iin { digits, error, .. } if letter.is_ascii_digit() && digits.len() < 12 => {
                 digits.push(letter);
