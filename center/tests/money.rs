@@ -50,6 +50,21 @@ fn a_paid_fee_becomes_a_code_and_the_rest_is_held(lab: &impl Lab) {
     town.audit();
 }
 
+fn the_exact_sum_pays_and_leaves_nothing(lab: &impl Lab) {
+    let mut town = Town::new(lab.create());
+    town.center.catalogue.services[0].price = tolem_protocol::catalogue::Price::Fixed(tenge(2_500));
+    let quote = town.quote(1, "id-card", ANNA, None);
+    let (_, answer) = town.pay(&quote, ANNA, &[2000, 500]);
+    assert_eq!(accepted(&verdict(&answer)).1, None);
+    // Half a voucher, half notes, to the tenge.
+    let balance = town.remainder(ANNA, 500);
+    let quote = town.quote(2, "id-card", ANNA, Some(balance.number));
+    let (_, answer) = town.pay(&quote, ANNA, &[2000]);
+    assert_eq!(accepted(&verdict(&answer)).1, None);
+    assert_eq!(ledger::totals(&town.store).unwrap().get(&Account::Held), Some(&0));
+    town.audit();
+}
+
 fn the_same_deposit_gets_the_very_same_answer(lab: &impl Lab) {
     let mut town = Town::new(lab.create());
     let quote = town.quote(1, "id-card", ANNA, None);
@@ -183,7 +198,7 @@ fn a_voided_payment_keeps_late_money(lab: &impl Lab) {
     assert_eq!(town.ask(1, Request::Void(payment)), Response::NoOutcome);
     assert_eq!(refused(town.ask(2, Request::Void(payment))), Refusal::NotYours);
     // The reservation is gone, the id is used up.
-    assert_eq!(refused(town.want(payment, "id-card", ANNA, None)), Refusal::IdConflict);
+    assert_eq!(refused(town.want(payment, "id-card", ANNA, Some(balance.number))), Refusal::IdConflict);
     let (_, answer) = town.pay(&quote, ANNA, &[1000]);
     let late = held(&verdict(&answer));
     assert_eq!((late.amount, late.reason), (tenge(1000), HoldReason::Refused));
@@ -289,6 +304,7 @@ fn quotes_are_refused_for_the_true_reason(lab: &impl Lab) {
     town.pay(&small, ANNA, &[1000]);
     town.now = town.now.plus_seconds(town.center.rules.quote_valid_s + 1);
     assert_eq!(ask(&mut town, "passport-36", ANNA), Refusal::Limit);
+    town.quote(1, "id-card", ANNA, None);
     town.now = town.now.plus_seconds(86_400);
     town.quote(1, "passport-36", ANNA, None);
 
@@ -401,12 +417,16 @@ fn a_suspense_waits_for_the_operator(lab: &impl Lab) {
     assert_eq!(refused(town.ask(2, voucher(found.number))), Refusal::BalanceNotFree);
     let now = town.now;
     assert!(!operator::refund(&mut town.store, now, found.number).unwrap(), "unsettled is not paid back");
+    let other = town.remainder(ANNA, 500);
+    for answer in [Found::Money, Found::Nothing] {
+        assert!(!operator::resolve(&mut town.store, now, other.number, answer).unwrap(), "no suspense");
+    }
     assert!(operator::resolve(&mut town.store, now, found.number, Found::Money).unwrap());
     assert!(!operator::resolve(&mut town.store, now, found.number, Found::Nothing).unwrap());
     assert!(operator::resolve(&mut town.store, now, missing.number, Found::Nothing).unwrap());
     assert!(matches!(town.ask(2, voucher(found.number)), Response::Balance(_)));
     assert_eq!(refused(town.ask(2, voucher(missing.number))), Refusal::BalanceNotFree);
-    assert_eq!(town.cash(1), 500_000, "the note that never was is not cash");
+    assert_eq!(town.cash(1), 550_000, "the note that never was is not cash");
     town.audit();
     assert!(operator::refund(&mut town.store, now, found.number).unwrap());
     assert!(!operator::refund(&mut town.store, now, found.number).unwrap());
@@ -489,6 +509,7 @@ fn an_answer_that_was_lost_with_the_power_is_given_again(lab: &impl Lab) {
 }
 
 on_both_stores!(
+    the_exact_sum_pays_and_leaves_nothing,
     a_paid_fee_becomes_a_code_and_the_rest_is_held,
     the_same_deposit_gets_the_very_same_answer,
     another_deposit_under_a_settled_id_is_a_conflict_with_disputed_money,

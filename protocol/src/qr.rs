@@ -107,7 +107,7 @@ fn statement<T: Statement>(text: &str) -> Result<Signed<T>, QrError> {
 mod tests {
     use super::*;
     use crate::{
-        Denomination, KioskNumber, PaymentId, UtcTime,
+        Amount, Denomination, KioskNumber, PaymentCode, PaymentId, UtcTime,
         messages::{DepositKind, HoldReason},
         notes::NotePile,
         signed::Signature,
@@ -137,9 +137,23 @@ mod tests {
             .assert_eq(&Qr::Deposit(deposit()).encode());
     }
 
+    fn token() -> Signed<CodeToken> {
+        let token = CodeToken {
+            code: PaymentCode::from_random(12_345_678_901_234),
+            payment: deposit().read_unverified().unwrap().payment,
+            service: heapless::String::try_from("passport-36").unwrap(),
+            fee: Amount::from_tenge(34_600),
+            payer_tail: 19,
+            paid_at: UtcTime::from_seconds(1_800_000_000),
+            valid_until: UtcTime::from_seconds(1_831_536_000),
+        };
+        Signed::new(&token, |_| Signature([7; 64]))
+    }
+
     #[test]
     fn what_is_printed_reads_back() {
-        for qr in [Qr::Deposit(deposit()), Qr::Balance(BalanceNumber::from_payload(7))] {
+        let balance = Qr::Balance(BalanceNumber::from_payload(7));
+        for qr in [Qr::Deposit(deposit()), Qr::Code(token()), balance] {
             let text = qr.encode();
             assert_eq!(Qr::parse(&text), Ok(qr.clone()));
             assert_eq!(Qr::parse(&format!("  {text}\r\n")), Ok(qr));
