@@ -250,7 +250,12 @@ fn commands(home: &Home) -> Vec<(String, String)> {
 /// Relative to where we are, if that is shorter.
 fn short(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+    match path.strip_prefix(&here) {
+        // A shell looks for a bare name elsewhere.
+        Ok(inside) if inside.components().count() == 1 => format!("./{}", inside.display()),
+        Ok(inside) => inside.display().to_string(),
+        Err(_) => path.display().to_string(),
+    }
 }
 
 fn welcome(demo: &Demo, url: &str) -> String {

@@ -48,7 +48,7 @@ const ENDPOINTS: &[&str] = &[
 ];
 
 /// Nothing but ourselves, and in no frame of somebody else.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; \
                       form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The bench as it is served; dropping it ends the serving.

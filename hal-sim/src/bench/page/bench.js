@@ -111,8 +111,7 @@ function drawScene(next) {
     darkWords();
     return;
   }
-  $("glass").style.setProperty("--shape", `${scene.width} / ${scene.height}`);
-  document.body.classList.toggle("wide", scene.width > scene.height);
+  $("glass").style.setProperty("--ratio", scene.width / scene.height);
   $("screen-name").textContent = `${scene.screen} · ${scene.language}`;
   // Nodes are kept while their label stays, so that the keyboard's focus does too.
   const old = new Map([...overlay.children].map((node) => [node.dataset.key, node]));
@@ -248,10 +247,12 @@ const PLACES = {
   cassette: "in the cassette", returned: "given back", technician: "with the technician", collected: "collected",
 };
 
+const SLOT_WORDS = { IDLING: "takes notes now", DISABLED: "closed: the kiosk wants no notes now" };
+
 function drawNotes() {
   const acceptor = state.acceptor;
   if (!acceptor) return;
-  const words = !acceptor.powered ? "no power" : acceptor.takes_notes ? "takes notes now" : acceptor.status;
+  const words = !acceptor.powered ? "no power" : SLOT_WORDS[acceptor.status] || acceptor.status.toLowerCase();
   $("slot-state").textContent = acceptor.plugged ? words : `${words} · unplugged`;
   $("slot").classList.toggle("open", acceptor.takes_notes);
   const note = $("slot-note");
@@ -294,7 +295,7 @@ function drawPiece(piece) {
   const picture = make("img", { src: piece.png, alt: `Paper ${piece.number}`, width: piece.width, height: piece.height });
   const words = `${piece.end === "cut" ? "" : `${piece.end} · `}${piece.taken ? "taken" : "lies in the slot"}`;
   const button = make("button", { type: "button", className: piece.taken ? "piece taken" : "piece" },
-    picture, make("span", {}, make("b", {}, `No. ${piece.number}`), ` ${words}`));
+    make("span", {}, make("b", {}, `No. ${piece.number}`), ` ${words}`), make("i", {}, picture));
   button.setAttribute("aria-label", `Read paper ${piece.number}`);
   button.addEventListener("click", () => readPiece(piece));
   return button;
@@ -449,7 +450,7 @@ const clock = (ms) => {
 
 const SHOWN = 600;
 const SOURCES = [["all", "All"], ["acceptor", "Acceptor"], ["printer", "Printer"], ["center", "Center"], ["bench", "Devices"]];
-const TAGS = { acceptor: "CCNET", printer: "ESC/POS", center: "center", bench: "device" };
+const TAGS = { acceptor: "ccnet", printer: "escpos", center: "center", bench: "device" };
 const ARROWS = { "from-kiosk": "→", "to-kiosk": "←", event: "•" };
 let only = "all";
 let seen = 0;
