@@ -6,6 +6,7 @@
 //! that were not meant for it, and answers bad ones by saying what is allowed.
 
 mod answer;
+mod cassette;
 mod guard;
 mod http;
 mod kiosk;

@@ -16,7 +16,7 @@ mod mechanics;
 #[cfg(test)]
 mod tests;
 
-pub use config::{CcnetConfig, NoteType, Timing};
+pub use config::{CcnetConfig, Contents, NoteType, Timing};
 
 use crate::line::{Line, LineFaults, OneFault};
 use std::{collections::VecDeque, fmt};
@@ -298,9 +298,15 @@ pub struct CcnetDevice {
 }
 
 impl CcnetDevice {
-    /// A device with an empty cassette, not powered.
+    /// A device with what its configuration brings along, not powered.
     pub fn new(config: CcnetConfig) -> Self {
         let seed = config.seed;
+        let notes: Vec<NoteRecord> = (1..)
+            .zip(&config.contents.notes)
+            .map(|(id, note)| NoteRecord { id: NoteId(id), note: *note, place: Place::Cassette })
+            .collect();
+        let next_note = notes.last().map_or(1, |last| last.id.0 + 1);
+        let Contents { counter, credit, .. } = config.contents;
         Self {
             config,
             now: Instant(0),
@@ -313,10 +319,10 @@ impl CcnetDevice {
             decoder: Decoder::new(),
             heard: Instant(0),
             deaf_until: Instant(0),
-            credit: None,
-            counter: 0,
-            notes: Vec::new(),
-            next_note: 1,
+            credit,
+            counter,
+            notes,
+            next_note,
             path: None,
             second: None,
             take_at: None,
@@ -407,6 +413,16 @@ impl CcnetDevice {
     /// What is in the cassette: notes in order of arrival.
     pub fn cassette(&self) -> impl Iterator<Item = &Banknote> {
         self.notes.iter().filter(|record| record.place == Place::Cassette).map(|record| &record.note)
+    }
+
+    /// What a unit would bring along that went on from here: a note past the point of no return is in the cassette.
+    pub fn contents(&self) -> Contents {
+        let passing = |record: &&NoteRecord| record.place == Place::Transport;
+        let late = self.notes.iter().filter(passing);
+        let notes: Vec<Banknote> =
+            self.cassette().copied().chain(late.clone().map(|record| record.note)).collect();
+        let counter = self.counter.wrapping_add(u16::try_from(late.count()).unwrap_or(u16::MAX));
+        Contents { notes, counter, credit: self.credit }
     }
 
     /// The cassette is in its place.

@@ -5,6 +5,7 @@
 //! center/              certificates, keys, database (see tolem-center)
 //! kiosk-1/kiosk.toml   written anew at each start, because ports change
 //! kiosk-1/tls/ keys/ journal.db kiosk.log
+//! kiosk-1/cassette.txt what lies in the simulated cassette
 //! ```
 
 use crate::keys::{CenterKeys, OnMissing, RingSigner};
@@ -153,7 +154,11 @@ impl Place {
         if here.as_os_str().len() <= MAX_SOCKET_PATH {
             return here;
         }
-        std::env::temp_dir().join(format!("tolem-bench-{}-{}.sock", std::process::id(), u32::from(self.number)))
+        std::env::temp_dir().join(format!(
+            "tolem-bench-{}-{}.sock",
+            std::process::id(),
+            u32::from(self.number)
+        ))
     }
 
     fn center_keys(&self) -> anyhow::Result<CenterKeys> {

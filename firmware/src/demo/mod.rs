@@ -194,6 +194,7 @@ fn kiosk_options(
         lines: place.directory().to_owned(),
         socket: place.socket(),
         center,
+        cassette: Some(place.directory().join("cassette.txt")),
     }
 }
 

@@ -50,7 +50,8 @@ impl Refusal {
 
 /// A JSON answer.
 pub(super) fn json(value: &impl Serialize) -> Response<Body> {
-    let bytes = serde_json::to_vec(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}").into_bytes());
+    let bytes =
+        serde_json::to_vec(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}").into_bytes());
     typed(bytes, "application/json; charset=utf-8")
 }
 

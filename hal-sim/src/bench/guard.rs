@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 pub(super) fn check(address: SocketAddr, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
     let port = address.port();
     let names = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
-    let forbidden = |error: String, allowed: Vec<String>| Err(Refusal::new(StatusCode::FORBIDDEN, error, allowed));
+    let forbidden =
+        |error: String, allowed: Vec<String>| Err(Refusal::new(StatusCode::FORBIDDEN, error, allowed));
 
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok()).unwrap_or("");
@@ -21,7 +22,10 @@ pub(super) fn check(address: SocketAddr, method: &Method, headers: &HeaderMap) -
     if let Some(origin) = headers.get(header::ORIGIN) {
         let origin = origin.to_str().unwrap_or("");
         if origin.strip_prefix("http://") != Some(host) {
-            return forbidden(format!("a page of {origin:?} may not use the bench"), vec![format!("http://{host}")]);
+            return forbidden(
+                format!("a page of {origin:?} may not use the bench"),
+                vec![format!("http://{host}")],
+            );
         }
     }
     if let Some(site) = headers.get("sec-fetch-site")
@@ -59,14 +63,20 @@ mod tests {
     fn only_the_bench_itself_and_tools_without_a_page_pass() {
         let json = ("content-type", "application/json");
         assert_eq!(status(Method::GET, &[("host", "127.0.0.1:8700")]), 200);
-        assert_eq!(status(Method::GET, &[("host", "localhost:8700"), ("origin", "http://localhost:8700")]), 200);
+        assert_eq!(
+            status(Method::GET, &[("host", "localhost:8700"), ("origin", "http://localhost:8700")]),
+            200
+        );
         assert_eq!(status(Method::POST, &[("host", "127.0.0.1:8700"), json]), 200);
 
         assert_eq!(status(Method::GET, &[]), 403);
         assert_eq!(status(Method::GET, &[("host", "evil.example:8700")]), 403, "DNS rebinding");
         assert_eq!(status(Method::GET, &[("host", "127.0.0.1:8701")]), 403);
         assert_eq!(status(Method::GET, &[("host", "127.0.0.1:8700"), ("host", "evil.example")]), 403);
-        assert_eq!(status(Method::POST, &[("host", "127.0.0.1:8700"), ("origin", "http://evil.example"), json]), 403);
+        assert_eq!(
+            status(Method::POST, &[("host", "127.0.0.1:8700"), ("origin", "http://evil.example"), json]),
+            403
+        );
         assert_eq!(status(Method::POST, &[("host", "127.0.0.1:8700"), ("origin", "null"), json]), 403);
         assert_eq!(status(Method::GET, &[("host", "127.0.0.1:8700"), ("sec-fetch-site", "cross-site")]), 403);
         assert_eq!(status(Method::POST, &[("host", "127.0.0.1:8700"), ("content-type", "text/plain")]), 415);

@@ -63,7 +63,9 @@ impl Server {
     pub fn start(bench: Arc<Bench>, listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         if !address.ip().is_loopback() {
-            let text = format!("the bench can do anything to its kiosks, so it listens on 127.0.0.1 only, not on {address}");
+            let text = format!(
+                "the bench can do anything to its kiosks, so it listens on 127.0.0.1 only, not on {address}"
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         listener.set_nonblocking(true)?;
@@ -271,13 +273,12 @@ impl Fields {
     fn pixel(&self, name: &str, size: u32) -> Result<f32, Refusal> {
         let range = format!("{name}: a number from 0 to below {size}");
         let value = self.0.get(name).and_then(Value::as_f64);
-        value
-            .filter(|value| (0.0..f64::from(size)).contains(value))
-            .map(|value| value as f32)
-            .ok_or_else(|| {
+        value.filter(|value| (0.0..f64::from(size)).contains(value)).map(|value| value as f32).ok_or_else(
+            || {
                 let given = self.0.get(name).map_or("missing".to_owned(), ToString::to_string);
                 Refusal::bad(format!("{name} is {given}"), &[range.as_str()])
-            })
+            },
+        )
     }
 }
 
@@ -318,11 +319,16 @@ async fn screen_png(bench: &Bench, query: &Query) -> Answer {
 }
 
 fn touch(kiosk: &Kiosk, fields: &Fields) -> Answer {
-    const FORMS: &[&str] =
-        &["{\"label\": TEXT, \"role\": \"button\"|\"textbox\"}", "{\"x\": PIXELS, \"y\": PIXELS, \"phase\": PHASE}"];
+    const FORMS: &[&str] = &[
+        "{\"label\": TEXT, \"role\": \"button\"|\"textbox\"}",
+        "{\"x\": PIXELS, \"y\": PIXELS, \"phase\": PHASE}",
+    ];
     let picture = kiosk.screen.picture();
     if !picture.connected {
-        return Err(Refusal::conflict("nobody feels it: the kiosk is off", &["POST /api/device/power {\"do\":\"on\"}"]));
+        return Err(Refusal::conflict(
+            "nobody feels it: the kiosk is off",
+            &["POST /api/device/power {\"do\":\"on\"}"],
+        ));
     }
     let (touch, label) = if let Some(label) = fields.text("label")? {
         fields.only(&["label", "role"])?;
@@ -375,7 +381,8 @@ fn act(bench: &Bench, kiosk: &Kiosk, device: &str, fields: &Fields) -> Answer {
         return Err(Refusal::missing(format!("there is no device {device:?}"), allowed));
     }
     fields.only(&["do"])?;
-    let line = fields.text("do")?.ok_or_else(|| Refusal::bad("the field \"do\" is missing", &["{\"do\": TEXT}"]))?;
+    let line =
+        fields.text("do")?.ok_or_else(|| Refusal::bad("the field \"do\" is missing", &["{\"do\": TEXT}"]))?;
     let words: Vec<&str> = line.split_whitespace().collect();
     let answer = match device {
         "acceptor" => command(kiosk, &kiosk.acceptor, line)?,
@@ -394,7 +401,11 @@ fn command(kiosk: &Kiosk, device: &DeviceHandle, line: &str) -> Result<String, R
         let known = !error.starts_with("unknown command");
         let allowed: Vec<&str> = help.split("; ").collect();
         // A word that is known but cannot be done now is no mistake of the request.
-        if known && !error.contains("allowed:") { Refusal::conflict(error, &allowed) } else { Refusal::bad(error, &allowed) }
+        if known && !error.contains("allowed:") {
+            Refusal::conflict(error, &allowed)
+        } else {
+            Refusal::bad(error, &allowed)
+        }
     })?;
     kiosk.tell(format!("{line}: {answer}"));
     Ok(answer)
@@ -420,7 +431,9 @@ fn power(kiosk: &Kiosk, words: &[&str]) -> Result<String, Refusal> {
     const ALLOWED: &[&str] =
         &["off", "on", "crash", "off when ordered|passing|stacked|printing", "off never"];
     match words {
-        ["on"] => kiosk.switch_on().map(|()| "power on".into()).map_err(|error| Refusal::conflict(error, ALLOWED)),
+        ["on"] => {
+            kiosk.switch_on().map(|()| "power on".into()).map_err(|error| Refusal::conflict(error, ALLOWED))
+        }
         ["off"] => {
             kiosk.pull_plug();
             Ok("power off".into())

@@ -1,6 +1,7 @@
 //! One kiosk on the bench: its devices, cables, network, screen and plug.
 
 use super::{
+    cassette,
     papers::{Papers, Piece},
     plug::{Moment, Power, PowerState, Trap},
     screen::ScreenFeed,
@@ -8,7 +9,7 @@ use super::{
     wire::{Decoding, WireLog},
 };
 use crate::{
-    ccnet_device::CcnetConfig,
+    ccnet_device::{CcnetConfig, Contents},
     escpos_device::EscposConfig,
     link_proxy::{LinkMode, LinkProxy},
     served::{AcceptorState, Cable, DeviceHandle, PrinterState, ServeOptions, serve_acceptor, serve_printer},
@@ -28,6 +29,8 @@ use tolem_protocol::{
     wire::Direction,
 };
 
+/// How often it is looked whether the cassette holds something else.
+const REMEMBER_EVERY: Duration = Duration::from_millis(500);
 /// So long a piece of paper is printed before a plug that waits for it is pulled: about a third of a receipt.
 const PRINTED_FOR: Duration = Duration::from_millis(500);
 
@@ -47,6 +50,8 @@ pub struct KioskOptions {
     pub socket: PathBuf,
     /// The center.
     pub center: SocketAddr,
+    /// File that remembers what lies in the cassette; `None` = a new world each time.
+    pub cassette: Option<PathBuf>,
 }
 
 /// One kiosk on the bench.
@@ -67,21 +72,36 @@ pub struct Kiosk {
     power: Arc<OnceLock<Arc<dyn Power>>>,
     papers: Mutex<Papers>,
     wire: Arc<WireLog>,
+    memory: Option<PathBuf>,
+    remembered: Mutex<Contents>,
+}
+
+impl Drop for Kiosk {
+    fn drop(&mut self) {
+        self.remember();
+    }
 }
 
 impl Kiosk {
     /// Switches the devices on, connects their cables, starts the network and waits for a screen. The kiosk process is started
     /// by [`Kiosk::switch_on`], after [`Kiosk::plug_in`].
     pub fn set_up(options: KioskOptions, wire: &Arc<WireLog>) -> io::Result<Arc<Self>> {
-        let KioskOptions { index, number, acceptor, printer, lines, socket, center } = options;
+        let KioskOptions { index, number, mut acceptor, printer, lines, socket, center, cassette: memory } =
+            options;
+        if let Some(path) = &memory {
+            acceptor.contents = cassette::load(path)?;
+        }
+        let remembered = Mutex::new(acceptor.contents.clone());
         let trap = Arc::new(Trap::default());
         let power: Arc<OnceLock<Arc<dyn Power>>> = Arc::default();
         // The devices' threads must not wait for themselves: what pulls the plug is a thread of its own.
         let (pull, pulled) = channel::<Moment>();
         let spring = spring(&trap, &power, pull);
 
-        let acceptor = serve_acceptor(acceptor, acceptor_options(index, lines.join("acceptor"), wire, &spring))?;
-        let printer = serve_printer(printer, None, printer_options(index, lines.join("printer"), wire, &spring))?;
+        let acceptor =
+            serve_acceptor(acceptor, acceptor_options(index, lines.join("acceptor"), wire, &spring))?;
+        let printer =
+            serve_printer(printer, None, printer_options(index, lines.join("printer"), wire, &spring))?;
         let link = LinkProxy::start(0, center)?;
         let log = Arc::clone(wire);
         let screen =
@@ -89,8 +109,20 @@ impl Kiosk {
 
         let papers = Mutex::default();
         let wire = Arc::clone(wire);
-        let kiosk =
-            Arc::new(Self { index, number, acceptor, printer, link, screen, trap, power, papers, wire });
+        let kiosk = Arc::new(Self {
+            index,
+            number,
+            acceptor,
+            printer,
+            link,
+            screen,
+            trap,
+            power,
+            papers,
+            wire,
+            memory,
+            remembered,
+        });
         // The thread ends when the devices go: they own the other end of the channel.
         let weak = Arc::downgrade(&kiosk);
         std::thread::Builder::new().name("plug".into()).spawn(move || {
@@ -103,7 +135,27 @@ impl Kiosk {
                 kiosk.tell(format!("the armed plug was pulled: {}", moment.name()));
             }
         })?;
+        let weak = Arc::downgrade(&kiosk);
+        std::thread::Builder::new().name("cassette".into()).spawn(move || {
+            while let Some(kiosk) = weak.upgrade() {
+                kiosk.remember();
+                drop(kiosk);
+                std::thread::sleep(REMEMBER_EVERY);
+            }
+        })?;
         Ok(kiosk)
+    }
+
+    /// Writes down what lies in the cassette, if that has changed.
+    fn remember(&self) {
+        let (Some(path), Some(state)) = (&self.memory, self.acceptor.acceptor()) else { return };
+        let mut remembered = locked(&self.remembered);
+        if *remembered != state.contents {
+            match cassette::save(path, &state.contents) {
+                Ok(()) => *remembered = state.contents,
+                Err(error) => self.tell(format!("cannot write {}: {error}", path.display())),
+            }
+        }
     }
 
     /// Gives it the process that its plug switches. Only the first call counts.
@@ -144,7 +196,8 @@ impl Kiosk {
     /// Pulls the plug by itself at `moment`; `None` disarms.
     pub fn arm(&self, moment: Option<Moment>) {
         self.trap.arm(moment);
-        let text = moment.map_or("the plug is not armed".into(), |moment| format!("the plug is armed: {}", moment.name()));
+        let text = moment
+            .map_or("the plug is not armed".into(), |moment| format!("the plug is armed: {}", moment.name()));
         self.wire.event(self.index, text);
     }
 

@@ -57,7 +57,8 @@ impl ScreenFeed {
             _ => {}
         }
         let named = |error: io::Error| {
-            let text = format!("cannot listen on {} ({error}); a socket path has at most 107 bytes", path.display());
+            let text =
+                format!("cannot listen on {} ({error}); a socket path has at most 107 bytes", path.display());
             io::Error::new(error.kind(), text)
         };
         let listener = UnixListener::bind(path).map_err(named)?;

@@ -1,6 +1,10 @@
 //! The physical truth of one kiosk as JSON: what somebody who opened the cabinet would find.
 
-use super::{Bench, kiosk::{Kiosk, link_words}, papers::Piece};
+use super::{
+    Bench,
+    kiosk::{Kiosk, link_words},
+    papers::Piece,
+};
 use crate::{
     ccnet_device::Place,
     escpos_device::PrinterFault,

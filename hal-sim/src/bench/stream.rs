@@ -155,7 +155,8 @@ fn json(value: &impl Serialize) -> io::Result<Vec<u8>> {
 fn send(to: &mut impl Write, kind: u8, parts: &[&[u8]], limit: u32) -> io::Result<()> {
     let length = 1 + parts.iter().map(|part| part.len()).sum::<usize>();
     let length = u32::try_from(length).ok().filter(|length| *length <= limit);
-    let length = length.ok_or_else(|| wrong(format!("a message for the bench stream is over {limit} bytes")))?;
+    let length =
+        length.ok_or_else(|| wrong(format!("a message for the bench stream is over {limit} bytes")))?;
     let mut head = length.to_be_bytes().to_vec();
     head.push(kind);
     to.write_all(&head)?;
@@ -172,7 +173,9 @@ fn receive(from: &mut impl Read, limit: u32) -> io::Result<Option<(u8, Vec<u8>)>
     }
     let length = u32::from_be_bytes(head);
     if length == 0 || length > limit {
-        return Err(wrong(format!("a message of {length} bytes on the bench stream; 1 to {limit} are allowed")));
+        return Err(wrong(format!(
+            "a message of {length} bytes on the bench stream; 1 to {limit} are allowed"
+        )));
     }
     let mut kind = [0];
     from.read_exact(&mut kind)?;
@@ -203,7 +206,8 @@ impl ToBench {
         let Some((kind, body)) = receive(from, MAX_TO_BENCH)? else { return Ok(None) };
         match kind {
             PICTURE => {
-                let (length, rest) = body.split_first_chunk().ok_or_else(|| wrong("a picture without a scene".into()))?;
+                let (length, rest) =
+                    body.split_first_chunk().ok_or_else(|| wrong("a picture without a scene".into()))?;
                 let length = u32::from_be_bytes(*length) as usize;
                 let (scene, png) =
                     rest.split_at_checked(length).ok_or_else(|| wrong("a scene that is cut short".into()))?;

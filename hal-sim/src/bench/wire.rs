@@ -148,12 +148,28 @@ impl WireLog {
     /// A step of the payment.
     pub fn step(&self, kiosk: usize, step: u8, text: String) {
         let step = Some(step);
-        self.push(Line { kiosk, source: Source::Trace, way: Way::Event, text, hex: None, step, routine: false });
+        self.push(Line {
+            kiosk,
+            source: Source::Trace,
+            way: Way::Event,
+            text,
+            hex: None,
+            step,
+            routine: false,
+        });
     }
 
     /// Something happened on the bench.
     pub fn event(&self, kiosk: usize, text: String) {
-        self.push(Line { kiosk, source: Source::Bench, way: Way::Event, text, hex: None, step: None, routine: false });
+        self.push(Line {
+            kiosk,
+            source: Source::Bench,
+            way: Way::Event,
+            text,
+            hex: None,
+            step: None,
+            routine: false,
+        });
     }
 
     fn push(&self, line: Line) {
@@ -383,7 +399,8 @@ fn shorten(parts: Vec<String>) -> String {
             _ => short.push((part, 1)),
         }
     }
-    let words = short.into_iter().map(|(part, count)| if count > 1 { format!("{part} x{count}") } else { part });
+    let words =
+        short.into_iter().map(|(part, count)| if count > 1 { format!("{part} x{count}") } else { part });
     words.collect::<Vec<_>>().join(" | ")
 }
 
@@ -482,6 +499,9 @@ mod tests {
             decoding.heard(&log, Direction::FromHost, chunk);
         }
         let all = texts(&log, true).join(" ; ");
-        assert!(all.contains("RASTER 16x2 dots") && all.contains("4 bytes of dots") && all.ends_with("INIT"), "{all}");
+        assert!(
+            all.contains("RASTER 16x2 dots") && all.contains("4 bytes of dots") && all.ends_with("INIT"),
+            "{all}"
+        );
     }
 }

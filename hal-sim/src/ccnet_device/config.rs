@@ -1,5 +1,6 @@
 //! What a unit is and how fast it moves.
 
+use super::Banknote;
 use std::time::Duration;
 use tolem_protocol::{
     Denomination,
@@ -77,6 +78,17 @@ impl Timing {
     };
 }
 
+/// What a unit brings along from an earlier life.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Contents {
+    /// In the cassette, oldest first.
+    pub notes: Vec<Banknote>,
+    /// Its counter of stacked notes.
+    pub counter: u16,
+    /// Type of the last stacked note, if the host did not confirm it.
+    pub credit: Option<u8>,
+}
+
 /// A whole unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CcnetConfig {
@@ -98,6 +110,8 @@ pub struct CcnetConfig {
     pub has_counter: bool,
     /// For line faults.
     pub seed: u64,
+    /// What it brings along.
+    pub contents: Contents,
 }
 
 /// Types 0 to 5: the designs in use, smallest first. From 6 on older designs, so that dates in a note table matter: some
@@ -130,6 +144,7 @@ impl Default for CcnetConfig {
             capacity: 600,
             has_counter: true,
             seed: 0,
+            contents: Contents::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{DeviceState, LineState, Model, Step, code, line_faults, number, unknown};
 use crate::ccnet_device::{
-    Banknote, CcnetDevice, DeviceOutput, Fault, NoteRecord, PhysicalEvent, Place, Way,
+    Banknote, CcnetDevice, Contents, DeviceOutput, Fault, NoteRecord, PhysicalEvent, Place, Way,
 };
 use std::collections::BTreeMap;
 use tolem_core::time::Instant;
@@ -45,6 +45,8 @@ pub struct AcceptorState {
     pub unconfirmed: bool,
     /// All notes remembered, oldest first.
     pub notes: Vec<NoteRecord>,
+    /// What it would bring along into another life.
+    pub contents: Contents,
 }
 
 impl AcceptorState {
@@ -152,6 +154,7 @@ impl Model for CcnetDevice {
             counter: self.counter(),
             unconfirmed: self.unconfirmed_credit().is_some(),
             notes: self.notes().to_vec(),
+            contents: self.contents(),
         })
     }
 
