@@ -56,8 +56,8 @@ macro_rules! faults {
 faults! {
     /// The journal contradicts its own signatures.
     JournalDamaged, "JRN-DAMAGED", true, Word::ReasonJournalDamaged, "Keep the disk as evidence. Run `tolem journal verify`; it names the first bad record. Replace the disk and enrol again.";
-    /// The journal cannot be written: full, read-only or broken disk.
-    JournalUnwritable, "JRN-UNWRITABLE", true, Word::ReasonDisk, "Check `df`, `mount` and the kernel log; free space or replace the disk, then restart.";
+    /// The journal cannot be opened or written: full, read-only or broken disk, lost key, or a second instance.
+    JournalUnwritable, "JRN-UNWRITABLE", true, Word::ReasonDisk, "The program's log names the cause. Full or read-only disk: `df`, `mount`, kernel log. Lost key: restore it. Second instance: stop it. Then restart.";
     /// The journal is being checked after the start.
     JournalChecking, "JRN-CHECKING", true, Word::ReasonJournalChecking, "Wait; a million records take a few seconds.";
     /// Little space is left on the journal's disk.

@@ -84,11 +84,6 @@ struct Snapshot {
 
 const SNAPSHOT_CONTEXT: &[u8] = b"tolem snapshot v1\0";
 
-/// Names the journal of a kiosk in checkpoints.
-pub fn origin(kiosk: KioskNumber) -> String {
-    format!("tolem/journal/{kiosk}")
-}
-
 /// The journal of one kiosk over a store.
 pub struct Journal<S> {
     store: S,
@@ -102,7 +97,7 @@ impl<S: Store> Journal<S> {
     /// Opens the journal and replays its end into a session. Reads O(log n + records since the last snapshot).
     pub fn open(store: S, kiosk: KioskNumber, signer: &impl Signer) -> Result<(Self, Session), JournalFault> {
         let size = store.size()?;
-        let key = NoteKey { name: origin(kiosk), kind: KeyKind::Log, public: signer.public_key() };
+        let key = NoteKey { name: signed_note::journal_origin(kiosk), kind: KeyKind::Log, public: signer.public_key() };
         let frontier = Frontier::from_nodes(size, |level, index| node_of(&store, level, index))?;
         if size > 0 {
             let note = store.checkpoint()?.ok_or(JournalFault::Checkpoint)?;

@@ -439,6 +439,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     fn record(&mut self, fact: Fact) {
+        if self.dying.is_some() {
+            return;
+        }
         let Some(journal) = &mut self.journal else { return };
         match journal.append(self.now, self.utc, fact.clone(), &self.session, &self.signer) {
             Ok(journaled) => {

@@ -59,7 +59,7 @@ const MAX_ROUNDS: u32 = 10_000;
 /// Nobody looks away longer than this.
 const LONGEST_STEP: Duration = Duration::from_secs(1);
 /// Longest wait for something that must happen, in virtual time.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(1_200);
 
 /// How the wire between kiosk and center behaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
