@@ -161,7 +161,7 @@ impl Drop for Demo {
 
 fn listen(wanted: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
     if let Some(address) = wanted {
-        if !address.ip().is_loopback() {
+        if address.ip() != Ipv4Addr::LOCALHOST {
             bail!(
                 "--listen {address}: the bench can do anything to its kiosks, so only 127.0.0.1 is allowed"
             );

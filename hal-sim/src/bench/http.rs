@@ -22,7 +22,7 @@ use std::{
     collections::BTreeMap,
     future::IntoFuture,
     io,
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::Arc,
     thread::JoinHandle,
     time::Duration,
@@ -62,7 +62,7 @@ impl Server {
     /// Serves `bench` on a thread of its own. A listener that is reachable from outside this machine is refused.
     pub fn start(bench: Arc<Bench>, listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        if !address.ip().is_loopback() {
+        if address.ip() != Ipv4Addr::LOCALHOST {
             let text = format!(
                 "the bench can do anything to its kiosks, so it listens on 127.0.0.1 only, not on {address}"
             );
@@ -402,9 +402,10 @@ fn command(kiosk: &Kiosk, device: &DeviceHandle, line: &str) -> Result<String, R
         let allowed: Vec<&str> = help.split("; ").collect();
         // A word that is known but cannot be done now is no mistake of the request.
         if known && !error.contains("allowed:") {
-            Refusal::conflict(error, &allowed)
+            Refusal::conflict(error, &[])
         } else {
-            Refusal::bad(error, &allowed)
+            // What is allowed comes as a list already.
+            Refusal::bad(error.split("; allowed:").next().unwrap_or_default(), &allowed)
         }
     })?;
     kiosk.tell(format!("{line}: {answer}"));
