@@ -1,7 +1,7 @@
 //! Puts a view model on the window, and touches back into intents.
 //!
-//! Lists live as long as the window and are changed row by row, so that a new view model redraws only what differs from the one
-//! on the screen and a scrolled list stays where it is.
+//! Lists live as long as the window and are changed row by row, so that no element is built anew without need and a scrolled
+//! list stays where it is.
 
 use crate::generated::{
     Action as ActionData, AttractView, BodyKind, Card as CardData, CatalogueView, Cell, CodeView, Common,
@@ -107,6 +107,7 @@ impl Presenter {
         theme.set_contrast(view.comfort.high_contrast);
         theme.set_low(view.comfort.low_reach);
         let global = self.window.global::<View>();
+        global.set_beat(!global.get_beat());
         global.set_product(shared(&view.frame.product));
         global.set_footer(shared(&view.footer));
         global.set_title(shared(&view.title));

@@ -58,10 +58,13 @@ impl Screen {
     /// Changes the shape; the next [`Screen::render`] draws everything.
     pub fn set_format(&mut self, format: Format) {
         let (width, height) = format.size();
+        if self.size() == (width, height) {
+            // The renderer draws everything only into a buffer of another size: the one that is there stays.
+            return;
+        }
         self.presenter.window().global::<Theme>().set_landscape(format == Format::Landscape);
         self.pixels = SharedPixelBuffer::new(width, height);
         self.window.set_size(PhysicalSize::new(width, height));
-        // A buffer of another size is drawn whole; one that is new and of the same size must be, too.
         self.window.request_redraw();
     }
 

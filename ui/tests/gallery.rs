@@ -95,6 +95,18 @@ fn layout_faults(screen: &Screen, view: &ViewModel, format: Format) -> Vec<Strin
             faults.push(format!("{label:?} leaves the screen"));
         }
     }
+    let mut button: Option<&Element> = None;
+    for element in &elements {
+        if let (true, Some(outer)) = (element.inside, button) {
+            let inner =
+                element.y >= outer.y + 2.0 && element.y + element.height <= outer.y + outer.height - 2.0;
+            if !inner && outer.whole {
+                faults.push(format!("{:?} stands on the edge of {:?}", element.label, outer.label));
+            }
+        } else {
+            button = matches!(element.role, Role::Button).then_some(element);
+        }
+    }
     let (target, gap) = (format.target() as f32, format.gap() as f32);
     for (place, a) in touchable.iter().enumerate() {
         if !a.scrolls && (a.width < target || a.height < target) {
