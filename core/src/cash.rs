@@ -52,8 +52,11 @@ mod tests {
     ];
 
     fn tenge(remaining: u64, limit: u64, remainder_agreed: bool) -> Vec<u32> {
-        let room =
-            Room { remaining: Amount::from_tenge(remaining), limit: Amount::from_tenge(limit), remainder_agreed };
+        let room = Room {
+            remaining: Amount::from_tenge(remaining),
+            limit: Amount::from_tenge(limit),
+            remainder_agreed,
+        };
         welcome(&KNOWN, room).into_iter().map(|note| note.0).collect()
     }
 

@@ -138,7 +138,9 @@ impl Health {
     /// Whether a fault of the printer keeps paper from coming out.
     pub fn printer_blocked(&self) -> bool {
         use FaultCode::{CoverOpen, CutterStuck, PaperOut, PrinterAbsent, PrinterError};
-        [PrinterAbsent, PaperOut, CoverOpen, CutterStuck, PrinterError].into_iter().any(|fault| self.has(fault))
+        [PrinterAbsent, PaperOut, CoverOpen, CutterStuck, PrinterError]
+            .into_iter()
+            .any(|fault| self.has(fault))
     }
 }
 

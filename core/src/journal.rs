@@ -63,7 +63,9 @@ impl fmt::Display for JournalFault {
             Self::Order(seq) => write!(f, "journal record {seq} claims another position"),
             Self::Root(size) => write!(f, "journal tree of {size} records has not the signed root"),
             Self::Checkpoint => f.write_str("journal checkpoint is missing or not signed by this kiosk"),
-            Self::Snapshot => f.write_str("journal snapshot is not signed by this kiosk or does not fit the tree"),
+            Self::Snapshot => {
+                f.write_str("journal snapshot is not signed by this kiosk or does not fit the tree")
+            }
         }
     }
 }
@@ -97,12 +99,17 @@ impl<S: Store> Journal<S> {
     /// Opens the journal and replays its end into a session. Reads O(log n + records since the last snapshot).
     pub fn open(store: S, kiosk: KioskNumber, signer: &impl Signer) -> Result<(Self, Session), JournalFault> {
         let size = store.size()?;
-        let key = NoteKey { name: signed_note::journal_origin(kiosk), kind: KeyKind::Log, public: signer.public_key() };
+        let key = NoteKey {
+            name: signed_note::journal_origin(kiosk),
+            kind: KeyKind::Log,
+            public: signer.public_key(),
+        };
         let frontier = Frontier::from_nodes(size, |level, index| node_of(&store, level, index))?;
         if size > 0 {
             let note = store.checkpoint()?.ok_or(JournalFault::Checkpoint)?;
-            let (text, _) = signed_note::open(&note, &key, |_, message, signature| signer.verify_own(message, signature))
-                .ok_or(JournalFault::Checkpoint)?;
+            let (text, _) =
+                signed_note::open(&note, &key, |_, message, signature| signer.verify_own(message, signature))
+                    .ok_or(JournalFault::Checkpoint)?;
             let signed = Checkpoint::parse(text).ok_or(JournalFault::Checkpoint)?;
             if (signed.size, signed.root) != (size, frontier.root()) || signed.origin != key.name {
                 return Err(JournalFault::Root(size));
@@ -138,7 +145,8 @@ impl<S: Store> Journal<S> {
                 nodes.push((level, index, *hash));
             }
         });
-        let checkpoint = Checkpoint { origin: self.key.name.clone(), size: frontier.size(), root: frontier.root() };
+        let checkpoint =
+            Checkpoint { origin: self.key.name.clone(), size: frontier.size(), root: frontier.root() };
         let note = signed_note::sign(&checkpoint.text(), &self.key, |message| signer.sign(message));
         self.store.append(&Append {
             seq,

@@ -4,8 +4,8 @@
 //! values; bytes, records and wishes go out as values. Two ports only, as generics: a store and a signer.
 
 pub mod acceptor;
-pub mod drivers;
 pub mod cash;
+pub mod drivers;
 pub mod health;
 pub mod journal;
 pub mod kiosk;

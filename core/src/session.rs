@@ -286,7 +286,9 @@ impl Session {
                 None => Decision::Record(Fact::Started { payment, quote, payer, payer_tag, language }),
                 Some(_) => Decision::Nothing,
             },
-            Input::Escrowed { denomination, welcome, counter } => self.escrowed(denomination, welcome, counter),
+            Input::Escrowed { denomination, welcome, counter } => {
+                self.escrowed(denomination, welcome, counter)
+            }
             Input::Stacked { denomination, another, power_up } => {
                 self.stacked(denomination, another, power_up, fresh)
             }
@@ -298,17 +300,17 @@ impl Session {
                 (Some(order), PowerUp::NoteReturned) => {
                     Decision::Record(Fact::NoteReturned { note: order.note })
                 }
-                (Some(_), PowerUp::Empty | PowerUp::NoteInStacker | PowerUp::Kept) | (None, _) => Decision::Nothing,
+                (Some(_), PowerUp::Empty | PowerUp::NoteInStacker | PowerUp::Kept) | (None, _) => {
+                    Decision::Nothing
+                }
             },
-            Input::Ready { counter, same_unit } => {
-                self.order.map_or(Decision::Nothing, |order| {
-                    let owner = self.owner(order, fresh);
-                    Decision::Record(settle(order, owner, counter, same_unit, fresh))
-                })
-            }
-            Input::OrderTimedOut(doubt) => self.order.map_or(Decision::Nothing, |order| {
-                Decision::Record(in_doubt(order, doubt, fresh))
+            Input::Ready { counter, same_unit } => self.order.map_or(Decision::Nothing, |order| {
+                let owner = self.owner(order, fresh);
+                Decision::Record(settle(order, owner, counter, same_unit, fresh))
             }),
+            Input::OrderTimedOut(doubt) => {
+                self.order.map_or(Decision::Nothing, |order| Decision::Record(in_doubt(order, doubt, fresh)))
+            }
             Input::Confirm => self.confirm(utc),
             Input::Stop(payment) => self.stop(payment, utc),
             Input::Resume(payment) => match self.interrupted().find(|known| known.id == payment) {
@@ -316,7 +318,9 @@ impl Session {
                 Some(_) | None => Decision::Nothing,
             },
             Input::Answered { payment, outcome } => match self.payment(payment) {
-                Some(known) if known.outcome.is_none() => Decision::Record(Fact::Settled { outcome: *outcome }),
+                Some(known) if known.outcome.is_none() => {
+                    Decision::Record(Fact::Settled { outcome: *outcome })
+                }
                 Some(_) | None => Decision::Nothing,
             },
             Input::Print { payment, paper, copy } => match self.print {
@@ -350,8 +354,15 @@ impl Session {
         }
     }
 
-    fn stacked(&self, denomination: Denomination, another: bool, power_up: bool, fresh: PaymentId) -> Decision {
-        let record = |note, payment, by| Decision::Record(Fact::NoteStacked { note, payment, denomination, by });
+    fn stacked(
+        &self,
+        denomination: Denomination,
+        another: bool,
+        power_up: bool,
+        fresh: PaymentId,
+    ) -> Decision {
+        let record =
+            |note, payment, by| Decision::Record(Fact::NoteStacked { note, payment, denomination, by });
         match self.order {
             Some(order) => {
                 let by = if power_up { StackedBy::PowerUp } else { StackedBy::Report };
@@ -460,8 +471,12 @@ impl Session {
             }
             Fact::StackOrdered { note, payment, denomination, counter } => {
                 self.next_note = note + 1;
-                self.order =
-                    Some(Order { note: *note, payment: *payment, denomination: *denomination, counter: *counter });
+                self.order = Some(Order {
+                    note: *note,
+                    payment: *payment,
+                    denomination: *denomination,
+                    counter: *counter,
+                });
                 Effect::Stack
             }
             Fact::NoteStacked { note, payment, denomination, .. } => {
@@ -678,7 +693,11 @@ impl Session {
     /// Sum, number and age of what the center has not answered yet.
     pub fn unsettled(&self) -> (Amount, usize, Option<UtcTime>) {
         let open = || self.payments.iter().filter(|payment| payment.is_unsettled());
-        (open().map(Payment::inserted).sum(), open().count(), open().map(|payment| payment.requested_at).min())
+        (
+            open().map(Payment::inserted).sum(),
+            open().count(),
+            open().map(|payment| payment.requested_at).min(),
+        )
     }
 }
 

@@ -68,7 +68,9 @@ fn a_fee_is_paid_with_notes_and_the_code_is_on_paper() {
     rig.until_screen("attract");
     rig.until_settled();
     rig.check_books();
-    check_story(&rig, &expect![[r#"
+    check_story(
+        &rig,
+        &expect![[r#"
         -- boot --
         Started 1 due 4325
         StackOrdered 2000
@@ -82,7 +84,8 @@ fn a_fee_is_paid_with_notes_and_the_code_is_on_paper() {
         PrintOrdered Receipt of 1
         Printed
         Finished 1 Paid
-    "#]]);
+    "#]],
+    );
     assert_eq!(rig.trace, [1, 2, 3, 9, 10, 10, 10, 11, 12, 19, 20]);
 }
 
@@ -101,7 +104,9 @@ fn program_death_between_order_and_stacked_asks_the_device() {
     rig.insert(500);
     confirm_and_take(&mut rig);
     rig.check_books();
-    check_story(&rig, &expect![[r#"
+    check_story(
+        &rig,
+        &expect![[r#"
         -- boot --
         Started 1 due 4325
         StackOrdered 2000
@@ -117,7 +122,8 @@ fn program_death_between_order_and_stacked_asks_the_device() {
         PrintOrdered Receipt of 1
         Printed
         Finished 1 Paid
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -137,7 +143,9 @@ fn blackout_while_stacking_credits_the_note_once() {
     rig.insert(500);
     confirm_and_take(&mut rig);
     rig.check_books();
-    check_story(&rig, &expect![[r#"
+    check_story(
+        &rig,
+        &expect![[r#"
         -- boot --
         Started 1 due 4325
         StackOrdered 2000
@@ -153,7 +161,8 @@ fn blackout_while_stacking_credits_the_note_once() {
         PrintOrdered Receipt of 1
         Printed
         Finished 1 Paid
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -169,14 +178,17 @@ fn blackout_with_the_note_in_escrow_gives_it_back() {
     assert_eq!(place(&rig), Some(Place::Returned));
     rig.until_settled();
     rig.check_books();
-    check_story(&rig, &expect![[r#"
+    check_story(
+        &rig,
+        &expect![[r#"
         -- boot --
         Started 1 due 4325
         StackOrdered 2000
         -- boot --
         NoteReturned
         Finished 1 Voided
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -195,7 +207,9 @@ fn death_before_the_acknowledgement_does_not_credit_twice() {
     rig.tap(Word::Done);
     rig.until_settled();
     rig.check_books();
-    check_story(&rig, &expect![[r#"
+    check_story(
+        &rig,
+        &expect![[r#"
         -- boot --
         Started 1 due 4325
         StackOrdered 2000
@@ -206,7 +220,8 @@ fn death_before_the_acknowledgement_does_not_credit_twice() {
         PrintOrdered Voucher of 1
         Printed
         Finished 1 Held
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -223,7 +238,9 @@ fn a_note_that_nobody_saw_is_held_in_suspense() {
     rig.power_on();
     rig.until("suspense", |rig| rig.facts().iter().any(|fact| matches!(fact, Fact::NoteInDoubt { .. })));
     rig.until_settled();
-    check_story(&rig, &expect![[r#"
+    check_story(
+        &rig,
+        &expect![[r#"
         -- boot --
         Started 1 due 4325
         StackOrdered 2000
@@ -232,7 +249,8 @@ fn a_note_that_nobody_saw_is_held_in_suspense() {
         HoldRequested 2 with 2000 (Suspense)
         Settled 2: 2000 held (Suspense)
         Finished 1 Voided
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -282,7 +300,9 @@ fn link_lost_after_money_gives_a_claim_slip_that_any_kiosk_honours() {
     let texts = other.qr_texts();
     assert!(matches!(Qr::parse(&texts[0]), Ok(Qr::Code(_))), "{texts:?}");
     rig.check_books();
-    check_story(&rig, &expect![[r#"
+    check_story(
+        &rig,
+        &expect![[r#"
         -- boot --
         Started 1 due 865
         StackOrdered 500
@@ -294,12 +314,16 @@ fn link_lost_after_money_gives_a_claim_slip_that_any_kiosk_honours() {
         Printed
         Finished 1 ClaimGiven
         Settled 1: paid, 135 held
-    "#]]);
-    check_story(&other, &expect![[r#"
+    "#]],
+    );
+    check_story(
+        &other,
+        &expect![[r#"
         -- boot --
         PrintOrdered Receipt of 1
         Printed
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -329,7 +353,9 @@ fn stopped_money_becomes_a_voucher_and_pays_elsewhere() {
     confirm_and_take(&mut other);
     rig.check_books();
     other.check_books();
-    check_story(&rig, &expect![[r#"
+    check_story(
+        &rig,
+        &expect![[r#"
         -- boot --
         Started 1 due 4325
         StackOrdered 1000
@@ -339,8 +365,11 @@ fn stopped_money_becomes_a_voucher_and_pays_elsewhere() {
         PrintOrdered Voucher of 1
         Printed
         Finished 1 Held
-    "#]]);
-    check_story(&other, &expect![[r#"
+    "#]],
+    );
+    check_story(
+        &other,
+        &expect![[r#"
         -- boot --
         Started 2 due 0
         CommitRequested 2 with 0
@@ -348,7 +377,8 @@ fn stopped_money_becomes_a_voucher_and_pays_elsewhere() {
         PrintOrdered Receipt of 2
         Printed
         Finished 2 Paid
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -365,7 +395,9 @@ fn lost_answers_are_asked_for_again_and_paid_once() {
     rig.set_wire(Wire::Up);
     rig.until_settled();
     rig.check_books();
-    check_story(&rig, &expect![[r#"
+    check_story(
+        &rig,
+        &expect![[r#"
         -- boot --
         Started 1 due 865
         StackOrdered 500
@@ -376,7 +408,8 @@ fn lost_answers_are_asked_for_again_and_paid_once() {
         PrintOrdered ClaimSlip of 1
         Printed
         Settled 1: paid, 135 held
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -403,7 +436,9 @@ fn a_citizen_who_walks_away_leaves_a_voucher_not_a_loss() {
     rig.until_screen("attract");
     rig.until_settled();
     rig.check_books();
-    check_story(&rig, &expect![[r#"
+    check_story(
+        &rig,
+        &expect![[r#"
         -- boot --
         Started 1 due 4325
         StackOrdered 2000
@@ -413,7 +448,8 @@ fn a_citizen_who_walks_away_leaves_a_voucher_not_a_loss() {
         PrintOrdered Voucher of 1
         Printed
         Finished 1 Held
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -440,7 +476,9 @@ fn without_paper_nothing_is_sold_and_a_roll_that_ends_leaves_the_receipt_owed() 
     rig.tap(Word::Done);
     rig.until_settled();
     rig.check_books();
-    check_story(&rig, &expect![[r#"
+    check_story(
+        &rig,
+        &expect![[r#"
         -- boot --
         Started 1 due 865
         StackOrdered 500
@@ -454,7 +492,8 @@ fn without_paper_nothing_is_sold_and_a_roll_that_ends_leaves_the_receipt_owed() 
         PrintOrdered Receipt of 1 COPY
         Printed
         Finished 1 Paid
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -467,9 +506,12 @@ fn a_wrong_iin_is_asked_again_and_a_silent_registry_is_not_called_wrong() {
     rig.type_digits(PAYER);
     rig.tap(Word::Next);
     rig.until_screen("quote");
-    check_story(&rig, &expect![[r#"
+    check_story(
+        &rig,
+        &expect![[r#"
         -- boot --
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

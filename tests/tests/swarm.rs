@@ -79,7 +79,11 @@ fn citizen(rig: &mut Rig, dice: &mut Dice) {
     match &rig.view.body {
         Body::Attract { links, .. } => {
             let links: Vec<Intent> = links.iter().map(|link| link.intent).collect();
-            let intent = if dice.chance(700) { Some(Intent::Start) } else { links.get(dice.below(2) as usize).copied() };
+            let intent = if dice.chance(700) {
+                Some(Intent::Start)
+            } else {
+                links.get(dice.below(2) as usize).copied()
+            };
             rig.touch(Intent::SetLanguage(Language::ALL[dice.below(3) as usize]));
             rig.touch(intent.unwrap_or(Intent::Start));
         }
@@ -145,7 +149,8 @@ fn mishap(rig: &mut Rig, dice: &mut Dice) {
             rig.acceptor.set_line_faults(Way::ToDevice, LineFaults::default());
         }
         10 => {
-            let supply = [PaperSupply::New, PaperSupply::Out, PaperSupply::OutAfter(500)][dice.below(3) as usize];
+            let supply =
+                [PaperSupply::New, PaperSupply::Out, PaperSupply::OutAfter(500)][dice.below(3) as usize];
             rig.printer.set_paper(now, supply);
         }
         11 => {

@@ -22,8 +22,8 @@ use tolem_protocol::{
     Amount, BalanceNumber, PaymentId, UtcTime,
     catalogue::MAX_SERVICES,
     messages::{
-        ClaimAnswer, Deposit, DepositKind, HeldBalance, Hello, Method, Outcome, PayerCheck, PrintRight, Quote, Refusal,
-        Request, Response, Verdict, Welcome,
+        ClaimAnswer, Deposit, DepositKind, HeldBalance, Hello, Method, Outcome, PayerCheck, PrintRight,
+        Quote, Refusal, Request, Response, Verdict, Welcome,
     },
     record::Fact,
     signed::Signed,
@@ -184,7 +184,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     pub(super) fn ask_quote(&mut self, service: u16, balance: Option<BalanceNumber>) {
-        let (Some(payer), Some(entry)) = (self.payer.clone(), self.services.get(usize::from(service))) else { return };
+        let (Some(payer), Some(entry)) = (self.payer.clone(), self.services.get(usize::from(service))) else {
+            return;
+        };
         let code = entry.code.clone();
         let payment = self.fresh_id();
         self.next_number = payment.number + 1;
@@ -250,8 +252,12 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             (Ask::Outbox(payment), Response::Outcome(outcome)) => self.outcome(payment, outcome),
             (Ask::Outbox(payment), Response::Refused(refusal)) => self.outbox_refused(payment, refusal),
-            (Ask::Status(payment), Response::Outcome(outcome)) => self.status_answered(payment, Some(outcome)),
-            (Ask::Status(payment), Response::NoOutcome | Response::Refused(_)) => self.status_answered(payment, None),
+            (Ask::Status(payment), Response::Outcome(outcome)) => {
+                self.status_answered(payment, Some(outcome))
+            }
+            (Ask::Status(payment), Response::NoOutcome | Response::Refused(_)) => {
+                self.status_answered(payment, None)
+            }
             (Ask::PrintRight, Response::PrintRight(right)) => self.center.right = Some(right),
             (Ask::PrintRight, _) => self.center.right = Some(PrintRight::Copy),
             (Ask::Claim, Response::Claim(answer)) => self.claim_answered(answer),
@@ -463,7 +469,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// A final answer closes the outbox item, if the center signed it for exactly this deposit.
     fn outcome(&mut self, payment: PaymentId, outcome: Signed<Outcome>) {
         let opened = outcome.open(|message, signature| self.signer.verify_center(message, signature));
-        let deposit = self.session.payment(payment).and_then(|known| known.deposit.as_ref()).map(Signed::digest);
+        let deposit =
+            self.session.payment(payment).and_then(|known| known.deposit.as_ref()).map(Signed::digest);
         match opened {
             Ok(read) if read.payment == payment && Some(read.deposit) == deposit => {
                 self.act(Input::Answered { payment, outcome: Box::new(outcome) });
@@ -534,7 +541,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             if pays {
                 self.trace(12, "kiosk asks the center to commit the payment");
             }
-            self.ask(Ask::Outbox(payment), if pays { Request::Commit(deposit) } else { Request::Hold(deposit) });
+            self.ask(
+                Ask::Outbox(payment),
+                if pays { Request::Commit(deposit) } else { Request::Hold(deposit) },
+            );
         }
         self.ask_status();
         if self.center.unwitnessed && !self.center.is_asking(|ask| matches!(ask, Ask::Checkpoint { .. })) {
@@ -546,10 +556,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     fn next_to_send(&self) -> Option<(PaymentId, Signed<Deposit>)> {
-        let rested = |payment: &&Payment| {
-            self.center.resting.get(&payment.id).is_none_or(|until| self.now >= *until)
-        };
-        let waiting = || self.session.payments().iter().filter(|payment| payment.is_unsettled()).filter(rested);
+        let rested =
+            |payment: &&Payment| self.center.resting.get(&payment.id).is_none_or(|until| self.now >= *until);
+        let waiting =
+            || self.session.payments().iter().filter(|payment| payment.is_unsettled()).filter(rested);
         let current = self.session.current().map(|payment| payment.id);
         let next = waiting().find(|payment| Some(payment.id) == current).or_else(|| waiting().next())?;
         Some((next.id, next.deposit.clone()?))
@@ -557,8 +567,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     fn ask_cosignature(&mut self, old_size: u64) {
         let Some(journal) = &self.journal else { return };
-        let (Ok(Some(note)), Ok(proof)) = (journal.checkpoint(), journal.consistency_proof(old_size)) else { return };
-        let (Ok(note), Ok(proof)) = (heapless::String::try_from(note.as_str()), heapless::Vec::from_slice(&proof))
+        let (Ok(Some(note)), Ok(proof)) = (journal.checkpoint(), journal.consistency_proof(old_size)) else {
+            return;
+        };
+        let (Ok(note), Ok(proof)) =
+            (heapless::String::try_from(note.as_str()), heapless::Vec::from_slice(&proof))
         else {
             return;
         };

@@ -431,7 +431,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Decision::Request(deposit) => {
                 let pays = deposit.kind == DepositKind::Pay;
                 let deposit = Signed::new(&deposit, |message| self.signer.sign(message));
-                self.record(if pays { Fact::CommitRequested { deposit } } else { Fact::HoldRequested { deposit } });
+                self.record(if pays {
+                    Fact::CommitRequested { deposit }
+                } else {
+                    Fact::HoldRequested { deposit }
+                });
             }
             Decision::Repeat(effect) => self.run(effect),
             Decision::Nothing => {}

@@ -94,7 +94,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     fn stacked(&mut self, index: u8) {
         self.active();
-        let denomination = self.value_of(index).or_else(|| self.session.order().map(|order| order.denomination));
+        let denomination =
+            self.value_of(index).or_else(|| self.session.order().map(|order| order.denomination));
         let Some(denomination) = denomination.or_else(|| self.session.last_note()) else {
             // A note of unknown value from a unit never seen before: left un-acknowledged, so it is said again after identification.
             return;
@@ -125,7 +126,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             if self.session.payments().iter().any(|payment| {
                 payment.quote.is_none() && payment.payer.is_some() && !payment.notes.is_empty()
             }) {
-                self.last_note = Some(self.remark_with(Tone::Alarm, Word::NoteInDoubt, order.denomination.amount()));
+                self.last_note =
+                    Some(self.remark_with(Tone::Alarm, Word::NoteInDoubt, order.denomination.amount()));
             }
         }
     }
@@ -215,12 +217,23 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// Faults that close the slot even in the middle of a payment: where the note could not be recorded or might be lost.
     fn slot_blocked(&self) -> bool {
         use FaultCode::{
-            AcceptorAbsent, AcceptorFailure, AcceptorProtocol, BlockedByCenter, CassetteFull, CassetteJam, CassetteOut,
-            Cheated, DiskLow, DoorOpen, JournalDamaged, JournalUnwritable, ValidatorJam,
+            AcceptorAbsent, AcceptorFailure, AcceptorProtocol, BlockedByCenter, CassetteFull, CassetteJam,
+            CassetteOut, Cheated, DiskLow, DoorOpen, JournalDamaged, JournalUnwritable, ValidatorJam,
         };
         [
-            AcceptorAbsent, AcceptorFailure, AcceptorProtocol, BlockedByCenter, CassetteFull, CassetteJam, CassetteOut,
-            Cheated, DiskLow, DoorOpen, JournalDamaged, JournalUnwritable, ValidatorJam,
+            AcceptorAbsent,
+            AcceptorFailure,
+            AcceptorProtocol,
+            BlockedByCenter,
+            CassetteFull,
+            CassetteJam,
+            CassetteOut,
+            Cheated,
+            DiskLow,
+            DoorOpen,
+            JournalDamaged,
+            JournalUnwritable,
+            ValidatorJam,
         ]
         .into_iter()
         .any(|fault| self.health.has(fault))

@@ -139,7 +139,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             None => self.handed()?,
         };
         let inserted = known.map(Payment::inserted).or_else(|| inserted_of(&outcome, quote.as_ref()));
-        let facts = self.paper_facts(print.payment, quote.as_ref(), inserted.unwrap_or(Amount::ZERO), print.copy);
+        let facts =
+            self.paper_facts(print.payment, quote.as_ref(), inserted.unwrap_or(Amount::ZERO), print.copy);
         match outcome.verdict {
             Verdict::Accepted { token, remainder } => {
                 let code: CodeToken = token.read_unverified()?;
@@ -190,7 +191,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     /// The catalogue entry that was signed with the quote, if we still have exactly that one.
     pub(super) fn service_of(&self, quote: &Quote) -> Option<&Service> {
-        self.services.iter().find(|entry| entry.code == quote.service && entry.digest() == quote.service_digest)
+        self.services
+            .iter()
+            .find(|entry| entry.code == quote.service && entry.digest() == quote.service_digest)
     }
 
     fn iin_on_paper(&self, tail: Option<u16>) -> String {

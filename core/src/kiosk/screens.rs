@@ -10,8 +10,8 @@ use crate::{
     receipt::qr_modules,
     session::Payment,
     view::{
-        Action, Body, Card, Comfort, Dialog, Frame, Intent, Notice, Picture, Row, Stage, StageState, Tab, Tone,
-        ViewModel, Weight,
+        Action, Body, Card, Comfort, Dialog, Frame, Intent, Notice, Picture, Row, Stage, StageState, Tab,
+        Tone, ViewModel, Weight,
     },
     words::{Word, fill, word},
 };
@@ -44,8 +44,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     pub(super) fn compose(&self) -> ViewModel {
         let mut view = self.screen();
         view.language = self.language;
-        view.steps = [Word::StepService, Word::StepPayer, Word::StepPayment, Word::StepCode].map(|step| self.say(step));
-        view.footer = self.with(Word::Footer, &[("kiosk", &self.config.kiosk.to_string()), ("phone", self.phone())]);
+        view.steps = [Word::StepService, Word::StepPayer, Word::StepPayment, Word::StepCode]
+            .map(|step| self.say(step));
+        view.footer =
+            self.with(Word::Footer, &[("kiosk", &self.config.kiosk.to_string()), ("phone", self.phone())]);
         view.comfort = Comfort {
             large_text_label: self.say(Word::LargeText),
             high_contrast_label: self.say(Word::HighContrast),
@@ -64,7 +66,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     fn screen(&self) -> ViewModel {
         match &self.dialogue {
-            Dialogue::Attract if self.health.closed_by().is_some() || !self.can_start() => self.closed_screen(),
+            Dialogue::Attract if self.health.closed_by().is_some() || !self.can_start() => {
+                self.closed_screen()
+            }
             Dialogue::Attract => self.attract(),
             Dialogue::Catalogue { group, query, keyboard } => self.catalogue_screen(*group, query, *keyboard),
             Dialogue::Service { service } => self.service_screen(*service),
@@ -82,7 +86,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Dialogue::Working { since } => self.working_screen(self.now.since(*since).as_secs()),
             Dialogue::Handing { .. } | Dialogue::SlipPrinting => self.printing_screen(),
             Dialogue::Code { printed, copy, .. } => self.code_screen(*printed, *copy),
-            Dialogue::Slip { printed, .. } => self.with_payment(|kiosk, payment| kiosk.slip_screen(payment, *printed)),
+            Dialogue::Slip { printed, .. } => {
+                self.with_payment(|kiosk, payment| kiosk.slip_screen(payment, *printed))
+            }
             Dialogue::Held { printed, .. } => self.held_screen(*printed),
             Dialogue::Balance { balance, .. } => self.balance_screen(balance),
             Dialogue::Message { title, lead, .. } => self.message_screen(*title, *lead),
@@ -97,7 +103,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     fn attract(&self) -> ViewModel {
-        let state = |good: bool, yes, no| self.notice(if good { Tone::Good } else { Tone::Warning }, if good { yes } else { no });
+        let state = |good: bool, yes, no| {
+            self.notice(if good { Tone::Good } else { Tone::Warning }, if good { yes } else { no })
+        };
         ViewModel {
             screen: "attract",
             title: self.say(Word::Title),
@@ -179,7 +187,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             .filter(|(_, service)| matches_query(service, query))
             .collect();
         found.sort_by_key(|(index, service)| (service.rank, *index));
-        let rows: &[&str] = if self.language == Language::English { &KEYBOARD_LATIN } else { &KEYBOARD_CYRILLIC };
+        let rows: &[&str] =
+            if self.language == Language::English { &KEYBOARD_LATIN } else { &KEYBOARD_CYRILLIC };
         ViewModel {
             screen: "catalogue",
             title: self.say(Word::ChooseService),
@@ -199,7 +208,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                     })
                     .collect(),
                 empty: self.say(Word::SearchEmpty),
-                keyboard: if keyboard { rows.iter().map(|row| (*row).to_owned()).collect() } else { Vec::new() },
+                keyboard: if keyboard {
+                    rows.iter().map(|row| (*row).to_owned()).collect()
+                } else {
+                    Vec::new()
+                },
                 keyboard_labels: [self.say(Word::Erase), self.say(Word::SearchClose)],
             },
             actions: vec![self.action(Word::Cancel, Intent::Cancel, Weight::Quiet)],
@@ -250,7 +263,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Purpose::Claim(_) | Purpose::Voucher(_) => Word::SlipIinLead,
             Purpose::Interrupted => Word::InterruptedLead,
         };
-        let mut points = vec![self.notice(Tone::Info, Word::IinWhy), self.notice(Tone::Info, Word::IinPrivacy)];
+        let mut points =
+            vec![self.notice(Tone::Info, Word::IinWhy), self.notice(Tone::Info, Word::IinPrivacy)];
         if digits.len() == 12 && error.is_none() {
             points.insert(0, self.notice(Tone::Good, Word::IinLooksRight));
         }
@@ -270,7 +284,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.keypad("number", title, lead, step, digits, groups, Word::SlipEcho, error, Vec::new(), complete)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one keypad, two uses: every argument is a word or a number on it")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one keypad, two uses: every argument is a word or a number on it"
+    )]
     fn keypad(
         &self,
         screen: &'static str,
@@ -363,8 +380,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             rows.push(self.row(Word::Payer, quote.payer.as_str().into(), false));
         }
         rows.push(self.row(Word::Fee, quote.fee.to_string(), false));
-        let commission =
-            if quote.commission.is_zero() { self.say(Word::CommissionNone) } else { quote.commission.to_string() };
+        let commission = if quote.commission.is_zero() {
+            self.say(Word::CommissionNone)
+        } else {
+            quote.commission.to_string()
+        };
         rows.push(self.row(Word::Commission, commission, false));
         if let Some((_, sum)) = quote.balance {
             rows.push(self.row(Word::FromVoucher, format!("–{sum}"), false));
@@ -415,12 +435,17 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// Notes that will be taken first; where even the smallest is above the sum, that one.
     fn first_notes(&self) -> Vec<Denomination> {
         let welcome = self.welcome_notes(None);
-        if welcome.is_empty() { self.larger_note().map(|(note, _)| note).into_iter().collect() } else { welcome }
+        if welcome.is_empty() {
+            self.larger_note().map(|(note, _)| note).into_iter().collect()
+        } else {
+            welcome
+        }
     }
 
     fn inserting_screen(&self, payment: &Payment, agreed: Option<Denomination>, stopping: bool) -> ViewModel {
         let (due, inserted, remaining) = (payment.due(), payment.inserted(), payment.remaining());
-        let progress = if due.is_zero() { 1_000 } else { inserted.tiyn().min(due.tiyn()) * 1_000 / due.tiyn() };
+        let progress =
+            if due.is_zero() { 1_000 } else { inserted.tiyn().min(due.tiyn()) * 1_000 / due.tiyn() };
         let welcome = self.welcome_notes(agreed);
         let mut actions = Vec::new();
         let mut notice = None;
@@ -433,7 +458,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             let args: Vec<(&str, &str)> = args.iter().map(|(name, value)| (*name, value.as_str())).collect();
             notice = Some(Notice {
                 tone: Tone::Info,
-                text: format!("{}. {}", self.with(Word::LargerNote, &args), self.with(Word::LargerNoteText, &args)),
+                text: format!(
+                    "{}. {}",
+                    self.with(Word::LargerNote, &args),
+                    self.with(Word::LargerNoteText, &args)
+                ),
             });
             actions.push(Action {
                 label: self.with(Word::LargerNoteAgree, &args),
@@ -632,7 +661,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         if !printed && !self.health.printer_blocked() {
             actions.push(self.action(Word::PrintAgain, Intent::Print, Weight::Secondary));
         }
-        let qr = payment.deposit.as_ref().and_then(|deposit| qr_modules(&Qr::Deposit(deposit.clone()).encode()));
+        let qr =
+            payment.deposit.as_ref().and_then(|deposit| qr_modules(&Qr::Deposit(deposit.clone()).encode()));
         ViewModel {
             screen: "claim-slip",
             title: self.say(if printed { Word::TakeSlip } else { Word::ClaimTitle }),
@@ -815,7 +845,10 @@ fn thousandths_text(thousandths: u32) -> String {
 
 /// Face values without the sign, as on the note.
 fn faces(notes: &[Denomination]) -> Vec<String> {
-    notes.iter().map(|note| note.amount().to_string().trim_end_matches(['₸', '\u{202f}']).to_owned()).collect()
+    notes
+        .iter()
+        .map(|note| note.amount().to_string().trim_end_matches(['₸', '\u{202f}']).to_owned())
+        .collect()
 }
 
 /// Digits in groups, set off by spaces; with `blank`, places to come are shown.

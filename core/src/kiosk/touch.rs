@@ -187,7 +187,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Dialogue::Number { digits, then, .. } => self.number_typed(&digits, then),
             Dialogue::Honest => {
                 self.last_note = None;
-                self.dialogue = if self.session.current().is_some_and(|payment| payment.remaining().is_zero()) {
+                self.dialogue = if self.session.current().is_some_and(|payment| payment.remaining().is_zero())
+                {
                     Dialogue::Confirm { stopping: false }
                 } else {
                     Dialogue::Inserting { agreed: None, stopping: false }
@@ -284,7 +285,13 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let payment = offer.quote.payment;
         let sealed = self.signer.seal_iin(&payer, &payment);
         let payer_tag = self.signer.tag_iin(&payer);
-        self.act(Input::Begin { payment, quote: offer.signed, payer: sealed, payer_tag, language: self.language });
+        self.act(Input::Begin {
+            payment,
+            quote: offer.signed,
+            payer: sealed,
+            payer_tag,
+            language: self.language,
+        });
         if self.session.current().is_some_and(|current| current.id == payment) {
             self.dialogue = Dialogue::Honest;
         }
@@ -336,7 +343,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     fn back(&mut self) {
         match self.dialogue.clone() {
             Dialogue::Service { .. } => self.open_catalogue(),
-            Dialogue::Iin { purpose: Purpose::Pay { service }, .. } => self.dialogue = Dialogue::Service { service },
+            Dialogue::Iin { purpose: Purpose::Pay { service }, .. } => {
+                self.dialogue = Dialogue::Service { service }
+            }
             Dialogue::Number { then: NumberFor::Pay { service }, .. } => {
                 self.wrong_payers = 0;
                 if self.payer.is_some() { self.ask_quote(service, None) } else { self.reset_dialogue() }

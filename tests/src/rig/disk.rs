@@ -52,7 +52,11 @@ impl Disk {
     /// All records.
     pub fn records(&self) -> Vec<Record> {
         let sectors = self.0.borrow();
-        sectors.records.iter().map(|bytes| Record::from_bytes(bytes).expect("the kiosk writes records")).collect()
+        sectors
+            .records
+            .iter()
+            .map(|bytes| Record::from_bytes(bytes).expect("the kiosk writes records"))
+            .collect()
     }
 
     /// Checks every record against its leaf hash, as the verifier thread does.
@@ -103,7 +107,9 @@ impl Store for Disk {
         }
         match fault {
             DiskFault::None => Ok(()),
-            DiskFault::FailedNotKept | DiskFault::FailedButKept => Err(StoreError("input/output error".into())),
+            DiskFault::FailedNotKept | DiskFault::FailedButKept => {
+                Err(StoreError("input/output error".into()))
+            }
         }
     }
 
@@ -119,7 +125,11 @@ impl Store for Disk {
 
     fn node(&self, level: u8, index: u64) -> Result<Hash, StoreError> {
         let sectors = self.0.borrow();
-        sectors.nodes.get(&(level, index)).copied().ok_or_else(|| StoreError(format!("no node {level}/{index}")))
+        sectors
+            .nodes
+            .get(&(level, index))
+            .copied()
+            .ok_or_else(|| StoreError(format!("no node {level}/{index}")))
     }
 
     fn checkpoint(&self) -> Result<Option<String>, StoreError> {

@@ -11,12 +11,7 @@ mod story;
 pub use disk::{Disk, DiskFault};
 pub use keys::KioskKeys;
 
-use std::{
-    cell::RefCell,
-    collections::VecDeque,
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
 use tolem_center::{
     catalogue::{Catalogue, REFERENCE, REFERENCE_PERSONS, parse_persons},
     keys::{CenterKeys, Seeds},
@@ -180,7 +175,8 @@ impl Rig {
     /// A powered kiosk `number` at `center`. `counter`: whether its acceptor counts stacked notes.
     pub fn at(number: u32, center: SharedCenter, seed: u64, counter: bool) -> Self {
         let number = KioskNumber::new(number).expect("a kiosk number");
-        let acceptor = CcnetConfig { timing: Timing::FAST, has_counter: counter, seed, ..CcnetConfig::default() };
+        let acceptor =
+            CcnetConfig { timing: Timing::FAST, has_counter: counter, seed, ..CcnetConfig::default() };
         let mut rig = Self {
             acceptor: CcnetDevice::new(acceptor),
             printer: EscposDevice::new(EscposConfig { seed, ..EscposConfig::fast() }),
@@ -333,7 +329,11 @@ impl Rig {
         for round in 0.. {
             self.drain_devices();
             let Some(event) = self.inbox.pop_front() else { return };
-            assert!(round < MAX_ROUNDS, "kiosk and devices talk for ever without time passing at {:?}: {event:?}", self.now);
+            assert!(
+                round < MAX_ROUNDS,
+                "kiosk and devices talk for ever without time passing at {:?}: {event:?}",
+                self.now
+            );
             let utc = self.utc();
             if let Some(kiosk) = &mut self.kiosk {
                 kiosk.handle(self.now, utc, event);
@@ -430,7 +430,8 @@ impl Rig {
                 if let Some(response) = self.center.handle(self.utc(), self.number, *request)
                     && self.wire == Wire::Up
                 {
-                    self.transit.push_back((self.now + LATENCY, Transit::ToKiosk(number, Box::new(response))));
+                    self.transit
+                        .push_back((self.now + LATENCY, Transit::ToKiosk(number, Box::new(response))));
                 }
             }
             Transit::ToKiosk(number, response) => self.event(Event::Answer { number, response }),
@@ -509,19 +510,25 @@ impl Rig {
 
     /// Goes from attract to the end of the IIN entry for the service with this code.
     pub fn choose(&mut self, service: &str, payer: &str) {
+        self.type_payer(service, payer);
+        self.tap(Word::Next);
+    }
+
+    /// Goes from attract to a typed IIN for the service with this code.
+    pub fn type_payer(&mut self, service: &str, payer: &str) {
         self.touch(Intent::SetLanguage(Language::English));
         if self.view.screen == "attract" {
             self.touch(Intent::Start);
         }
         let index = {
             let state = self.center.0.borrow();
-            let found = state.center.catalogue.services.iter().position(|entry| entry.code.as_str() == service);
+            let found =
+                state.center.catalogue.services.iter().position(|entry| entry.code.as_str() == service);
             found.unwrap_or_else(|| panic!("no service {service:?}")) as u16
         };
         self.touch(Intent::ChooseService(index));
         self.tap(Word::PayThis);
         self.type_digits(payer);
-        self.tap(Word::Next);
     }
 
     /// Goes from attract to the open note slot.
@@ -537,7 +544,8 @@ impl Rig {
         let before = self.cassette_sum();
         self.push(tenge);
         self.until("the note in the cassette and counted", |rig| {
-            rig.cassette_sum() > before && rig.kiosk().session().order().is_none()
+            rig.cassette_sum() > before
+                && rig.kiosk().session().order().is_none()
                 && rig.acceptor.unconfirmed_credit().is_none()
         });
     }
@@ -546,7 +554,12 @@ impl Rig {
     pub fn push(&mut self, tenge: u32) {
         let deadline = self.now + PATIENCE;
         while self.acceptor.insert(self.now, Banknote::tenge(tenge)).is_err() {
-            assert!(self.now < deadline, "the slot never opened; screen {:?}\n{}", self.view.screen, self.story());
+            assert!(
+                self.now < deadline,
+                "the slot never opened; screen {:?}\n{}",
+                self.view.screen,
+                self.story()
+            );
             self.step();
         }
         self.settle();
@@ -592,7 +605,9 @@ impl Rig {
 /// What a fact says lies in the cassette.
 fn counted(fact: &Fact) -> Option<Amount> {
     match fact {
-        Fact::NoteStacked { denomination, .. } | Fact::NoteInDoubt { denomination, .. } => Some(denomination.amount()),
+        Fact::NoteStacked { denomination, .. } | Fact::NoteInDoubt { denomination, .. } => {
+            Some(denomination.amount())
+        }
         _ => None,
     }
 }

@@ -48,7 +48,9 @@ fn line(fact: &Fact) -> Option<String> {
                 Verdict::Accepted { remainder: Some(rest), .. } => {
                     format!("Settled {}: paid, {} held", outcome.payment.number, rest.amount.tiyn() / 100)
                 }
-                Verdict::Accepted { remainder: None, .. } => format!("Settled {}: paid", outcome.payment.number),
+                Verdict::Accepted { remainder: None, .. } => {
+                    format!("Settled {}: paid", outcome.payment.number)
+                }
                 Verdict::Held(balance) => {
                     let sum = balance.amount.tiyn() / 100;
                     format!("Settled {}: {sum} held ({:?})", outcome.payment.number, balance.reason)
