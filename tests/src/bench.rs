@@ -3,9 +3,12 @@
 //! It knows the kiosk only from outside: labels on the glass, notes, paper. Waiting is always waiting *for something*, with
 //! a deadline that a slow machine keeps, and whoever waits in vain is shown the screen and the last lines of the wire log.
 
+mod books;
+mod citizen;
 mod program;
 mod terminal;
 
+pub use citizen::Citizen;
 pub use program::{Demo, DemoOptions, Program, run, tolem, tolem_center};
 pub use terminal::{Element, Paper, Screen, Terminal};
 

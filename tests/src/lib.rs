@@ -4,5 +4,6 @@
 //! interface, a client of the browser. Claims about the kiosk stand in `tests/`, one file per level (`docs/testing.md`).
 
 pub mod bench;
+pub mod browser;
 pub mod files;
 pub mod rig;

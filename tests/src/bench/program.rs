@@ -6,7 +6,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, Mutex, OnceLock, mpsc},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -80,6 +80,11 @@ impl Demo {
     /// Where the demo keeps everything.
     pub fn directory(&self) -> &Path {
         &self.path
+    }
+
+    /// How many kiosks it has.
+    pub fn kiosks(&self) -> usize {
+        self.options.kiosks
     }
 
     /// One of its kiosks, from 0.
@@ -200,12 +205,14 @@ fn follow(
 
 /// The kiosk's program.
 pub fn tolem() -> PathBuf {
-    binary("tolem", "tolem-firmware")
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    FOUND.get_or_init(|| binary("tolem", "tolem-firmware")).clone()
 }
 
 /// The center's program.
 pub fn tolem_center() -> PathBuf {
-    binary("tolem-center", "tolem-center")
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    FOUND.get_or_init(|| binary("tolem-center", "tolem-center")).clone()
 }
 
 /// Where cargo puts the programs of the workspace, beside the directory of this test. Cargo does not build another package's

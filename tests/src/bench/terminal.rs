@@ -91,6 +91,7 @@ pub struct Terminal<'a> {
     index: usize,
     agent: ureq::Agent,
     language: Cell<Language>,
+    seen: Cell<u64>,
 }
 
 /// People and tests type plain spaces where the glass has no-break ones.
@@ -101,7 +102,13 @@ fn plain(text: &str) -> String {
 impl<'a> Terminal<'a> {
     pub(super) fn new(demo: &'a Demo, index: usize) -> Self {
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
-        Self { demo, index, agent: config.build().into(), language: Cell::new(Language::Kazakh) }
+        Self {
+            demo,
+            index,
+            agent: config.build().into(),
+            language: Cell::new(Language::Kazakh),
+            seen: Cell::new(0),
+        }
     }
 
     // Eyes.
@@ -159,6 +166,22 @@ impl<'a> Terminal<'a> {
         self.until(&format!("language {code}"), |screen| (screen.language == code).then_some(()));
     }
 
+    /// From now on reads the glass in the language in which it is.
+    pub fn follow_language(&self) {
+        let language = self.until("a language", |screen| match screen.language.as_str() {
+            "kk" => Some(Language::Kazakh),
+            "ru" => Some(Language::Russian),
+            "en" => Some(Language::English),
+            _ => None,
+        });
+        self.language.set(language);
+    }
+
+    /// The language that was chosen through this client.
+    pub fn language(&self) -> Language {
+        self.language.get()
+    }
+
     /// A phrase in the chosen language.
     pub fn say(&self, phrase: Word) -> &'static str {
         word(self.language.get(), phrase)
@@ -180,6 +203,11 @@ impl<'a> Terminal<'a> {
             assert!(Instant::now() < deadline, "{label:?} could not be tapped: {why}\n{}", self.report());
             frame = self.newer_screen(frame, NEWS_MS).frame;
         }
+    }
+
+    /// Taps what is labelled so; false if there is no such thing now.
+    pub fn try_tap(&self, label: &str) -> bool {
+        self.post("touch", &json!({ "label": label })).is_ok()
     }
 
     /// Taps the button whose label begins with the phrase up to its first placeholder.
@@ -209,11 +237,10 @@ impl<'a> Terminal<'a> {
 
     /// From the start screen to the end of the IIN entry.
     pub fn choose(&self, code: &str, payer: &str) {
-        self.until_screen("attract");
         let language = self.language.get();
-        self.choose_language(language);
+        // A language key wakes the start screen.
         if self.until_one_of(&["attract", "catalogue"]).name == "attract" {
-            self.tap(Word::Start);
+            self.choose_language(language);
         }
         self.until_screen("catalogue");
         self.tap_label(&service(code, language));
@@ -256,7 +283,7 @@ impl<'a> Terminal<'a> {
         self.until_state(&format!("the note of {tenge} counted"), |state| {
             let acceptor = &state["acceptor"];
             let stacked = acceptor["cassette"]["tenge"].as_u64() == Some(before + u64::from(tenge));
-            (stacked && acceptor["unconfirmed"].is_null()).then_some(())
+            (stacked && acceptor["unconfirmed"] == false).then_some(())
         });
     }
 
@@ -391,16 +418,21 @@ impl<'a> Terminal<'a> {
 
     // The wire log as a clock: something happened.
 
-    fn newest(&self) -> u64 {
-        let mut next = 0;
+    /// Number of the newest line of the wire log, routine left out.
+    pub fn newest(&self) -> u64 {
         loop {
-            let log = self.get("wire", &format!("&after={next}"));
+            let log = self.get("wire", &format!("&after={}", self.seen.get()));
             let newer = log["next"].as_u64().unwrap_or_default();
-            if newer <= next {
-                return next;
+            if newer <= self.seen.get() {
+                return newer;
             }
-            next = newer;
+            self.seen.set(newer);
         }
+    }
+
+    /// Lets time pass until something happens, or for a moment.
+    pub fn wait_for_anything(&self) {
+        self.wait_for_news(self.newest());
     }
 
     fn wait_for_news(&self, seen: u64) -> u64 {

@@ -1,0 +1,136 @@
+//! The bench page in a real browser, used by somebody who sees only roles and labels: a fee is paid by tapping the kiosk's
+//! screen through the page's overlay, notes go in by the page's buttons, the paper's symbol is read from the page, the plug is
+//! pulled and put back.
+
+use serde_json::json;
+use std::path::PathBuf;
+use tolem_core::words::{Word, word};
+use tolem_protocol::catalogue::Language;
+use tolem_tests::{
+    bench::{Demo, run, service, tolem},
+    browser::Browser,
+};
+
+const PAYER: &str = "000101300019";
+
+/// Where pictures for people go: `target/.../tmp/`.
+fn picture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{name}.png"))
+}
+
+/// Somebody at the page.
+struct Visitor {
+    browser: Browser,
+    language: Language,
+}
+
+impl Visitor {
+    /// Taps what is labelled so on the kiosk's screen.
+    fn tap(&self, phrase: Word) {
+        self.browser.click("button", word(self.language, phrase));
+    }
+
+    fn until_screen(&self, name: &str) {
+        let script =
+            "return document.getElementById('screen-name').textContent.startsWith(arguments[0] + ' ');";
+        self.browser.until(&format!("screen {name:?}"), script, &[json!(name)]);
+    }
+
+    /// Puts a note in by the page's button and waits until the page says how much lies in the cassette.
+    fn insert(&self, tenge: u32, notes_then: u32) {
+        let open = "return document.getElementById('slot').classList.contains('open');";
+        self.browser.until("an open slot", open, &[]);
+        self.browser.click("button", &format!("Insert {tenge} tenge"));
+        let script = "return document.getElementById('cassette-state').textContent.startsWith(arguments[0] + ' notes');";
+        self.browser.until(
+            &format!("{notes_then} notes in the cassette"),
+            script,
+            &[json!(notes_then.to_string())],
+        );
+    }
+
+    /// From the start screen to the open slot.
+    fn open_slot(&self, code: &str) {
+        self.until_screen("attract");
+        self.browser.click("button", word(self.language, Word::LanguageShort));
+        self.until_screen("catalogue");
+        self.browser.click("button", &service(code, self.language));
+        self.until_screen("service");
+        self.tap(Word::PayThis);
+        self.until_screen("iin");
+        for digit in PAYER.chars() {
+            self.browser.click("button", &digit.to_string());
+        }
+        self.tap(Word::Next);
+        self.until_screen("quote");
+        self.tap(Word::PayCash);
+        self.until_screen("honest");
+        self.tap(Word::HonestAgree);
+        self.until_screen("inserting");
+    }
+
+    /// Agrees to keep what is above the sum as a voucher.
+    fn agree(&self) {
+        let beginning =
+            word(self.language, Word::LargerNoteAgree).split('{').next().unwrap_or_default().trim();
+        let script = "const found = [...document.querySelectorAll('#overlay button')]
+            .find((node) => (node.getAttribute('aria-label') || '').startsWith(arguments[0]));
+            return found ? found.getAttribute('aria-label').replace(/\\s+/g, ' ') : null;";
+        let label = self.browser.until("the question about the remainder", script, &[json!(beginning)]);
+        self.browser.click("button", label.as_str().unwrap_or_default());
+    }
+}
+
+#[test]
+fn a_fee_is_paid_on_the_page_by_labels_alone() {
+    let demo = Demo::start();
+    let visitor = Visitor { browser: Browser::open(1600, 1000), language: Language::Russian };
+    let browser = &visitor.browser;
+    browser.visit(demo.url());
+    visitor.until_screen("attract");
+    browser.screenshot(&picture("start"));
+
+    visitor.open_slot("id-card");
+    visitor.insert(500, 1);
+    browser.screenshot(&picture("inserting"));
+
+    // The plug, while money is in.
+    browser.click("button", "Pull the plug");
+    browser.until("darkness", "return !document.getElementById('dark').hidden;", &[]);
+    browser.screenshot(&picture("dark"));
+    browser.click("button", "Power on");
+    visitor.until_screen("attract");
+    browser.click("button", word(Language::Russian, Word::LanguageShort));
+    visitor.tap(Word::WasInterrupted);
+    visitor.until_screen("iin");
+    for digit in PAYER.chars() {
+        browser.click("button", &digit.to_string());
+    }
+    visitor.tap(Word::Next);
+    visitor.until_screen("inserting");
+    visitor.agree();
+    visitor.insert(500, 2);
+    visitor.until_screen("confirm");
+    visitor.tap(Word::Confirm);
+    visitor.until_screen("code");
+    browser.screenshot(&picture("code"));
+
+    // The paper, read on the page.
+    let newest = "const found = document.querySelector('#papers button'); return found ? found.getAttribute('aria-label') : null;";
+    let label = browser.until("a piece of paper", newest, &[]);
+    browser.click("button", label.as_str().unwrap_or_default());
+    let read = "const found = [...document.querySelectorAll('[data-qr]')].map((node) => node.dataset.qr)
+        .find((text) => text.startsWith('TOLEM:C1:')); return found || null;";
+    let symbol = browser.until("the symbol of the code", read, &[]);
+    browser.screenshot(&picture("paper"));
+    let symbol = symbol.as_str().unwrap_or_default();
+    let proof = run(&tolem(), &[&"receipt", &"verify", &"--config", &demo.kiosk_config(0), &symbol]).good();
+    assert!(proof.contains("id-card"), "{proof}");
+    browser.click("button", "Close");
+
+    visitor.tap(Word::Done);
+    visitor.until_screen("attract");
+    let errors = browser.script("return document.getElementById('toast').hidden;", &[]);
+    assert_eq!(errors, true, "the page complains: {}", browser.text());
+    assert_eq!(demo.check_books(), 1_000);
+}
