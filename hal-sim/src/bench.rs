@@ -36,12 +36,33 @@ pub trait CenterControl: Send + Sync {
     fn set_gateway(&self, up: bool);
 }
 
+/// What the books say about the money of one kiosk, in tenge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sums {
+    /// Stacked, by the kiosk's journal.
+    pub journal: u64,
+    /// Records in that journal.
+    pub records: u64,
+    /// In doubt, by the kiosk's journal: held until an operator has counted.
+    pub in_doubt: u64,
+    /// In the kiosk's cassette, by the center's ledger: what the kiosk has settled so far.
+    pub center: i64,
+}
+
+/// The books, so that everybody can compare them with the cassette.
+pub trait Books: Send + Sync {
+    /// What they say about the kiosk at this place. The error says which book cannot be read.
+    fn read(&self, kiosk: usize) -> Result<Sums, String>;
+}
+
 /// Everything on the bench.
 pub struct Bench {
     /// The kiosks, in the order of their tabs.
     pub kiosks: Vec<Arc<Kiosk>>,
     /// The one center of them all.
     pub center: Box<dyn CenterControl>,
+    /// Journals and ledger.
+    pub books: Box<dyn Books>,
     /// What was said on all wires.
     pub wire: Arc<wire::WireLog>,
     /// Where everything is kept, for the page to show.

@@ -14,7 +14,7 @@ use std::{
 };
 use tolem_hal_sim::{
     bench::{
-        Bench, CenterControl, Kiosk, KioskOptions, Power, PowerState, Server,
+        Bench, Books, CenterControl, Kiosk, KioskOptions, Power, PowerState, Server, Sums,
         stream::{Element, Phase, Scene, Switches, ToBench, ToKiosk},
         wire::{Way, WireLog},
     },
@@ -69,6 +69,15 @@ impl CenterControl for FakeCenter {
     fn set_gateway(&self, _: bool) {}
 }
 
+struct FakeBooks;
+
+impl Books for FakeBooks {
+    fn read(&self, kiosk: usize) -> Result<Sums, String> {
+        assert_eq!(kiosk, 0);
+        Ok(Sums { journal: 7_500, records: 21, in_doubt: 500, center: 5_000 })
+    }
+}
+
 struct Stand {
     server: Server,
     bench: Arc<Bench>,
@@ -117,6 +126,7 @@ impl Stand {
         let bench = Arc::new(Bench {
             kiosks: vec![kiosk],
             center: Box::new(FakeCenter::default()),
+            books: Box::new(FakeBooks),
             wire,
             directory: directory.clone(),
             commands: Vec::new(),
@@ -284,6 +294,14 @@ fn hands_move_devices_and_the_state_tells_the_truth() {
         assert_eq!(refused.status, status, "{device} {words}");
         assert!(refused.json()["error"].as_str().is_some_and(|text| !text.is_empty()));
     }
+}
+
+#[test]
+fn the_books_stand_beside_the_cassette() {
+    let stand = Stand::new("books");
+    let books = stand.get("/api/books").json();
+    let wanted = json!({ "cassette": 0, "collected": 0, "journal": 7_500, "records": 21, "in_doubt": 500, "center": 5_000 });
+    assert_eq!(books, wanted);
 }
 
 #[test]

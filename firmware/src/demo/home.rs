@@ -143,6 +143,11 @@ impl Place {
         self.directory.join("kiosk.toml")
     }
 
+    /// Its journal.
+    pub fn journal(&self) -> PathBuf {
+        self.directory.join("journal.db")
+    }
+
     /// What it writes to its standard error.
     pub fn log(&self) -> PathBuf {
         self.directory.join("kiosk.log")

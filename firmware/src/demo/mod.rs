@@ -4,6 +4,7 @@
 //! mutual TLS; only the screen goes to the bench instead of to a display. Everything is kept in one directory and survives.
 //! Nothing listens anywhere but on 127.0.0.1.
 
+mod books;
 mod child;
 mod home;
 
@@ -17,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tolem_center::server::{self, Faults, Running, Seen};
+use tolem_center::server::{self, Faults, Seen};
 use tolem_hal_sim::{
     bench::{
         Bench, CenterControl, Kiosk, KioskOptions, Server,
@@ -67,8 +68,6 @@ pub struct Demo {
     server: Option<Server>,
     bench: Arc<Bench>,
     children: Vec<Arc<Child>>,
-    // Last, so that kiosks can say goodbye to it.
-    _center: Running,
     _home: Home,
 }
 
@@ -103,13 +102,13 @@ impl Demo {
         let home = Home::open(&options.dir, options.fresh)?;
         let wire = Arc::new(WireLog::default());
         let center_config = home.center()?;
-        let center = server::start(server::Options {
+        let center = Arc::new(server::start(server::Options {
             config: center_config.clone(),
             observer: Some(observer(&wire)),
             clock: server::system_clock,
-        })?;
+        })?);
 
-        let (mut kiosks, mut children) = (Vec::new(), Vec::new());
+        let (mut kiosks, mut children, mut journals) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..options.kiosks {
             let number = KioskNumber::new(index + 1).context("a kiosk number is out of range")?;
             let place = home.kiosk(&center_config, number)?;
@@ -126,16 +125,18 @@ impl Demo {
             kiosk.switch_on().map_err(|error| anyhow::anyhow!("kiosk {number}: {error}"))?;
             kiosks.push(kiosk);
             children.push(child);
+            journals.push((number, place.journal()));
         }
         let bench = Arc::new(Bench {
             kiosks,
             center: Box::new(Switches(center.faults.clone())),
+            books: Box::new(books::Ledgers { center, journals }),
             wire,
             directory: home.directory().to_owned(),
             commands: commands(&home),
         });
         let server = Server::start(bench.clone(), listener).context("cannot serve the bench")?;
-        Ok(Self { server: Some(server), bench, children, _center: center, _home: home })
+        Ok(Self { server: Some(server), bench, children, _home: home })
     }
 
     /// Where the page is.

@@ -10,7 +10,7 @@ use super::{
     stream::{Element, Phase, Touch},
     wire::{Source, Wanted},
 };
-use crate::{link_proxy::LinkMode, served::DeviceHandle};
+use crate::{ccnet_device::Place, link_proxy::LinkMode, served::DeviceHandle};
 use axum::{
     Router,
     body::Body,
@@ -43,6 +43,7 @@ const ENDPOINTS: &[&str] = &[
     "POST /api/touch",
     "POST /api/device/acceptor|printer|link|power|cabinet|center",
     "GET /api/state",
+    "GET /api/books",
     "GET /api/paper/NUMBER.png",
     "GET /api/wire",
 ];
@@ -148,6 +149,12 @@ async fn route(context: &Context, request: Request) -> Answer {
             let kiosk = Query::parse(&query, &["kiosk"])?.kiosk(bench)?;
             let bench = Arc::clone(bench);
             blocking(move || Ok(json(&state::state(&bench, &kiosk)))).await
+        }
+        "/api/books" => {
+            get()?;
+            let kiosk = Query::parse(&query, &["kiosk"])?.kiosk(bench)?;
+            let bench = Arc::clone(bench);
+            blocking(move || books(&bench, &kiosk)).await
         }
         "/api/wire" => {
             get()?;
@@ -504,6 +511,22 @@ fn paper(kiosk: &Kiosk, name: &str) -> Answer {
             Err(Refusal::missing(format!("there is no piece of paper {name:?}"), there))
         }
     }
+}
+
+fn books(bench: &Bench, kiosk: &Kiosk) -> Answer {
+    let failed = |error| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error, Vec::new());
+    let sums = bench.books.read(kiosk.index).map_err(failed)?;
+    let state = kiosk.acceptor_state().ok_or_else(|| failed("the acceptor has died".to_owned()))?;
+    let collected = state.notes.iter().filter(|record| record.place == Place::Collected);
+    let collected: u64 = collected.map(|record| u64::from(record.note.denomination.0)).sum();
+    Ok(json(&serde_json::json!({
+        "cassette": state.cassette_tenge(),
+        "collected": collected,
+        "journal": sums.journal,
+        "records": sums.records,
+        "in_doubt": sums.in_doubt,
+        "center": sums.center,
+    })))
 }
 
 async fn wire(bench: &Bench, query: &Query) -> Answer {

@@ -239,7 +239,7 @@ pub struct Decoding {
 }
 
 enum Ears {
-    Ccnet { host: ccnet::Decoder, device: ccnet::Decoder },
+    Ccnet { host: Box<ccnet::Decoder>, device: Box<ccnet::Decoder> },
     Escpos { host: Box<escpos::Decoder>, dots: usize },
 }
 
@@ -256,7 +256,7 @@ struct Exchange {
 impl Decoding {
     /// For the acceptor of a kiosk.
     pub fn ccnet(kiosk: usize) -> Self {
-        let ears = Ears::Ccnet { host: ccnet::Decoder::new(), device: ccnet::Decoder::new() };
+        let ears = Ears::Ccnet { host: Box::default(), device: Box::default() };
         Self { kiosk, source: Source::Acceptor, ears, exchange: Exchange::default() }
     }
 
@@ -283,7 +283,9 @@ impl Decoding {
         match &mut self.ears {
             Ears::Ccnet { host, device } => {
                 let decoder = if direction == Direction::FromHost { host } else { device };
-                ccnet_frames(decoder, direction, bytes)
+                let counts =
+                    direction == Direction::FromDevice && self.exchange.question == "STACKED COUNTER";
+                ccnet_frames(decoder, direction, counts, bytes)
             }
             Ears::Escpos { host, dots } => {
                 let text = match direction {
@@ -353,14 +355,23 @@ fn is_question(text: &str) -> bool {
     text == "POLL" || text.split(" | ").all(|part| part.starts_with("STATUS "))
 }
 
-fn ccnet_frames(decoder: &mut ccnet::Decoder, direction: Direction, bytes: &[u8]) -> Vec<(String, String)> {
+/// With `counts` the two bytes that are told by their form alone as a poll answer are a counter.
+fn ccnet_frames(
+    decoder: &mut ccnet::Decoder,
+    direction: Direction,
+    counts: bool,
+    bytes: &[u8],
+) -> Vec<(String, String)> {
     let mut input = bytes;
     let mut lines = Vec::new();
     while let Some(found) = decoder.next(&mut input) {
         lines.push(match found {
             ccnet::Decoded::BadCrc => ("bad checksum".to_owned(), hex(bytes)),
             ccnet::Decoded::Frame(frame) => match ccnet::encode(frame.address, &frame.payload) {
-                Some(whole) => (ccnet::describe(direction, &whole), hex(&whole)),
+                Some(whole) => match ccnet::parse_counter(&frame.payload) {
+                    Ok(count) if counts => (format!("counter {count}"), hex(&whole)),
+                    _ => (ccnet::describe(direction, &whole), hex(&whole)),
+                },
                 None => ("an empty frame".to_owned(), hex(bytes)),
             },
         });
@@ -440,6 +451,15 @@ mod tests {
         assert_eq!(texts(&log, false).iter().filter(|text| *text == "POLL").count(), 2);
         assert_eq!(texts(&log, false).last().map(String::as_str), Some("STACK"));
         assert_eq!(texts(&log, true).len(), 13);
+    }
+
+    #[test]
+    fn a_counter_is_told_by_its_question() {
+        let log = WireLog::default();
+        let mut decoding = Decoding::ccnet(0);
+        decoding.heard(&log, Direction::FromHost, &Command::StackedCounter.frame());
+        decoding.heard(&log, Direction::FromDevice, &Reply::Data(&[0x00, 0x07]).frame().unwrap());
+        assert_eq!(texts(&log, false), ["STACKED COUNTER", "counter 7"]);
     }
 
     #[test]

@@ -247,7 +247,7 @@ const PLACES = {
   cassette: "in the cassette", returned: "given back", technician: "with the technician", collected: "collected",
 };
 
-const SLOT_WORDS = { IDLING: "takes notes now", DISABLED: "closed: the kiosk wants no notes now" };
+const SLOT_WORDS = { IDLING: "takes notes now", DISABLED: "closed by the kiosk" };
 
 function drawNotes() {
   const acceptor = state.acceptor;
@@ -270,6 +270,21 @@ function drawNotes() {
   $("cassette").replaceChildren(...(kinds.length
     ? kinds.map(([value, count]) => make("li", { className: `n${value}` }, `${count} × ${tenge(Number(value))}`))
     : [make("li", { className: "empty" }, "Empty.")]));
+}
+
+// Three books about the same notes: what lies there, what the kiosk wrote down, what the center knows.
+async function drawBooks() {
+  const books = await get(`/api/books?kiosk=${kiosk}`).catch(() => null);
+  if (!books) return $("books").replaceChildren();
+  const there = books.cassette + books.collected;
+  const written = books.journal + books.in_doubt;
+  const cell = (name, sum, same, words) => make("div", { className: same ? "good" : "open" },
+    make("dt", {}, name), make("dd", {}, tenge(sum), make("small", {}, words)));
+  const less = (sum, whole, words) => (sum === whole ? "agrees" : `${sum < whole ? "−" : "+"}${tenge(Math.abs(whole - sum))} ${words}`);
+  $("books").replaceChildren(
+    cell("Stacked, in truth", there, true, books.collected ? `${tenge(books.collected)} collected` : "in the cassette"),
+    cell("Kiosk's journal", written, written === there, less(written, there, "not written yet")),
+    cell("Center's ledger", books.center, books.center === written, less(books.center, written, "still open")));
 }
 
 // ---------- Paper ----------
@@ -503,6 +518,8 @@ $("routine").addEventListener("change", () => show(kiosk));
 
 // ---------- All together ----------
 
+let booksOf = "";
+
 async function refresh() {
   const asked = kiosk;
   try {
@@ -514,6 +531,11 @@ async function refresh() {
     drawPapers();
     drawFaults();
     if (!scene) darkWords();
+    const sums = JSON.stringify([kiosk, state.acceptor && state.acceptor.cassette, seen, state.power.on]);
+    if (sums !== booksOf) {
+      booksOf = sums;
+      await drawBooks();
+    }
   } catch (error) {
     lost(error instanceof TypeError);
   }
