@@ -17,6 +17,8 @@
 //! DLE EOT is sent only between complete commands and one at a time, with a pause after each answer, so that a stray byte cannot shift
 //! answers from one question to the next.
 
+mod bands;
+
 use crate::{
     printer::{Command, Event, Output, Page, PaperLevel, Status},
     time::Instant,
@@ -114,6 +116,11 @@ impl Config {
     /// Rows of a band: half a second of the line, so that a fault is seen in time.
     fn band_rows(&self, bytes_per_row: usize) -> usize {
         (self.bytes_per_second as usize / 2 / bytes_per_row.max(1)).clamp(1, MAX_BAND_ROWS)
+    }
+
+    /// Dots of a band in bytes: as many as that many whole rows have, however many rows they turn out to be.
+    fn band_bytes(&self, bytes_per_row: usize) -> usize {
+        self.band_rows(bytes_per_row) * bytes_per_row
     }
 }
 
@@ -374,9 +381,8 @@ impl Escpos {
     fn wash(&mut self) {
         let width = usize::from(self.config.bytes_per_row);
         // NUL is a white dot inside a band and nothing outside.
-        let nulls = self.config.band_rows(width) * width;
         self.washed_at = self.now;
-        self.transmit(vec![0; nulls]);
+        self.transmit(vec![0; self.config.band_bytes(width)]);
         self.clear();
     }
 
@@ -398,17 +404,14 @@ impl Escpos {
         }
         let Some(job) = &mut self.job else { return };
         job.send_due = false;
-        let mut bytes = Vec::new();
         let first = match job.phase {
             Phase::Checking => 0,
             Phase::Sending { row } => row,
             Phase::Proving { .. } => return,
         };
-        let bytes_per_row = job.page.width / 8;
-        let width = usize::from(bytes_per_row);
-        let rows = self.config.band_rows(width).min(job.page.height() - first);
-        let dots = &job.page.rows[first * width..(first + rows) * width];
-        bytes.extend(escpos::raster(bytes_per_row, dots).expect("invariant: at least one whole row"));
+        let width = usize::from(job.page.width / 8);
+        let (mut bytes, rows) =
+            bands::next(&job.page, first, MAX_BAND_ROWS, self.config.band_bytes(width) + bands::HEAD);
         let next = first + rows;
         if next < job.page.height() {
             job.phase = Phase::Sending { row: next };
