@@ -112,6 +112,9 @@ function drawScene(next) {
     return;
   }
   $("glass").style.setProperty("--ratio", scene.width / scene.height);
+  // Under a low screen there is room for the paper.
+  const home = scene.width > scene.height ? $("cabinet") : $("hands");
+  if ($("paper").parentElement !== home) home.append($("paper"));
   $("screen-name").textContent = `${scene.screen} · ${scene.language}`;
   // Nodes are kept while their label stays, so that the keyboard's focus does too.
   const old = new Map([...overlay.children].map((node) => [node.dataset.key, node]));
