@@ -225,7 +225,7 @@ fn read<'a>(document: &mut Document<'a>, root: &mut Section<'a>, base: &Path) ->
 const DEFAULT_STALL: Duration = Duration::from_secs(20);
 const PATH: &str = "a path, e.g. \"/etc/tolem/ca.pem\"";
 const KEY: &str = "32 bytes in base64, as the center prints them";
-const BAUD: &str = "one of 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200";
+const BAUD: &str = "one of 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600";
 const PORT: &str = "the path of a tty, e.g. \"/dev/ttyS0\"";
 const LINE: &str = "the number of a GPIO line, 0 to 1023";
 
@@ -402,9 +402,9 @@ fn path(value: &DeValue<'_>, base: &Path) -> Option<PathBuf> {
 }
 
 fn baud(value: &DeValue<'_>) -> Option<u32> {
-    number(value, 0..1_000_000)
-        .and_then(|baud| u32::try_from(baud).ok())
-        .filter(|baud| [1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200].contains(baud))
+    const KNOWN: [u32; 11] =
+        [1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600];
+    number(value, 0..1_000_000).and_then(|baud| u32::try_from(baud).ok()).filter(|baud| KNOWN.contains(baud))
 }
 
 fn key_bytes(value: &DeValue<'_>) -> Option<[u8; 32]> {
@@ -505,7 +505,8 @@ mod tests {
             "#baud = 9600",
             "baud = 9601",
             expect![
-                "kiosk.toml:45: [acceptor] baud = 9601: must be one of 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200"
+                "kiosk.toml:45: [acceptor] baud = 9601: must be one of 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, \
+                 230400, 460800, 921600"
             ],
         );
         check(

@@ -201,7 +201,7 @@ impl Place {
              certificate = \"tls/kiosk.pem\"\nkey = \"tls/kiosk.key\"\nstatement_key = \"{statement}\"\nsealing_key = \"{sealing}\"\n\
              witness_key = \"{witness}\"\n\n\
              [acceptor]\ndriver = \"ccnet\"\nport = \"acceptor\"\ncountry = \"KZT\"\npatterns = [{patterns}]\n\n\
-             [printer]\ndriver = \"escpos\"\nport = \"printer\"\n\n\
+             [printer]\ndriver = \"escpos\"\nport = \"printer\"\nbaud = 921600\n\n\
              [screen]\nformat = \"{format}\"\nbackend = \"{backend}\"\n\n\
              [journal]\npath = \"journal.db\"\nkeys = \"keys\"\n",
             number = u32::from(self.number),

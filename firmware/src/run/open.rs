@@ -111,7 +111,11 @@ fn core_config(config: &Config) -> kiosk::Config {
         software: concat!("tolem ", env!("CARGO_PKG_VERSION")).into(),
         acceptor: ccnet::Config { countries: vec![config.acceptor.country], ..ccnet::Config::default() },
         patterns: config.acceptor.patterns.clone(),
-        printer: escpos::Config::default(),
+        printer: escpos::Config {
+            bytes_per_second: config.printer.baud / 10,
+            bytes_per_row: config.printer.width / 8,
+            ..escpos::Config::default()
+        },
         page_width: config.printer.width,
         patience: Patience::default(),
     }
