@@ -1,4 +1,5 @@
 //! The bench over real HTTP, with real devices on ptys and a stand-in for the kiosk process at the end of the screen's socket.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use serde_json::{Value, json};
 use std::{
