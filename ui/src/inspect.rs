@@ -70,8 +70,10 @@ pub struct Element {
     pub enabled: bool,
     /// Whether it is the chosen one of several.
     pub selected: bool,
-    /// Whether it is seen whole: not scrolled out, and its words not cut.
+    /// Whether it is seen whole and not scrolled out.
     pub whole: bool,
+    /// Whether its words need no more room than they have.
+    pub fits: bool,
     /// Whether it is the label of the button before it, in the order of the list.
     pub inside: bool,
     /// Whether it is in something that scrolls.
@@ -139,7 +141,8 @@ fn walk(item: &ItemRc, mut place: Place, list: &mut Vec<Element>) {
                 height: shown.height(),
                 enabled: property(item, AccessibleStringProperty::Enabled) != "false",
                 selected: property(item, AccessibleStringProperty::ItemSelected) == "true",
-                whole: near(shown, visible) && words_fit(item),
+                whole: near(shown, visible),
+                fits: words_fit(item),
                 inside: place.inside,
                 scrolls: place.scrolls,
             });

@@ -12,7 +12,7 @@
 //! same pixels.
 
 mod generated {
-    #![allow(clippy::all, clippy::unwrap_used, reason = "written by the Slint compiler")]
+    #![allow(clippy::all, clippy::todo, clippy::unwrap_used, reason = "written by the Slint compiler")]
     slint::include_modules!();
 }
 #[cfg(feature = "inspect")]
