@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tolem_core::{
-    journal::{Journal, JournalFault, origin},
+    journal::{Journal, JournalFault},
     ports::{Append, Signer, Store},
     session::Session,
     time::Instant,
@@ -64,7 +64,7 @@ impl Bench {
     fn keys(&self) -> Keys {
         Keys {
             log: Some(NoteKey {
-                name: origin(Self::kiosk()),
+                name: tolem_protocol::signed_note::journal_origin(Self::kiosk()),
                 kind: KeyKind::Log,
                 public: self.signer.public_key(),
             }),
