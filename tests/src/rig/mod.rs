@@ -114,16 +114,19 @@ impl SharedCenter {
         change(&mut self.0.borrow_mut().center);
     }
 
-    fn public_keys(&self) -> ([u8; 32], [u8; 32]) {
+    /// Statement and sealing key.
+    pub fn public_keys(&self) -> ([u8; 32], [u8; 32]) {
         self.0.borrow().public
     }
 
-    fn enrol(&self, kiosk: KioskNumber, journal_key: [u8; 32]) {
+    /// Registers a kiosk.
+    pub fn enrol(&self, kiosk: KioskNumber, journal_key: [u8; 32]) {
         let row = KioskRow { kiosk, journal_key, epoch: 0, boot_nonce: [0; 16], closed: None };
         self.0.borrow_mut().store.put_kiosk(&row).expect("memory does not fail");
     }
 
-    fn handle(&self, now: UtcTime, who: KioskNumber, request: Request) -> Option<Response> {
+    /// Answers one request; `None` when the rules failed, which the kiosk hears as silence.
+    pub fn handle(&self, now: UtcTime, who: KioskNumber, request: Request) -> Option<Response> {
         let state = &mut *self.0.borrow_mut();
         let (center, dice) = (&state.center, &mut state.dice);
         let answer = state.store.transact(|store| {

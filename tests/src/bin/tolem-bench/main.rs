@@ -1,0 +1,116 @@
+//! Speed and size of the terminal, measured: `cargo run --release -p tolem-tests --bin tolem-bench [DIRECTORY]`.
+//!
+//! A number that depends on the machine is measured beside the bare operation it rests on, in the same run and the same directory,
+//! in rounds that take turns; the median counts and every round is printed. The files are made in DIRECTORY (default: the system's
+//! directory for temporary files), which must lie on a real disk. No test: a busy machine must not fail a build. Method and
+//! results are in `docs/performance.md`.
+
+mod journal;
+mod note;
+mod screen;
+
+use std::{
+    path::PathBuf,
+    process::{Command, ExitCode},
+    time::Duration,
+};
+
+/// Rounds of each measurement.
+const ROUNDS: usize = 7;
+
+/// What is asked of one number.
+enum Target {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// One result against its target.
+struct Verdict {
+    what: &'static str,
+    value: f64,
+    unit: &'static str,
+    target: Target,
+}
+
+impl Verdict {
+    fn is_met(&self) -> bool {
+        match self.target {
+            Target::AtLeast(bound) => self.value >= bound,
+            Target::AtMost(bound) => self.value <= bound,
+        }
+    }
+}
+
+/// The middle of several values.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+fn ms(span: Duration) -> f64 {
+    span.as_secs_f64() * 1e3
+}
+
+/// Prints the rounds of one series and gives their median.
+fn series(name: &str, unit: &str, values: &[f64]) -> f64 {
+    let rounds: Vec<String> = values.iter().map(|value| format!("{value:.3}")).collect();
+    let middle = median(values);
+    println!("  {name}: median {middle:.3} {unit}  [{}]", rounds.join(" "));
+    middle
+}
+
+fn main() -> ExitCode {
+    if cfg!(debug_assertions) {
+        eprintln!("built without optimisation: use `cargo run --release -p tolem-tests --bin tolem-bench`");
+        return ExitCode::FAILURE;
+    }
+    let place = std::env::args_os().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
+    // Sockets lie below it, and their paths are short by law.
+    let scratch = match tempfile::Builder::new().prefix("tb-").tempdir_in(&place) {
+        Ok(scratch) => scratch,
+        Err(error) => {
+            eprintln!("{}: cannot make a directory there: {error}", place.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    if !build_tolem() {
+        return ExitCode::FAILURE;
+    }
+    println!("files in {}", scratch.path().display());
+    let mut verdicts = Vec::new();
+    verdicts.extend(journal::append(scratch.path()));
+    verdicts.extend(journal::open(scratch.path()));
+    verdicts.extend(note::stacked_to_ack(scratch.path()));
+    verdicts.extend(screen::redraw());
+    verdicts.extend(screen::process(scratch.path()));
+
+    println!("\n{:<52} {:>10}      target", "", "measured");
+    for verdict in &verdicts {
+        let (sign, bound) = match verdict.target {
+            Target::AtLeast(bound) => (">=", bound),
+            Target::AtMost(bound) => ("<=", bound),
+        };
+        let met = if verdict.is_met() { "" } else { "  MISSED" };
+        println!("{:<52} {:>10.2} {:<3} {sign} {bound:.2}{met}", verdict.what, verdict.value, verdict.unit);
+    }
+    ExitCode::SUCCESS
+}
+
+/// The process that is measured is the shipped program, not this one.
+fn build_tolem() -> bool {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built =
+        Command::new(cargo).args(["build", "--release", "-p", "tolem-firmware", "--bin", "tolem"]).status();
+    match built {
+        Ok(status) if status.success() => true,
+        Ok(status) => {
+            eprintln!("tolem does not build: {status}");
+            false
+        }
+        Err(error) => {
+            eprintln!("cargo cannot be started: {error}");
+            false
+        }
+    }
+}
