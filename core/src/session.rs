@@ -34,6 +34,8 @@ pub struct Payment {
     pub id: PaymentId,
     /// The signed quote; `None` for money without a payment.
     pub quote: Option<Signed<Quote>>,
+    /// For money without a payment of its own: the quote of the payment it came in with, under whose id the payer is sealed.
+    pub origin: Option<Signed<Quote>>,
     /// The payer, readable by the center alone.
     pub payer: Option<SealedIin>,
     /// Finds the payment when its payer comes back.
@@ -482,7 +484,9 @@ impl Session {
             Fact::NoteStacked { note, payment, denomination, .. } => {
                 self.close_order(*note, *denomination);
                 self.cassette.add(*denomination);
-                self.credit(*payment, *denomination, None);
+                // A note that nobody ordered belongs to whoever stands there.
+                let here = self.current().cloned();
+                self.credit(*payment, *denomination, here);
                 Effect::Acknowledge
             }
             Fact::NoteReturned { .. } => {
@@ -569,6 +573,13 @@ impl Session {
                 self.current = Some(*payment);
                 Effect::None
             }
+            Fact::NoteMoved { from, to, denomination } => {
+                let owner = self.payment(*from).cloned();
+                if self.payment_mut(*from).is_some_and(|payment| payment.notes.remove(*denomination)) {
+                    self.credit(*to, *denomination, owner);
+                }
+                Effect::None
+            }
             Fact::Opened { .. } | Fact::FaultChanged { .. } | Fact::CheatReported => Effect::None,
         }
     }
@@ -587,6 +598,7 @@ impl Session {
             Some(_) | None => {
                 let mut payment = empty(owner);
                 if let Some(like) = like {
+                    payment.origin = like.quote.or(like.origin);
                     payment.payer = like.payer;
                     payment.payer_tag = like.payer_tag;
                     payment.language = like.language;
@@ -705,6 +717,7 @@ fn empty(id: PaymentId) -> Payment {
     Payment {
         id,
         quote: None,
+        origin: None,
         payer: None,
         payer_tag: None,
         language: Language::default(),
@@ -723,7 +736,7 @@ fn account(payment: &Payment, kind: DepositKind, utc: UtcTime) -> Deposit {
     Deposit {
         payment: payment.id,
         kind,
-        quote: payment.quote.clone(),
+        quote: payment.quote.clone().or_else(|| payment.origin.clone()),
         payer: payment.payer.clone(),
         notes: payment.notes.clone(),
         made_at: utc,

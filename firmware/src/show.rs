@@ -170,6 +170,14 @@ fn words(fact: &Fact) -> Words {
             vec![("code", code.to_string()), ("now", if *present { "present" } else { "gone" }.into())],
         ),
         Fact::CheatReported => some("CheatReported", Vec::new()),
+        Fact::NoteMoved { from, to, denomination } => some(
+            "NoteMoved",
+            vec![
+                ("from", from.to_string()),
+                ("to", to.to_string()),
+                ("denomination", denomination.0.to_string()),
+            ],
+        ),
     }
 }
 

@@ -73,21 +73,34 @@ impl NoteTable {
     }
 }
 
+/// At most this many denominations lie on one pile.
+pub const MAX_DENOMINATIONS: usize = 8;
+
 /// A pile of notes, counted per denomination. At most eight denominations; counts are bounded by the payment limits.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct NotePile(heapless::Vec<(Denomination, u16), 8>);
+pub struct NotePile(heapless::Vec<(Denomination, u16), MAX_DENOMINATIONS>);
 
 impl NotePile {
     /// Puts one note on the pile.
     ///
-    /// Panics with a ninth denomination or the 65 536th note: limits stop a payment long before.
+    /// Panics with a ninth denomination: whoever names denominations bounds them. Counts stop at 65 535.
     pub fn add(&mut self, denomination: Denomination) {
         match self.0.iter_mut().find(|(known, _)| *known == denomination) {
-            Some((_, count)) => *count = count.checked_add(1).expect("invariant: bounded by payment limits"),
+            Some((_, count)) => *count = count.saturating_add(1),
             None => {
                 self.0.push((denomination, 1)).expect("invariant: at most eight denominations of tenge exist")
             }
         }
+    }
+
+    /// Takes one note off the pile; false if there is none of it.
+    pub fn remove(&mut self, denomination: Denomination) -> bool {
+        let Some(at) = self.0.iter().position(|(known, _)| *known == denomination) else { return false };
+        self.0[at].1 -= 1;
+        if self.0[at].1 == 0 {
+            self.0.remove(at);
+        }
+        true
     }
 
     /// What the pile is worth; `None` above [`Amount::MAX`] (only a forged message can say that).

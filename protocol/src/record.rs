@@ -259,6 +259,15 @@ pub enum Fact {
     },
     /// A note was stacked or attempted although the acceptor reported cheating.
     CheatReported,
+    /// The center's answer to an emergency hold did not cover this note: it gets an account of its own.
+    NoteMoved {
+        /// The payment it was counted for.
+        from: PaymentId,
+        /// A fresh id, held for the same payer.
+        to: PaymentId,
+        /// Its value.
+        denomination: Denomination,
+    },
 }
 
 /// Why bytes are not a record.

@@ -119,7 +119,17 @@ impl Center {
         known: Option<&'a PaymentRow>,
         inserted: Amount,
     ) -> Claimed<'a> {
-        let payer = deposit.payer.as_ref().and_then(|sealed| self.keys.open_iin(sealed, &deposit.payment));
+        // Money without a payment of its own carries the quote of the payment it came in with; its payer is sealed under that id.
+        let origin = deposit
+            .quote
+            .as_ref()
+            .and_then(|quote| quote.open(|message, signature| self.keys.verify_own(message, signature)).ok())
+            .map(|quote| quote.payment)
+            .filter(|origin| origin.kiosk == deposit.payment.kiosk);
+        let payer = deposit.payer.as_ref().and_then(|sealed| {
+            let under = |payment: &tolem_protocol::PaymentId| self.keys.open_iin(sealed, payment);
+            under(&deposit.payment).or_else(|| origin.as_ref().and_then(under))
+        });
         let owner =
             payer.as_ref().map(|iin| self.keys.tag_iin(iin)).or_else(|| known.and_then(|row| row.payer));
         let quote = deposit

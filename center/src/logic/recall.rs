@@ -38,6 +38,13 @@ impl Center {
         let known = store.payment(&deposit.payment)?;
         if let Some(PaymentRow { outcome: Some(ours), .. }) = &known {
             if ours == answer {
+                // Nobody knows what was printed after the backup: whoever asks from now on prints a COPY.
+                if let Some(mut row) = known.clone()
+                    && row.printed_by.is_none()
+                {
+                    row.printed_by = Some(who);
+                    store.put_payment(&row)?;
+                }
                 return Ok(Response::Recalled);
             }
             let text = format!("the center has signed two answers to payment {}", deposit.payment);

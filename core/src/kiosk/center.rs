@@ -63,7 +63,8 @@ enum Ask {
     Claim,
     ClaimRight,
     Voucher,
-    Void,
+    Void(PaymentId),
+    Emergency,
     Checkpoint { size: u64 },
     Recall,
     Probe,
@@ -83,6 +84,12 @@ pub(super) struct Center {
     next_request: u32,
     last_sent: Instant,
     resting: BTreeMap<PaymentId, Instant>,
+    /// Quotes that were dropped while the center could not be told.
+    to_void: VecDeque<PaymentId>,
+    /// Number of the question whose answer the citizen waits for; later answers to older questions are nobody's.
+    awaited: Option<u32>,
+    /// The epoch of the center's database, once all answers it may have lost are told.
+    recalled_epoch: Option<u32>,
     /// Payments cut off by the restart whose status the center has told in this boot.
     checked: BTreeSet<PaymentId>,
     recalls: VecDeque<(Signed<Deposit>, Signed<Outcome>)>,
@@ -110,6 +117,16 @@ impl Center {
         );
     }
 
+    /// Remembers a quote that the center should forget as soon as it can be told. The oldest go first; a reservation that is never
+    /// voided lapses at the center.
+    fn void_later(&mut self, payment: PaymentId) {
+        const MOST: usize = 32;
+        self.to_void.push_back(payment);
+        if self.to_void.len() > MOST {
+            self.to_void.pop_front();
+        }
+    }
+
     fn is_asking(&self, matches: impl Fn(&Ask) -> bool) -> bool {
         self.in_flight.iter().any(|flight| matches(&flight.ask))
     }
@@ -122,6 +139,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     pub(super) fn link_connected(&mut self, shell_clock: UtcTime) {
+        if self.journal.is_none() {
+            // Without a journal there is nothing to say hello with; a size of 0 would look like a rolled-back disk.
+            return;
+        }
         self.center.link = Link::Connected;
         self.center.in_flight.clear();
         let (epoch, center_epoch) = self.session.epochs();
@@ -150,18 +171,23 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     fn unanswered(&mut self, ask: &Ask) {
         match ask {
             Ask::Payer { .. } | Ask::Quote { .. } | Ask::Claim | Ask::Voucher | Ask::ClaimRight => {
+                if let Ask::Quote { payment, .. } = ask {
+                    // The center may have made it, and reserved a voucher for it.
+                    self.center.void_later(*payment);
+                }
                 if matches!(self.dialogue, Dialogue::Asking { .. }) {
                     self.message(Word::CenterUnavailable, Word::CenterUnavailableLead);
                 }
             }
             // Without the center nobody knows whether an original exists: what is printed says COPY.
             Ask::PrintRight => self.center.right = Some(PrintRight::Copy),
+            Ask::Void(payment) => self.center.void_later(*payment),
             Ask::Hello
             | Ask::Catalogue
             | Ask::Service(_)
             | Ask::Outbox(_)
             | Ask::Status(_)
-            | Ask::Void
+            | Ask::Emergency
             | Ask::Checkpoint { .. }
             | Ask::Recall
             | Ask::Probe => {}
@@ -172,6 +198,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let number = self.center.next_request;
         self.center.next_request = number.wrapping_add(1);
         self.center.last_sent = self.now;
+        if is_citizens(&ask) {
+            self.center.awaited = Some(number);
+        }
         self.center.in_flight.push_back(InFlight { number, ask, deadline: self.now + ANSWER_WAIT });
         self.outputs.push_back(Output::Send { number, request: Box::new(request) });
     }
@@ -219,7 +248,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// Nothing was stacked: the center forgets the quote and releases a reserved voucher.
     pub(super) fn void(&mut self, payment: PaymentId) {
         if self.link_is_up() {
-            self.ask(Ask::Void, Request::Void(payment));
+            self.ask(Ask::Void(payment), Request::Void(payment));
+        } else {
+            self.center.void_later(payment);
         }
     }
 
@@ -228,6 +259,13 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             return; // the answer to a question we gave up on
         };
         let Some(flight) = self.center.in_flight.remove(at) else { return };
+        let waits = matches!(self.dialogue, Dialogue::Asking { .. }) && self.center.awaited == Some(number);
+        if is_citizens(&flight.ask) && !waits {
+            if let Ask::Quote { payment, .. } = flight.ask {
+                self.void(payment);
+            }
+            return;
+        }
         match (flight.ask, response) {
             (Ask::Hello, Response::Welcome(welcome)) => self.welcomed(&welcome, shell_clock),
             (Ask::Hello, Response::Refused(_)) => {
@@ -293,10 +331,16 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.fault(FaultCode::BlockedByCenter, true);
             }
             (Ask::Checkpoint { .. }, Response::Refused(_)) => self.center.unwitnessed = false,
-            (Ask::Recall, _) => {
+            (Ask::Recall, answer) => {
                 self.center.recalls.pop_front();
+                if answer != Response::Recalled {
+                    self.center.recalled_epoch = None;
+                    self.fault(FaultCode::PaymentDisputed, true);
+                }
+                self.recall_ended();
             }
-            (Ask::Void | Ask::Probe, _) => {}
+            (Ask::Probe, Response::Time(clock)) => self.clock_anchor = Some((self.now, clock)),
+            (Ask::Void(_) | Ask::Emergency | Ask::Probe, _) => {}
             (ask, _) => {
                 // An answer of another kind than the question: the other side is not what we think it is.
                 self.unanswered(&ask);
@@ -307,22 +351,31 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     fn welcomed(&mut self, welcome: &Welcome, shell_clock: UtcTime) {
         self.center.link = Link::Up;
-        self.clock_offset_ms = welcome.clock.0.saturating_sub(shell_clock.0);
+        self.clock_anchor = Some((self.now, welcome.clock));
         self.utc = welcome.clock;
-        let skewed = self.clock_offset_ms.saturating_abs() > super::CLOCK_TOLERANCE_MS;
+        let skewed =
+            welcome.clock.0.saturating_sub(shell_clock.0).saturating_abs() > super::CLOCK_TOLERANCE_MS;
         self.limits = Some(welcome.limits);
         let (epoch, center_epoch) = self.session.epochs();
         if (epoch, center_epoch) != (welcome.epoch, welcome.center_epoch) {
-            if center_epoch != 0 && center_epoch != welcome.center_epoch {
+            let another = center_epoch != 0 && center_epoch != welcome.center_epoch;
+            if another {
                 self.recall_answers();
             }
-            self.record(Fact::Linked { epoch: welcome.epoch, center_epoch: welcome.center_epoch });
+            // The new life counts as known only when everything it may have lost is told, whatever happens in between.
+            let known = if another { center_epoch } else { welcome.center_epoch };
+            self.center.recalled_epoch = Some(welcome.center_epoch);
+            self.record(Fact::Linked { epoch: welcome.epoch, center_epoch: known });
+            self.recall_ended();
         }
         self.fault(FaultCode::ClockWrong, skewed);
         self.fault(FaultCode::LinkDown, false);
         self.fault(FaultCode::LinkRefused, false);
         self.fault(FaultCode::BlockedByCenter, false);
         self.center.resting.clear();
+        for payment in std::mem::take(&mut self.center.to_void) {
+            self.void(payment);
+        }
         self.center.unwitnessed = true;
         let loaded = self.catalogue.as_ref().is_some_and(|head| {
             head.version == welcome.catalogue && self.services.len() == usize::from(head.services)
@@ -356,8 +409,18 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             true
         });
-        if read.is_ok() {
-            self.center.recalls = recalls;
+        match read {
+            Ok(()) => self.center.recalls = recalls,
+            Err(fault) => self.journal_failed(fault.to_string(), None),
+        }
+    }
+
+    fn recall_ended(&mut self) {
+        let (epoch, known) = self.session.epochs();
+        if let Some(center_epoch) = self.center.recalled_epoch.filter(|epoch| *epoch != known)
+            && self.center.recalls.is_empty()
+        {
+            self.record(Fact::Linked { epoch, center_epoch });
         }
     }
 
@@ -482,6 +545,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     fn outbox_refused(&mut self, payment: PaymentId, refusal: Refusal) {
         self.center.resting.insert(payment, self.now + REFUSED_REST);
         match refusal {
+            // Somebody else (an imported slip, an emergency hold) told the center of this money first: its answer may cover all.
+            Refusal::IdConflict if self.link_is_up() => {
+                self.ask(Ask::Status(payment), Request::Status(payment));
+            }
             Refusal::IdConflict | Refusal::NotYours | Refusal::Malformed | Refusal::Unknown => {
                 self.fault(FaultCode::PaymentDisputed, true);
             }
@@ -591,7 +658,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     pub(super) fn send_emergency(&mut self, deposit: Signed<Deposit>) {
         if self.link_is_up() {
             let pays = deposit.read_unverified().is_some_and(|deposit| deposit.kind == DepositKind::Pay);
-            self.ask(Ask::Void, if pays { Request::Commit(deposit) } else { Request::Hold(deposit) });
+            self.ask(Ask::Emergency, if pays { Request::Commit(deposit) } else { Request::Hold(deposit) });
         }
     }
 
@@ -603,7 +670,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     /// Asked only when every ordered note has found its end, so that the answer meets the whole sum.
     fn ask_status(&mut self) {
-        if self.session.order().is_some() || !self.acceptor_ready {
+        if self.session.order().is_some() {
             return;
         }
         let unknown = self
@@ -622,13 +689,41 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.center.checked.insert(payment);
         let Some(outcome) = outcome else { return };
         let opened = outcome.open(|message, signature| self.signer.verify_center(message, signature));
-        let unasked = self.session.payment(payment).is_some_and(|known| known.stage() == Stage::Collecting);
         match opened {
-            Ok(read) if read.payment == payment && unasked => {
+            Ok(read) if read.payment == payment && self.covers(payment, &read) => {
                 self.act(Input::Answered { payment, outcome: Box::new(outcome) });
             }
             _ => self.fault(FaultCode::PaymentDisputed, true),
         }
+    }
+
+    /// Whether the center's answer accounts for every note of the payment. A note that an emergency hold could not know of (it was
+    /// moving when the journal failed) first gets an account of its own; after that the answer covers the rest.
+    fn covers(&mut self, payment: PaymentId, outcome: &Outcome) -> bool {
+        let Some(known) = self.session.payment(payment) else { return false };
+        let covered = match &outcome.verdict {
+            Verdict::Held(balance) => balance.amount,
+            Verdict::Accepted { remainder, .. } => {
+                let left = remainder.map_or(Amount::ZERO, |balance| balance.amount);
+                known.due().checked_add(left).unwrap_or(Amount::MAX)
+            }
+        };
+        let mut surplus = known.inserted().saturating_sub(covered);
+        if known.stage() == Stage::Collecting {
+            let mut notes: Vec<_> = known.notes.iter().map(|(denomination, _)| denomination).collect();
+            notes.sort_unstable();
+            while let Some(denomination) = notes.iter().rev().find(|note| note.amount() <= surplus).copied() {
+                let to = self.fresh_id();
+                self.record(Fact::NoteMoved { from: payment, to, denomination });
+                let left = self.session.payment(payment).map_or(Amount::ZERO, Payment::inserted);
+                let smaller = left.saturating_sub(covered);
+                if smaller >= surplus {
+                    break;
+                }
+                surplus = smaller;
+            }
+        }
+        surplus.is_zero()
     }
 
     /// The held balance of what is handed out, if all of it is held.
@@ -652,4 +747,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     pub(super) fn awaits_outcome(&self) -> bool {
         self.session.current().is_some_and(|payment| payment.stage() == Stage::Requested)
     }
+}
+
+/// Questions whose answer a citizen waits for on the screen.
+fn is_citizens(ask: &Ask) -> bool {
+    matches!(ask, Ask::Payer { .. } | Ask::Quote { .. } | Ask::Claim | Ask::ClaimRight | Ask::Voucher)
 }

@@ -207,6 +207,8 @@ pub const DISK_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 const CLOCK_TOLERANCE_MS: i64 = 5 * 60 * 1_000;
 /// The longest sleep: screens with seconds in them are counted down at this pace.
 const TICK: Duration = Duration::from_millis(250);
+/// A store that could not be opened is tried again after this, by a new start.
+const STORE_RETRY: Duration = Duration::from_secs(600);
 /// After the journal failed, the emergency slip gets this long.
 const LAST_WORDS: Duration = Duration::from_secs(15);
 
@@ -222,8 +224,9 @@ pub struct Kiosk<S, K> {
     next_number: u64,
     now: Instant,
     utc: UtcTime,
-    /// Center's clock minus ours.
-    clock_offset_ms: i64,
+    /// When the center last told the time, and what it said. From then on only monotonic time is added: a system clock that is
+    /// set in the meantime moves nothing.
+    clock_anchor: Option<(Instant, UtcTime)>,
     started_at: Instant,
 
     acceptor: ccnet::Ccnet,
@@ -323,7 +326,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             boot_nonce,
             now,
             utc,
-            clock_offset_ms: 0,
+            clock_anchor: None,
             started_at: now,
             acceptor_wait: now,
             acceptor_ready: false,
@@ -371,7 +374,13 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// Takes in what happened at `now`; `utc` is the shell's wall clock.
     pub fn handle(&mut self, now: Instant, utc: UtcTime, event: Event) {
         self.now = self.now.max(now);
-        self.utc = UtcTime(utc.0.saturating_add(self.clock_offset_ms));
+        self.utc = match self.clock_anchor {
+            Some((at, told)) => {
+                let gone = i64::try_from(self.now.since(at).as_millis()).unwrap_or(i64::MAX);
+                UtcTime(told.0.saturating_add(gone))
+            }
+            None => utc,
+        };
         if self.dying.is_some() {
             self.last_words(event);
             return;
@@ -387,8 +396,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Event::JournalVerified(result) => self.journal_verified(result),
             Event::DiskSpace { free_bytes, writable } => {
                 self.fault(FaultCode::DiskLow, free_bytes < DISK_RESERVE_BYTES);
-                if !writable {
-                    self.fault(FaultCode::JournalUnwritable, true);
+                if self.journal.is_some() {
+                    self.fault(FaultCode::JournalUnwritable, !writable);
                 }
             }
             Event::Tick => {}
@@ -409,6 +418,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     fn settle(&mut self) {
         self.drain_acceptor();
         self.drain_printer();
+        self.retry_store();
         if self.dying.is_none() {
             self.tick();
             self.hold_orphans();
@@ -418,6 +428,15 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             self.drain_printer();
         }
         self.show();
+    }
+
+    /// Started without a journal because the store could not be opened: that may pass, so the program is started again.
+    fn retry_store(&mut self) {
+        let passing = self.journal.is_none() && self.health.has(FaultCode::JournalUnwritable);
+        if passing && self.dying.is_none() && self.now.since(self.started_at) >= STORE_RETRY {
+            self.outputs.push_back(Output::Abort("the journal could not be opened: trying again".into()));
+            self.started_at = self.now;
+        }
     }
 
     /// Decides, makes the fact durable, commits it, and only then acts.
@@ -454,7 +473,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.next_number = self.next_number.max(self.session.next_number());
                 self.run(effect);
             }
-            Err(error) => self.journal_failed(error.0, &fact),
+            Err(error) => self.journal_failed(error.0, Some(&fact)),
         }
     }
 
@@ -543,6 +562,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Ok(_) => self.fault(FaultCode::JournalChecking, false),
             Err(fault) => {
                 // The journal is evidence now: nothing is written to it any more, so nothing may follow from it.
+                let reason = fault.to_string();
+                if self.session.current().is_some() {
+                    self.journal_failed(reason, None);
+                }
                 self.journal = None;
                 self.health.set(journal_fault_code(&fault), true);
                 self.health.set(FaultCode::JournalChecking, false);
@@ -552,7 +575,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     /// The journal failed: what is on disk is unknown, so nothing more may follow from it. The escrow goes back, the citizen
     /// gets an emergency slip signed from memory, the center is told if it can be, and the process ends.
-    fn journal_failed(&mut self, reason: String, unwritten: &Fact) {
+    fn journal_failed(&mut self, reason: String, unwritten: Option<&Fact>) {
         self.dying = Some((self.now + LAST_WORDS, reason));
         self.acceptor.command(self.now, acceptor::Command::Return);
         self.acceptor.command(self.now, acceptor::Command::Enable { types: 0 });

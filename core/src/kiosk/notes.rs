@@ -31,10 +31,12 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.acceptor_ready = true;
                 self.acceptor_starting = false;
                 self.enabled_types = 0;
+                self.same_unit |= self.session.order().is_none();
                 self.order_ended(|kiosk| {
                     let (counter, same_unit) = (kiosk.counter, kiosk.same_unit);
                     kiosk.act(Input::Ready { counter, same_unit });
                 });
+                self.remember_unit();
                 self.moved_on = true;
             }
             Event::Accepting => {
@@ -60,16 +62,30 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 if fault == AcceptorFault::CassetteOut {
                     self.record(Fact::CassetteRemoved(present));
                 }
-                self.fault(health::of_acceptor(fault), present);
+                // Cheating is over when the unit has been switched off and on, not when it forgets.
+                if fault != AcceptorFault::Cheated || present {
+                    self.fault(health::of_acceptor(fault), present);
+                }
             }
         }
     }
 
     fn identified(&mut self, identity: Identity) {
         let known = self.session.acceptor_serial();
-        self.same_unit = known.is_empty() || known == identity.serial;
+        let same = !identity.serial.is_empty() && known == identity.serial;
+        self.same_unit = (self.same_unit || self.session.order().is_none()) && same;
+        self.identity = Some(identity);
+        if self.session.order().is_none() {
+            self.remember_unit();
+        }
+    }
+
+    /// Journals which unit this is. Not while an order is open: the unit that took it must still be known after a power cut.
+    fn remember_unit(&mut self) {
+        let Some(identity) = self.identity.clone() else { return };
+        let known = self.session.acceptor_serial();
         let bills: heapless::Vec<(u8, Denomination), 24> =
-            identity.bills.iter().take(24).map(|bill| (bill.index, bill.denomination)).collect();
+            tenge_types(&identity).into_iter().take(24).collect();
         if known != identity.serial || self.session.bills() != bills.as_slice() {
             self.record(Fact::AcceptorIdentified {
                 serial: super::bounded(&identity.serial),
@@ -77,7 +93,6 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 bills,
             });
         }
-        self.identity = Some(identity);
     }
 
     fn escrowed(&mut self, index: u8) {
@@ -96,7 +111,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.active();
         let denomination =
             self.value_of(index).or_else(|| self.session.order().map(|order| order.denomination));
-        let Some(denomination) = denomination.or_else(|| self.session.last_note()) else {
+        let repeated = self.session.last_note().filter(|_| !self.moved_on);
+        let Some(denomination) = denomination.or(repeated) else {
             // A note of unknown value from a unit never seen before: left un-acknowledged, so it is said again after identification.
             return;
         };
@@ -137,7 +153,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     fn value_of(&self, index: u8) -> Option<Denomination> {
-        self.session.bills().iter().find(|(known, _)| *known == index).map(|(_, denomination)| *denomination)
+        let told = self.identity.as_ref().map(tenge_types);
+        let table = told.as_deref().unwrap_or_else(|| self.session.bills());
+        table.iter().find(|(known, _)| *known == index).map(|(_, denomination)| *denomination)
     }
 
     /// Bill types that are money today, smallest first.
@@ -218,7 +236,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     fn slot_blocked(&self) -> bool {
         use FaultCode::{
             AcceptorAbsent, AcceptorFailure, AcceptorProtocol, BlockedByCenter, CassetteFull, CassetteJam,
-            CassetteOut, Cheated, DiskLow, DoorOpen, JournalDamaged, JournalUnwritable, ValidatorJam,
+            CassetteOut, Cheated, DiskLow, DoorOpen, JournalChecking, JournalDamaged, JournalUnwritable,
+            ValidatorJam,
         };
         [
             AcceptorAbsent,
@@ -231,6 +250,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Cheated,
             DiskLow,
             DoorOpen,
+            JournalChecking,
             JournalDamaged,
             JournalUnwritable,
             ValidatorJam,
@@ -265,12 +285,20 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         } else if self.now.since(since) >= self.config.patience.stacking {
             let stuck = self.health.has(FaultCode::ValidatorJam) || self.health.has(FaultCode::CassetteJam);
             let absent = self.health.has(FaultCode::AcceptorAbsent);
-            if stuck || absent || self.health.has(FaultCode::AcceptorFailure) {
+            let long = self.now.since(since) >= self.config.patience.stacking * 3;
+            if stuck || absent || long || !self.acceptor_ready || self.acceptor_faulty() {
                 let doubt = if absent && !stuck { Doubt::Absent } else { Doubt::Jam };
                 self.order_ended(|kiosk| kiosk.act(Input::OrderTimedOut(doubt)));
                 self.moved_on = false;
             }
         }
+    }
+
+    fn acceptor_faulty(&self) -> bool {
+        use FaultCode::{AcceptorFailure, AcceptorProtocol, CassetteFull, CassetteOut, Cheated};
+        [AcceptorFailure, AcceptorProtocol, CassetteFull, CassetteOut, Cheated]
+            .into_iter()
+            .any(|fault| self.health.has(fault))
     }
 
     fn remark(&self, tone: Tone, phrase: Word) -> Notice {
@@ -280,6 +308,22 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     fn remark_with(&self, tone: Tone, phrase: Word, sum: Amount) -> Notice {
         Notice { tone, text: fill(self.language, phrase, &[("sum", &sum.to_string())]) }
     }
+}
+
+/// The bill types that can be counted: at most as many denominations as a pile of notes holds.
+fn tenge_types(identity: &Identity) -> Vec<(u8, Denomination)> {
+    let mut denominations: Vec<Denomination> = Vec::new();
+    let mut types = Vec::new();
+    for bill in &identity.bills {
+        if !denominations.contains(&bill.denomination) {
+            if denominations.len() == tolem_protocol::notes::MAX_DENOMINATIONS {
+                continue;
+            }
+            denominations.push(bill.denomination);
+        }
+        types.push((bill.index, bill.denomination));
+    }
+    types
 }
 
 fn rejection(reason: Reject) -> Word {

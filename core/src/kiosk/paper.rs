@@ -50,6 +50,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
         let Some(open) = self.session.print().filter(|open| open.print == print) else { return };
         self.act(Input::PrintEnded { print, result });
+        if result.is_err() && open.paper == Paper::Receipt {
+            // It may be out although nobody confirmed it.
+            self.center.right = Some(PrintRight::Copy);
+        }
         let (since, printed) = (self.now, result.is_ok());
         if printed {
             self.lamp(Lamp::ReceiptSlot, true);
@@ -91,7 +95,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
         let waited = self.now.since(since) >= RIGHT_WAIT;
         let Some(right) = self.center.right.or(waited.then_some(PrintRight::Copy)) else { return };
-        let Some((outcome, _)) = self.handed() else { return };
+        let Some((outcome, _)) = self.handed() else {
+            self.reset_dialogue();
+            return;
+        };
         let paper = match outcome.verdict {
             Verdict::Accepted { .. } => Paper::Receipt,
             Verdict::Held(_) => Paper::Voucher,
@@ -124,7 +131,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     pub(super) fn send_print(&mut self, print: Print) {
         match self.page(print) {
             Some(page) => self.printer.command(self.now, Command::Print { print: print.print, page }),
-            None => self.act(Input::PrintEnded { print: print.print, result: Err(PrintFault::Unknown) }),
+            None => self.print_ended(print.print, Err(PrintFault::Unknown)),
         }
     }
 
@@ -217,13 +224,13 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     ///
     /// `unwritten` may or may not be on disk. It counts here, because what it tells has happened; a deposit in it is used as it
     /// is, so that the center sees one request whether the disk kept it or not.
-    pub(super) fn emergency_slip(&mut self, unwritten: &Fact) {
+    pub(super) fn emergency_slip(&mut self, unwritten: Option<&Fact>) {
         let Some(mut payment) = self.session.current().cloned() else { return };
         match unwritten {
-            Fact::NoteStacked { payment: owner, denomination, .. } if *owner == payment.id => {
+            Some(Fact::NoteStacked { payment: owner, denomination, .. }) if *owner == payment.id => {
                 payment.notes.add(*denomination);
             }
-            Fact::CommitRequested { deposit } | Fact::HoldRequested { deposit } => {
+            Some(Fact::CommitRequested { deposit } | Fact::HoldRequested { deposit }) => {
                 payment.deposit = Some(deposit.clone());
             }
             _ => {}

@@ -331,6 +331,14 @@ fn life() -> Samples<Fact> {
         named("Opened", Fact::Opened { part: text("door"), open: true }),
         named("FaultChanged", Fact::FaultChanged { code: text("ACC-JAM"), present: true }),
         named("CheatReported", Fact::CheatReported),
+        named(
+            "NoteMoved",
+            Fact::NoteMoved {
+                from: payment(),
+                to: PaymentId { number: payment().number + 1, ..payment() },
+                denomination: Denomination(1000),
+            },
+        ),
     ]
 }
 

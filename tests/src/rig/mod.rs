@@ -18,6 +18,7 @@ use tolem_center::{
     logic::{
         Center, Moment, Rules,
         gateway::InProcessGateway,
+        ledger::{self, Account},
         memory::MemoryStore,
         registry::{ListRegistry, Switch},
         store::{KioskRow, Store as _, Transact as _},
@@ -109,6 +110,17 @@ impl SharedCenter {
         look(&self.0.borrow().store)
     }
 
+    /// Puts another database in: a backup is restored.
+    pub fn restore(&self, backup: MemoryStore) {
+        self.0.borrow_mut().store = backup;
+    }
+
+    /// Works on the rows with the rules at hand, as an operator does.
+    pub fn operate<R>(&self, work: impl FnOnce(&Center, &mut MemoryStore) -> R) -> R {
+        let state = &mut *self.0.borrow_mut();
+        work(&state.center, &mut state.store)
+    }
+
     /// Changes the center.
     pub fn change(&self, change: impl FnOnce(&mut Center)) {
         change(&mut self.0.borrow_mut().center);
@@ -152,6 +164,10 @@ pub struct Rig {
     pub view: ViewModel,
     /// Steps of use case 5, as the kiosk said them.
     pub trace: Vec<u8>,
+    /// Extra time that each answer of the center takes.
+    pub answer_delay: Duration,
+    /// How far the kiosk's system clock is off, in milliseconds.
+    pub skew_ms: i64,
     /// Why the process ended itself.
     pub aborted: Option<String>,
     kiosk: Option<Kiosk<Disk, KioskKeys>>,
@@ -186,6 +202,8 @@ impl Rig {
             disk: Disk::default(),
             view: ViewModel::default(),
             trace: Vec::new(),
+            answer_delay: Duration::ZERO,
+            skew_ms: 0,
             aborted: None,
             kiosk: None,
             number,
@@ -322,7 +340,8 @@ impl Rig {
         self.acceptor.power_on(self.now);
     }
 
-    fn event(&mut self, event: Event) {
+    /// Lets the kiosk hear of something at this instant.
+    pub fn event(&mut self, event: Event) {
         self.inbox.push_back(event);
         self.settle();
     }
@@ -337,7 +356,7 @@ impl Rig {
                 "kiosk and devices talk for ever without time passing at {:?}: {event:?}",
                 self.now
             );
-            let utc = self.utc();
+            let utc = UtcTime(self.utc().0 + self.skew_ms);
             if let Some(kiosk) = &mut self.kiosk {
                 kiosk.handle(self.now, utc, event);
                 self.drain_kiosk();
@@ -433,8 +452,10 @@ impl Rig {
                 if let Some(response) = self.center.handle(self.utc(), self.number, *request)
                     && self.wire == Wire::Up
                 {
-                    self.transit
-                        .push_back((self.now + LATENCY, Transit::ToKiosk(number, Box::new(response))));
+                    self.transit.push_back((
+                        self.now + LATENCY + self.answer_delay,
+                        Transit::ToKiosk(number, Box::new(response)),
+                    ));
                 }
             }
             Transit::ToKiosk(number, response) => self.event(Event::Answer { number, response }),
@@ -596,12 +617,21 @@ impl Rig {
         });
     }
 
+    /// Cash of this kiosk in the center's ledger, in tiyn.
+    pub fn booked(&self) -> i64 {
+        let totals = self.center.store(|store| ledger::totals(store)).expect("memory does not fail");
+        totals.get(&Account::KioskCash(self.number)).copied().unwrap_or(0)
+    }
+
     /// Every tenge is accounted for: cassette = journal = ledger. Demands that everything is settled.
     pub fn check_books(&self) {
         let journal: Amount = self.facts().iter().filter_map(counted).sum();
         assert_eq!(journal, self.cassette_sum(), "journal and cassette differ\n{}", self.story());
         let findings = self.center.store(|store| tolem_center::logic::ledger::audit(store)).expect("memory");
         assert!(findings.is_empty(), "ledger: {findings:?}");
+        let booked = self.booked();
+        let cassette = i64::try_from(self.cassette_sum().tiyn()).unwrap_or(i64::MAX);
+        assert_eq!(booked, cassette, "center and cassette differ\n{}", self.story());
     }
 }
 

@@ -64,6 +64,9 @@ fn line(fact: &Fact) -> Option<String> {
         Fact::PrintFailed { fault, .. } => format!("PrintFailed {fault:?}"),
         Fact::Finished { payment, ending } => format!("Finished {} {ending:?}", payment.number),
         Fact::Resumed { payment } => format!("Resumed {}", payment.number),
+        Fact::NoteMoved { from, to, denomination } => {
+            format!("NoteMoved {} from {} to {}", denomination.0, from.number, to.number)
+        }
         Fact::CheatReported => "CheatReported".into(),
         Fact::CassetteRemoved(removed) => format!("CassetteRemoved {removed}"),
         Fact::Opened { part, open } => format!("Opened {part} {open}"),

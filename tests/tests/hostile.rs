@@ -1,0 +1,358 @@
+//! What a hostile auditor tried: each story once lost money, printed twice, or stuck for ever.
+
+use std::time::Duration;
+use tolem_center::logic::{Moment, Via, operator, store::Store as _};
+use tolem_core::{
+    health::FaultCode,
+    kiosk::{Event, LinkFault, Pin},
+    view::{Body, Intent},
+    words::Word,
+};
+use tolem_hal_sim::{
+    ccnet_device::{Fault, Place, Way},
+    escpos_device::PaperSupply,
+    line::LineFaults,
+};
+use tolem_protocol::{KioskNumber, messages::HoldReason, qr::Qr, record::Fact};
+use tolem_tests::rig::{DiskFault, PAYER, Rig, SharedCenter, Wire};
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn a_note_in_doubt_belongs_to_its_payer() {
+    let mut rig = Rig::at(42, SharedCenter::new(6), 6, false);
+    rig.until_screen("attract");
+    rig.open_slot("marriage", PAYER);
+    rig.push(2000);
+    rig.until("the note on its way", |rig| {
+        rig.acceptor.notes().last().map(|n| n.place) == Some(Place::Transport)
+    });
+    rig.power_off();
+    rig.rest(secs(5));
+    rig.replace_acceptor();
+    rig.power_on();
+    rig.until("suspense", |rig| rig.facts().iter().any(|fact| matches!(fact, Fact::NoteInDoubt { .. })));
+    rig.until_settled();
+    rig.center.store(|s| {
+        s.each_balance(&mut |b| {
+            assert!(b.reason != HoldReason::Suspense || b.owner.is_some(), "nobody owns the suspense");
+        })
+        .unwrap();
+    });
+}
+
+#[test]
+fn a_journal_that_fails_while_a_note_moves_loses_no_note() {
+    let mut rig = Rig::ready(21);
+    rig.open_slot("marriage", PAYER);
+    rig.insert(2000);
+    rig.push(1000);
+    rig.until("the note on its way", |rig| {
+        rig.acceptor.notes().last().map(|n| n.place) == Some(Place::Transport)
+    });
+    rig.disk.fail_after(0, DiskFault::FailedNotKept);
+    rig.event(Event::Pin { pin: Pin::Door, open: true });
+    rig.until("the end of the process", |rig| rig.aborted.is_some());
+    rig.power_on();
+    rig.rest(secs(1200));
+    let (booked, cassette) = (rig.booked(), rig.cassette_sum().tiyn() as i64);
+    assert_eq!(booked, cassette, "center's cash and cassette differ");
+}
+
+#[test]
+fn another_kiosks_code_is_an_original_once_even_if_the_print_fails() {
+    let center = SharedCenter::new(7);
+    let mut rig = Rig::at(42, center.clone(), 7, true);
+    rig.until_screen("attract");
+    rig.open_slot("id-card", PAYER);
+    rig.insert(500);
+    rig.set_wire(Wire::Down);
+    rig.touch(Intent::AgreeRemainder);
+    rig.insert(500);
+    rig.until_screen("confirm");
+    rig.tap(Word::Confirm);
+    rig.until_screen("claim-slip");
+    let Body::Message { number, .. } = rig.view.body.clone() else { panic!("no number") };
+    rig.tap(Word::Done);
+    rig.set_wire(Wire::Up);
+    rig.until_settled();
+    let mut other = Rig::at(43, center, 8, true);
+    other.until_screen("attract");
+    other.tap(Word::HaveSlip);
+    other.type_digits(&number);
+    other.tap(Word::Next);
+    other.printer.set_paper(other.now(), PaperSupply::OutAfter(300));
+    other.type_digits(PAYER);
+    other.tap(Word::Next);
+    other.until_screen("cannot-print");
+    other.printer.set_paper(other.now(), PaperSupply::New);
+    other.until("paper again", |rig| !rig.kiosk().health().printer_blocked());
+    other.tap(Word::PrintAgain);
+    other.until_screen("code");
+    let originals =
+        other.facts().iter().filter(|f| matches!(f, Fact::PrintOrdered { copy: false, .. })).count();
+    assert_eq!(originals, 1, "an original was ordered {originals} times");
+}
+
+#[test]
+fn a_restored_center_hears_everything_even_if_the_kiosk_restarts_meanwhile() {
+    let mut rig = Rig::ready(31);
+    let backup = rig.center.store(|s| s.clone());
+    rig.open_slot("marriage", PAYER);
+    rig.insert(2000);
+    rig.tap(Word::Stop);
+    rig.tap(Word::StopYes);
+    rig.until_screen("held");
+    rig.tap(Word::Done);
+    rig.until_settled();
+    rig.rest(secs(5));
+    rig.set_wire(Wire::Down);
+    rig.center.restore(backup);
+    rig.center.operate(|_, s| operator::begin_new_life(s)).unwrap();
+    let linked = |rig: &Rig| rig.facts().iter().filter(|f| matches!(f, Fact::Linked { .. })).count();
+    let before = linked(&rig);
+    rig.set_wire(Wire::Up);
+    rig.until("the new life is noticed", |rig| linked(rig) > before);
+    rig.power_off();
+    rig.power_on();
+    rig.rest(secs(600));
+    assert_eq!(rig.booked(), 200_000, "the restored center never hears of the held money");
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_changes_no_screen() {
+    let center = SharedCenter::new(7);
+    let mut rig = Rig::at(42, center.clone(), 7, true);
+    rig.until_screen("attract");
+    rig.open_slot("id-card", PAYER);
+    rig.insert(500);
+    rig.set_wire(Wire::Down);
+    rig.touch(Intent::AgreeRemainder);
+    rig.insert(500);
+    rig.until_screen("confirm");
+    rig.tap(Word::Confirm);
+    rig.until_screen("claim-slip");
+    let Body::Message { number, .. } = rig.view.body.clone() else { panic!("no number") };
+    rig.tap(Word::Done);
+    rig.set_wire(Wire::Up);
+    rig.until_settled();
+    let mut other = Rig::at(43, center, 8, true);
+    other.until_screen("attract");
+    other.rest(secs(3));
+    other.tap(Word::HaveSlip);
+    other.type_digits(&number);
+    other.tap(Word::Next);
+    other.type_digits(PAYER);
+    other.answer_delay = secs(12);
+    other.tap(Word::Next);
+    other.rest(secs(16));
+    other.tap(Word::Cancel);
+    other.answer_delay = secs(0);
+    other.rest(secs(12));
+    other.rest(secs(1000));
+    assert_eq!(other.view.screen, "attract", "for ever");
+}
+
+#[test]
+fn an_order_without_end_lets_the_citizen_go() {
+    let mut rig = Rig::ready(41);
+    rig.open_slot("marriage", PAYER);
+    rig.insert(2000);
+    rig.push(1000);
+    rig.until("the note on its way", |rig| {
+        rig.acceptor.notes().last().map(|n| n.place) == Some(Place::Transport)
+    });
+    let faults = LineFaults { corrupt: 1000, ..LineFaults::default() };
+    rig.acceptor.set_line_faults(Way::ToHost, faults);
+    rig.rest(secs(1800));
+    assert_ne!(rig.view.screen, "inserting", "half an hour later");
+}
+
+#[test]
+fn a_system_clock_that_is_corrected_changes_nothing() {
+    let mut rig = Rig::at(42, SharedCenter::new(3), 3, true);
+    rig.skew_ms = -300 * 86_400_000;
+    rig.until_screen("attract");
+    rig.event(Event::LinkLost(LinkFault::Closed));
+    rig.set_wire(Wire::Down);
+    rig.set_wire(Wire::Up);
+    rig.until_screen("attract");
+    rig.skew_ms = 0; // NTP steps the clock to the right time
+    rig.rest(secs(7200));
+    rig.choose("marriage", PAYER);
+    rig.rest(secs(5));
+    assert_eq!(rig.view.screen, "quote", "two hours later");
+}
+
+#[test]
+fn cheating_closes_the_slot_until_somebody_has_looked() {
+    let mut rig = Rig::ready(51);
+    rig.open_slot("marriage", PAYER);
+    rig.push(1000);
+    rig.until("the note on its way", |rig| {
+        rig.acceptor.notes().last().map(|n| n.place) == Some(Place::Transport)
+    });
+    let now = rig.now();
+    rig.acceptor.set_fault(now, Fault::Cheat);
+    for _ in 0..12 {
+        rig.rest(secs(5));
+    }
+    assert!(rig.kiosk().health().has(FaultCode::Cheated), "forgotten after a minute");
+}
+
+#[test]
+fn a_dead_acceptor_does_not_keep_the_money_from_the_center() {
+    let mut rig = Rig::ready(61);
+    rig.open_slot("marriage", PAYER);
+    rig.insert(2000);
+    rig.rest(secs(2));
+    rig.power_off();
+    let now = rig.now();
+    rig.acceptor.power_off(now);
+    rig.power_on();
+    rig.rest(secs(7200));
+    assert_eq!(rig.booked(), 200_000, "two hours later");
+}
+
+#[test]
+fn a_voucher_is_free_again_after_its_quote_got_lost() {
+    let mut rig = Rig::ready(71);
+    rig.open_slot("marriage", PAYER);
+    rig.insert(2000);
+    rig.tap(Word::Stop);
+    rig.tap(Word::StopYes);
+    rig.until_screen("held");
+    let Body::Message { number, .. } = rig.view.body.clone() else { panic!() };
+    rig.tap(Word::Done);
+    rig.until_settled();
+    rig.quote("marriage", PAYER);
+    rig.tap(Word::AddVoucher);
+    rig.type_digits(&number);
+    rig.rest(secs(1));
+    rig.set_wire(Wire::AnswersLost);
+    rig.tap(Word::Next);
+    rig.rest(secs(30));
+    rig.set_wire(Wire::Up);
+    rig.rest(secs(3600));
+    rig.quote("marriage", PAYER);
+    rig.tap(Word::AddVoucher);
+    rig.type_digits(&number);
+    rig.tap(Word::Next);
+    rig.rest(secs(5));
+    assert_eq!(rig.view.screen, "quote", "an hour later the voucher is not free");
+}
+
+#[test]
+fn a_restored_center_grants_no_second_original() {
+    let center = SharedCenter::new(7);
+    let mut rig = Rig::at(42, center.clone(), 7, true);
+    rig.until_screen("attract");
+    rig.open_slot("id-card", PAYER);
+    rig.insert(500);
+    rig.set_wire(Wire::Down);
+    rig.touch(Intent::AgreeRemainder);
+    rig.insert(500);
+    rig.until_screen("confirm");
+    rig.tap(Word::Confirm);
+    rig.until_screen("claim-slip");
+    let Body::Message { number, .. } = rig.view.body.clone() else { panic!("no number") };
+    rig.tap(Word::Done);
+    rig.set_wire(Wire::Up);
+    rig.until_settled();
+    rig.rest(secs(5));
+    let backup = center.store(|s| s.clone());
+    let mut other = Rig::at(43, center.clone(), 8, true);
+    let claim = |other: &mut Rig| {
+        other.until_screen("attract");
+        other.tap(Word::HaveSlip);
+        other.type_digits(&number);
+        other.tap(Word::Next);
+        other.type_digits(PAYER);
+        other.tap(Word::Next);
+        other.until_screen("code");
+        other.tap(Word::Done);
+    };
+    claim(&mut other);
+    let kiosk = center.store(|s| s.kiosk(KioskNumber::new(43).unwrap()).unwrap().unwrap());
+    center.restore(backup);
+    center
+        .operate(|_, s| {
+            s.put_kiosk(&kiosk)?;
+            operator::begin_new_life(s)
+        })
+        .unwrap();
+    for r in [&mut rig, &mut other] {
+        r.set_wire(Wire::Down);
+        r.set_wire(Wire::Up);
+        r.rest(secs(60));
+    }
+    claim(&mut other);
+    let originals =
+        other.facts().iter().filter(|f| matches!(f, Fact::PrintOrdered { copy: false, .. })).count();
+    assert_eq!(originals, 1, "an original was ordered {originals} times");
+}
+
+#[test]
+fn a_passing_disk_fault_does_not_block_the_kiosk_at_the_center() {
+    let mut rig = Rig::ready(81);
+    rig.rest(secs(5));
+    rig.power_off();
+    rig.disk.tamper(0); // unreadable for one boot
+    rig.power_on();
+    rig.rest(secs(10));
+    rig.power_off();
+    rig.disk.tamper(0); // readable again, every byte as it was
+    rig.power_on();
+    rig.rest(secs(60));
+    let row = rig.center.store(|s| s.kiosk(KioskNumber::new(42).unwrap()).unwrap().unwrap());
+    assert_eq!(row.closed, None);
+}
+
+#[test]
+fn an_imported_emergency_slip_and_the_kiosks_own_hold_end_as_one() {
+    let mut rig = Rig::ready(91);
+    rig.open_slot("marriage", PAYER);
+    rig.insert(2000);
+    rig.rest(secs(2));
+    rig.set_wire(Wire::Down);
+    rig.disk.fail_after(0, DiskFault::FailedNotKept);
+    rig.event(Event::Pin { pin: Pin::Door, open: true });
+    rig.until("the end of the process", |rig| rig.aborted.is_some());
+    let text = rig.qr_texts().pop().unwrap();
+    let Ok(Qr::Deposit(slip)) = Qr::parse(&text) else { panic!() };
+    rig.power_on();
+    rig.set_wire(Wire::Up);
+    rig.rest(secs(60));
+    let now = rig.utc();
+    rig.center.operate(|c, s| {
+        let mut n = 77u64;
+        let mut fresh = || {
+            n += 1;
+            n * 7919
+        };
+        let mut at = Moment { now, fresh: &mut fresh, trace: &mut |_| {} };
+        c.settle(s, &mut at, Via::Import, &slip).unwrap();
+    });
+    rig.rest(secs(3_600));
+    assert_eq!(rig.kiosk().session().unsettled().1, 0, "never closes");
+}
+
+#[test]
+fn an_emergency_slip_without_paper_loses_no_note() {
+    let mut rig = Rig::ready(22);
+    rig.open_slot("marriage", PAYER);
+    rig.insert(2000);
+    rig.push(1000);
+    rig.until("the note on its way", |rig| {
+        rig.acceptor.notes().last().map(|n| n.place) == Some(Place::Transport)
+    });
+    rig.disk.fail_after(0, DiskFault::FailedButKept);
+    rig.printer.set_paper(rig.now(), PaperSupply::Out);
+    rig.until("the end of the process", |rig| rig.aborted.is_some());
+    rig.printer.set_paper(rig.now(), PaperSupply::New);
+    rig.power_on();
+    rig.rest(secs(1200));
+    assert_eq!(rig.booked(), rig.cassette_sum().tiyn() as i64);
+}
