@@ -298,10 +298,12 @@ fn lost_answers_are_asked_for_again_and_paid_once() {
 #[test]
 fn without_paper_nothing_is_sold_and_the_reason_is_said() {
     let demo = Demo::start();
-    let kiosk = ready(&demo);
+    let kiosk = demo.terminal(0);
+    kiosk.until_screen("attract");
     kiosk.order("printer", "paper out");
     let closed = kiosk.until_screen("closed");
-    assert!(closed.says("out of paper"), "{closed:#?}");
+    kiosk.follow_language();
+    assert!(closed.says(kiosk.say(Word::ReasonPaperOut)), "{closed:#?}");
     assert!(kiosk.device("acceptor", "insert 500").is_err(), "the slot is shut");
     kiosk.order("printer", "paper ok");
     kiosk.until_screen("attract");
@@ -332,22 +334,29 @@ fn paper_that_ends_in_a_receipt_leaves_the_receipt_owed() {
 fn a_wrong_iin_is_asked_again_and_a_silent_registry_is_not_called_wrong() {
     let demo = Demo::start();
     let kiosk = ready(&demo);
-    kiosk.choose(ID_CARD.0, MISTYPED_PAYER);
+    kiosk.choose_service(ID_CARD.0);
+    kiosk.type_digits(MISTYPED_PAYER);
     kiosk
         .until("the slip named", |screen| screen.says(&kiosk.beginning(Word::IinErrorControl)).then_some(()));
-    kiosk.tap(Word::Clear);
+    clear(&kiosk, Word::IinErrorControl);
     kiosk.enter_iin(UNKNOWN_PAYER);
     kiosk.until("the registry's no", |screen| {
         screen.says(&kiosk.beginning(Word::RegistryWrong)).then_some(())
     });
     kiosk.order("center", "registry down");
     kiosk.enter_iin(PAYER);
-    let told = kiosk.until_screen("message");
+    let told = kiosk.until_one_of(&["message", "quote"]);
     assert!(told.says(kiosk.say(Word::RegistryUnavailable)), "{told:#?}");
     kiosk.tap(Word::Done);
     kiosk.order("center", "registry up");
     kiosk.quote(ID_CARD.0, PAYER);
     assert_eq!(demo.check_books(), 0);
+}
+
+/// Wipes what was typed, and with it the complaint.
+fn clear(kiosk: &Terminal<'_>, complaint: Word) {
+    kiosk.tap(Word::Clear);
+    kiosk.until("the complaint gone", |screen| (!screen.says(&kiosk.beginning(complaint))).then_some(()));
 }
 
 #[test]

@@ -22,18 +22,24 @@ impl<'a> Citizen<'a> {
     /// Does the next thing that the screen asks for; false if there is nothing to do but wait.
     pub fn act(&mut self) -> bool {
         let screen = self.kiosk.screen();
+        let acted = self.answer(&screen);
+        // A second touch on a picture that is no longer true would land on something else.
+        acted && (screen.name == "inserting" || self.kiosk.soon(|next| next.name != screen.name))
+    }
+
+    fn answer(&mut self, screen: &Screen) -> bool {
         match screen.name.as_str() {
-            _ if self.offers(&screen, Word::StillHereYes) => self.touch(Word::StillHereYes),
-            "attract" | "closed" if self.offers(&screen, Word::WasInterrupted) => {
+            _ if self.offers(screen, Word::StillHereYes) => self.touch(Word::StillHereYes),
+            "attract" | "closed" if self.offers(screen, Word::WasInterrupted) => {
                 self.touch(Word::WasInterrupted)
             }
             "attract" => self.touch(Word::LanguageShort),
             "catalogue" => self.kiosk.try_tap(&service(self.code, self.kiosk.language())),
             "service" => self.touch(Word::PayThis),
-            "iin" => self.type_payer(&screen),
+            "iin" => self.type_payer(screen),
             "quote" => self.touch(Word::PayCash),
             "honest" => self.touch(Word::HonestAgree),
-            "inserting" => self.pay(&screen),
+            "inserting" => self.pay(screen),
             "confirm" => self.touch(Word::Confirm),
             "code" | "cannot-print" | "claim-slip" | "held" => {
                 let left = self.touch(Word::Done);
@@ -56,11 +62,16 @@ impl<'a> Citizen<'a> {
     }
 
     fn type_payer(&self, screen: &Screen) -> bool {
-        if self.offers(screen, Word::Next) {
-            return self.touch(Word::Next);
+        if !self.offers(screen, Word::Next) {
+            // Whatever was typed before the lights went out or came back, it is typed anew.
+            let typed = self.touch(Word::Clear)
+                && self.payer.chars().all(|digit| self.kiosk.try_tap(&digit.to_string()))
+                && self.kiosk.soon(|screen| self.offers(screen, Word::Next));
+            if !typed {
+                return false;
+            }
         }
-        // Whatever was typed before the lights went out or came back, it is typed anew.
-        self.touch(Word::Clear) && self.payer.chars().all(|digit| self.kiosk.try_tap(&digit.to_string()))
+        self.touch(Word::Next)
     }
 
     fn pay(&self, screen: &Screen) -> bool {
@@ -69,8 +80,16 @@ impl<'a> Citizen<'a> {
             screen.elements.iter().filter(|element| element.role == "button" && element.enabled);
         match buttons.find(|button| button.label.starts_with(&agree)) {
             Some(button) => self.kiosk.try_tap(&button.label),
-            // Taken only if the slot is open; a second note waits for the first.
-            None => self.kiosk.device("acceptor", "insert 500").is_ok(),
+            None => self.slot_is_free() && self.kiosk.device("acceptor", "insert 500").is_ok(),
         }
+    }
+
+    /// A second note waits until the first is in the cassette or was taken back.
+    fn slot_is_free(&self) -> bool {
+        let acceptor = &self.kiosk.state()["acceptor"];
+        let on_its_way = |place: &str| matches!(place, "inlet" | "validator" | "escrow" | "transport");
+        let mut places =
+            acceptor["notes"].as_array().into_iter().flatten().filter_map(|note| note["place"].as_str());
+        acceptor["takes_notes"] == true && !places.any(on_its_way)
     }
 }

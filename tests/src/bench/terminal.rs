@@ -2,12 +2,22 @@
 
 use super::{PATIENCE, program::Demo, service};
 use serde_json::{Value, json};
-use std::{cell::Cell, fmt::Write as _, time::Instant};
+use std::{
+    cell::Cell,
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 use tolem_core::words::{Word, word};
 use tolem_protocol::catalogue::Language;
 
 /// The bench answers at the latest after this when it is asked to wait for news.
 const NEWS_MS: u64 = 1_000;
+
+/// A picture that follows a touch at all follows within this.
+const SOON: Duration = Duration::from_secs(5);
+
+/// So far back in the wire log a failure's report looks; most of it is routine and left out.
+const REPORTED: u64 = 3_000;
 
 /// Something on the glass.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -138,6 +148,19 @@ impl<'a> Terminal<'a> {
         }
     }
 
+    /// Waits a little for a picture that answers the question; false if it did not come.
+    pub fn soon(&self, look: impl Fn(&Screen) -> bool) -> bool {
+        let deadline = Instant::now() + SOON;
+        let mut screen = self.screen();
+        while !look(&screen) {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            screen = self.newer_screen(screen.frame, NEWS_MS);
+        }
+        true
+    }
+
     /// Waits for a screen by its name.
     pub fn until_screen(&self, name: &str) -> Screen {
         self.until(&format!("screen {name:?}"), |screen| (screen.name == name).then(|| screen.clone()))
@@ -237,6 +260,12 @@ impl<'a> Terminal<'a> {
 
     /// From the start screen to the end of the IIN entry.
     pub fn choose(&self, code: &str, payer: &str) {
+        self.choose_service(code);
+        self.enter_iin(payer);
+    }
+
+    /// From the start screen to the IIN keypad.
+    pub fn choose_service(&self, code: &str) {
         let language = self.language.get();
         // A language key wakes the start screen.
         if self.until_one_of(&["attract", "catalogue"]).name == "attract" {
@@ -246,7 +275,7 @@ impl<'a> Terminal<'a> {
         self.tap_label(&service(code, language));
         self.until_screen("service");
         self.tap(Word::PayThis);
-        self.enter_iin(payer);
+        self.until_screen("iin");
     }
 
     /// Types an IIN where it is asked for.
@@ -455,8 +484,9 @@ impl<'a> Terminal<'a> {
             "faults {}\npower {}\nacceptor {}",
             state["faults"], state["power"], state["acceptor"]
         );
-        let log = self.get("wire", &format!("&after={}", self.newest().saturating_sub(60)));
-        for entry in log["entries"].as_array().into_iter().flatten() {
+        let log = self.get("wire", &format!("&after={}", self.newest().saturating_sub(REPORTED)));
+        let entries = log["entries"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for entry in &entries[entries.len().saturating_sub(60)..] {
             let part = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
             let _ = writeln!(text, "  {:9} {:10} {}", part("source"), part("way"), part("text"));
         }
