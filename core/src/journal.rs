@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use tolem_protocol::{
     KioskNumber, UtcTime,
-    merkle::{Frontier, Hash, consistency_proof, leaf_hash},
+    merkle::{Frontier, Hash, consistency_proof, leaf_hash, node_hash},
     record::{Fact, Record, RecordError},
     signed::Signature,
     signed_note::{self, Checkpoint, KeyKind, NoteKey},
@@ -273,11 +273,10 @@ fn replay(store: &impl Store, from: u64, size: u64, session: &mut Session) -> Re
 
 /// Any complete subtree, from the stored levels.
 fn node_of(store: &impl Store, level: u8, index: u64) -> Result<Hash, StoreError> {
-    let stored = level / STORED_LEVELS * STORED_LEVELS;
-    if stored == level {
-        return store.node(level, index);
+    let above = level % STORED_LEVELS;
+    let mut hashes = store.nodes(level - above, index << above, 1 << above)?;
+    while let [_, _, ..] = hashes[..] {
+        hashes = hashes.chunks_exact(2).map(|pair| node_hash(&pair[0], &pair[1])).collect();
     }
-    let left = node_of(store, level - 1, index * 2)?;
-    let right = node_of(store, level - 1, index * 2 + 1)?;
-    Ok(tolem_protocol::merkle::node_hash(&left, &right))
+    Ok(hashes[0])
 }

@@ -42,6 +42,11 @@ pub trait Store {
     fn records(&self, from: u64, each: &mut dyn FnMut(u64, &[u8]) -> bool) -> Result<(), StoreError>;
     /// Hash of the complete subtree `(level, index)`; level 0 or a multiple of 8.
     fn node(&self, level: u8, index: u64) -> Result<Hash, StoreError>;
+    /// Hashes of `count` neighbouring complete subtrees from `(level, index)` on. Opening reads runs of them, which a store may do in
+    /// one go.
+    fn nodes(&self, level: u8, index: u64, count: u64) -> Result<Vec<Hash>, StoreError> {
+        (index..index + count).map(|index| self.node(level, index)).collect()
+    }
     /// The newest checkpoint note.
     fn checkpoint(&self) -> Result<Option<String>, StoreError>;
     /// The newest snapshot.

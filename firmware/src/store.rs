@@ -172,6 +172,33 @@ impl Reader {
         }
     }
 
+    /// Hashes of `count` neighbouring complete subtrees from `(level, index)` on; level 0 or a multiple of 8.
+    pub fn nodes(&self, level: u8, index: u64, count: u64) -> Result<Vec<Hash>, StoreError> {
+        let end = index.saturating_add(count);
+        let read = || -> rusqlite::Result<Vec<Hash>> {
+            match level {
+                0 => self
+                    .connection
+                    .prepare_cached("SELECT leaf FROM entry WHERE seq >= ?1 AND seq < ?2 ORDER BY seq")?
+                    .query_map(params![index, end], |row| row.get(0))?
+                    .collect(),
+                _ => self
+                    .connection
+                    .prepare_cached(
+                        "SELECT hash FROM node WHERE level = ?1 AND idx >= ?2 AND idx < ?3 ORDER BY idx",
+                    )?
+                    .query_map(params![level, index, end], |row| row.get(0))?
+                    .collect(),
+            }
+        };
+        let what = format!("read {count} tree nodes from {level}/{index} on");
+        match read() {
+            Ok(hashes) if hashes.len() as u64 == count => Ok(hashes),
+            Ok(_) => Err(self.fault(&what, "some are missing")),
+            Err(error) => Err(self.error(&what, &error)),
+        }
+    }
+
     /// The newest checkpoint note.
     pub fn checkpoint(&self) -> Result<Option<String>, StoreError> {
         let Some((_, bytes)) = self.head(HEAD_CHECKPOINT, "the checkpoint")? else { return Ok(None) };
@@ -386,6 +413,10 @@ impl Store for SqliteStore {
 
     fn node(&self, level: u8, index: u64) -> Result<Hash, StoreError> {
         self.reader.node(level, index)
+    }
+
+    fn nodes(&self, level: u8, index: u64, count: u64) -> Result<Vec<Hash>, StoreError> {
+        self.reader.nodes(level, index, count)
     }
 
     fn checkpoint(&self) -> Result<Option<String>, StoreError> {

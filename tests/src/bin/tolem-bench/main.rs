@@ -1,8 +1,8 @@
-//! Speed and size of the terminal, measured: `cargo run --release -p tolem-tests --bin tolem-bench [DIRECTORY]`.
+//! Speed and size of the terminal, measured: `cargo run --release -p tolem-tests --bin tolem-bench [DIRECTORY [PART...]]`.
 //!
 //! A number that depends on the machine is measured beside the bare operation it rests on, in the same run and the same directory,
 //! in rounds that take turns; the median counts and every round is printed. The files are made in DIRECTORY (default: the system's
-//! directory for temporary files), which must lie on a real disk. No test: a busy machine must not fail a build. Method and
+//! directory for temporary files), which must lie on a real disk. PART is one of [`PARTS`]; without any, all are measured. No test: a busy machine must not fail a build. Method and
 //! results are in `docs/performance.md`.
 
 mod journal;
@@ -17,6 +17,9 @@ use std::{
 
 /// Rounds of each measurement.
 const ROUNDS: usize = 7;
+
+/// What can be measured alone.
+const PARTS: [&str; 5] = ["append", "open", "note", "redraw", "process"];
 
 /// What is asked of one number.
 enum Target {
@@ -74,16 +77,26 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let parts: Vec<String> = std::env::args().skip(2).collect();
+    if let Some(unknown) = parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
+        eprintln!("{unknown}: no such part; there are {}", PARTS.join(", "));
+        return ExitCode::FAILURE;
+    }
     if !build_tolem() {
         return ExitCode::FAILURE;
     }
     println!("files in {}", scratch.path().display());
     let mut verdicts = Vec::new();
-    verdicts.extend(journal::append(scratch.path()));
-    verdicts.extend(journal::open(scratch.path()));
-    verdicts.extend(note::stacked_to_ack(scratch.path()));
-    verdicts.extend(screen::redraw());
-    verdicts.extend(screen::process(scratch.path()));
+    for part in PARTS.into_iter().filter(|part| parts.is_empty() || parts.iter().any(|wanted| wanted == part))
+    {
+        verdicts.extend(match part {
+            "append" => journal::append(scratch.path()),
+            "open" => journal::open(scratch.path()),
+            "note" => note::stacked_to_ack(scratch.path()),
+            "redraw" => screen::redraw(),
+            _ => screen::process(scratch.path()),
+        });
+    }
 
     println!("\n{:<52} {:>10}      target", "", "measured");
     for verdict in &verdicts {
