@@ -227,8 +227,11 @@ fn binary(name: &str, package: &str) -> PathBuf {
     };
     // cargo lists beside a program what it was made of.
     let sources = std::fs::read_to_string(program.with_extension("d")).unwrap_or_default();
+    // `\ ` is a space within a path, other spaces stand between paths.
+    let sources = sources.replace("\\ ", "\u{0}");
     for source in sources.split_whitespace().skip(1).filter(|source| source.ends_with(".rs")) {
-        let changed = Path::new(source).metadata().and_then(|data| data.modified());
+        let source = source.replace('\u{0}', " ");
+        let changed = Path::new(&source).metadata().and_then(|data| data.modified());
         assert!(
             changed.is_ok_and(|changed| changed <= built),
             "{} is older than {source}: {how}",
