@@ -219,7 +219,9 @@ pub fn tolem_center() -> PathBuf {
 /// programs for a test, so an old one is refused instead of being tested in place of what was just written.
 fn binary(name: &str, package: &str) -> PathBuf {
     let test = std::env::current_exe().expect("invariant: a test knows its own file");
-    let folder = test.parent().and_then(Path::parent).expect("invariant: tests lie in target/PROFILE/deps");
+    let folder = test.parent().expect("invariant: a file lies in a directory");
+    // Tests lie in target/PROFILE/deps, the benchmark in target/PROFILE.
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let program = folder.join(name);
     let how = format!("run `cargo build -p {package}` first, or test the whole workspace");
     let Ok(built) = program.metadata().and_then(|data| data.modified()) else {
