@@ -3,7 +3,11 @@
 //! pulled and put back.
 
 use serde_json::json;
-use std::{cell::Cell, path::PathBuf};
+use std::{
+    cell::Cell,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 use tolem_core::words::{Word, word};
 use tolem_protocol::catalogue::Language;
 use tolem_tests::{
@@ -58,15 +62,41 @@ impl Visitor {
         self.until_screen("service");
         self.tap(Word::PayThis);
         self.until_screen("iin");
-        for digit in PAYER.chars() {
-            self.browser.click("button", &digit.to_string());
-        }
-        self.tap(Word::Next);
+        self.enter_iin();
         self.until_screen("quote");
         self.tap(Word::PayCash);
         self.until_screen("honest");
         self.tap(Word::HonestAgree);
         self.until_screen("inserting");
+    }
+
+    /// Types the IIN and compares it with the screen before going on, as the screen asks people to do; mistyped, it is typed again.
+    fn enter_iin(&self) {
+        const TRIES: u32 = 5;
+        for _ in 0..TRIES {
+            self.tap(Word::Clear);
+            for digit in PAYER.chars() {
+                self.browser.click("button", &digit.to_string());
+            }
+            if self.soon_enabled(Word::Next) {
+                self.tap(Word::Next);
+                return;
+            }
+        }
+        panic!("the IIN was never complete: {}", self.browser.text());
+    }
+
+    /// Whether a key of the kiosk's screen can be touched within a few seconds.
+    fn soon_enabled(&self, phrase: Word) -> bool {
+        let script = "return [...document.querySelectorAll('#overlay button')].some((node) =>
+            node.getAttribute('aria-label') === arguments[0] && node.getAttribute('aria-disabled') !== 'true');";
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < deadline {
+            if self.browser.script(script, &[json!(word(self.language.get(), phrase))]) == true {
+                return true;
+            }
+        }
+        false
     }
 
     /// Agrees to keep what is above the sum as a voucher.
@@ -104,10 +134,7 @@ fn a_fee_is_paid_on_the_page_by_labels_alone() {
     visitor.language.set(Language::Kazakh);
     visitor.tap(Word::WasInterrupted);
     visitor.until_screen("iin");
-    for digit in PAYER.chars() {
-        browser.click("button", &digit.to_string());
-    }
-    visitor.tap(Word::Next);
+    visitor.enter_iin();
     visitor.until_screen("inserting");
     visitor.agree();
     visitor.insert(500, 2);
