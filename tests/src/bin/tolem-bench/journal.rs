@@ -23,10 +23,14 @@ use tolem_protocol::{KioskNumber, UtcTime, merkle::Hash, record::Fact};
 
 /// Appends in one round.
 const APPENDS: usize = 200;
+/// Appends, and then as many bare writes, in one turn.
+const TURN: usize = 10;
 /// Appends before the first round: the write-ahead log then has its lasting size.
 const WARM_UP: usize = 1_200;
 /// Bytes of a bare write: record, leaf hash, tree and signed note of a usual append are shorter.
 const BARE: usize = 512;
+/// Openings of each journal.
+const OPENINGS: usize = 41;
 /// Lengths that are compared.
 const SHORT: u64 = 10_000;
 const LONG: u64 = 1_000_000;
@@ -83,17 +87,28 @@ pub(super) fn append(directory: &Path) -> Vec<Verdict> {
     let signer = signer();
     let store = SqliteStore::open(&directory.join("append.db")).expect("a journal");
     let (mut journal, mut session) = Journal::open(store, kiosk(), &signer).expect("an empty journal");
-    grow(&mut journal, &mut session, &signer, WARM_UP);
     let mut bare = BareFile::new(&directory.join("bare"));
+    let mut round = |journal: &mut Journal<SqliteStore>, session: &mut Session| {
+        let (mut written, mut appended) = (0.0, 0.0);
+        // A shared disk changes its pace from second to second: short turns meet the same one.
+        for _ in 0..APPENDS / TURN {
+            let start = Clock::now();
+            (0..TURN).for_each(|_| bare.write());
+            written += start.elapsed().as_secs_f64();
+            let start = Clock::now();
+            grow(journal, session, &signer, TURN);
+            appended += start.elapsed().as_secs_f64();
+        }
+        (APPENDS as f64 / written, APPENDS as f64 / appended)
+    };
+    // Told, not judged: after each start the log grows from nothing, and a file system writes down its new length too.
+    let (written, appended) = round(&mut journal, &mut session);
+    println!("  the first {APPENDS} appends after a start: {:.3} times a bare write", appended / written);
+    grow(&mut journal, &mut session, &signer, WARM_UP);
 
     let (mut appends, mut writes, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let start = Clock::now();
-        (0..APPENDS).for_each(|_| bare.write());
-        let written = APPENDS as f64 / start.elapsed().as_secs_f64();
-        let start = Clock::now();
-        grow(&mut journal, &mut session, &signer, APPENDS);
-        let appended = APPENDS as f64 / start.elapsed().as_secs_f64();
+        let (written, appended) = round(&mut journal, &mut session);
         writes.push(written);
         appends.push(appended);
         ratios.push(appended / written);
@@ -121,7 +136,7 @@ pub(super) fn open(directory: &Path) -> Vec<Verdict> {
     });
     let mut spans = [Vec::new(), Vec::new()];
     // One round that does not count: caches.
-    for round in 0..=2 * ROUNDS {
+    for round in 0..=OPENINGS {
         for (path, spans) in paths.iter().zip(&mut spans) {
             let start = Clock::now();
             let store = SqliteStore::open(path).expect("the journal that was just written");
@@ -134,7 +149,9 @@ pub(super) fn open(directory: &Path) -> Vec<Verdict> {
     }
     series("short", "ms", &spans[0]);
     series("long", "ms", &spans[1]);
-    let value = median(&spans[1]) / median(&spans[0]);
+    // An opening waits for the disk a few times, and the disk has its moods: neighbours meet the same one.
+    let pairs: Vec<f64> = spans[0].iter().zip(&spans[1]).map(|(short, long)| long / short).collect();
+    let value = median(&pairs);
     vec![Verdict { what: "opening 1 M records, times 10 k", value, unit: "x", target: Target::AtMost(1.2) }]
 }
 
