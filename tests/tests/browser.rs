@@ -23,12 +23,22 @@ fn picture(name: &str) -> PathBuf {
 }
 
 /// Somebody at the page.
-struct Visitor {
+struct Visitor<'a> {
+    demo: &'a Demo,
     browser: Browser,
     language: Cell<Language>,
 }
 
-impl Visitor {
+impl Drop for Visitor<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.browser.screenshot(&picture("failure"));
+            eprintln!("{}", self.demo.terminal(0).report());
+        }
+    }
+}
+
+impl Visitor<'_> {
     /// Taps what is labelled so on the kiosk's screen.
     fn tap(&self, phrase: Word) {
         self.browser.click("button", word(self.language.get(), phrase));
@@ -114,7 +124,8 @@ impl Visitor {
 #[test]
 fn a_fee_is_paid_on_the_page_by_labels_alone() {
     let demo = Demo::start();
-    let visitor = Visitor { browser: Browser::open(1600, 1000), language: Cell::new(Language::Russian) };
+    let visitor =
+        Visitor { demo: &demo, browser: Browser::open(1600, 1000), language: Cell::new(Language::Russian) };
     let browser = &visitor.browser;
     browser.visit(demo.url());
     visitor.until_screen("attract");
