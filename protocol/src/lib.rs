@@ -10,6 +10,7 @@ pub mod amount;
 pub mod catalogue;
 pub mod ccnet;
 pub mod digits;
+pub mod emv;
 pub mod escpos;
 pub mod iin;
 pub mod merkle;
