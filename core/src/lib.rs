@@ -6,6 +6,7 @@
 pub mod acceptor;
 pub mod cash;
 pub mod drivers;
+pub mod emv;
 pub mod health;
 pub mod journal;
 pub mod kiosk;

@@ -177,7 +177,9 @@ mod tests {
 
     #[test]
     fn broken_tracks_are_refused() {
-        for text in ["", "12", "1234567890123456", "D3012201", "12345678D301", "12345678D30A2", "12345678E3012"] {
+        for text in
+            ["", "12", "1234567890123456", "D3012201", "12345678D301", "12345678D30A2", "12345678E3012"]
+        {
             let padded = if text.len() % 2 == 1 { format!("{text}F") } else { text.into() };
             let bytes = data_encoding::HEXUPPER.decode(padded.as_bytes()).unwrap();
             assert!(Track2::from_tag(&bytes).is_none(), "{text}");

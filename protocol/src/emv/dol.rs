@@ -98,7 +98,10 @@ mod tests {
     #[test]
     fn numbers_are_cut_and_filled_on_the_left() {
         assert_eq!(built(&[0x9F, 0x02, 4], tags::AMOUNT_AUTHORISED, &[0, 0, 0, 1, 0x50, 0]), [0, 1, 0x50, 0]);
-        assert_eq!(built(&[0x9F, 0x02, 8], tags::AMOUNT_AUTHORISED, &[1, 0x50, 0]), [0, 0, 0, 0, 0, 1, 0x50, 0]);
+        assert_eq!(
+            built(&[0x9F, 0x02, 8], tags::AMOUNT_AUTHORISED, &[1, 0x50, 0]),
+            [0, 0, 0, 0, 0, 1, 0x50, 0]
+        );
     }
 
     #[test]

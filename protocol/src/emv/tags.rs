@@ -233,6 +233,8 @@ tags! {
     ADDITIONAL_CAPABILITIES = 0x9F40;
     /// Transaction sequence counter.
     SEQUENCE_COUNTER = 0x9F41;
+    /// Application currency code.
+    APPLICATION_CURRENCY = 0x9F42;
     /// Issuer script results.
     SCRIPT_RESULTS = 0x9F5B;
     /// FCI issuer discretionary data.
