@@ -7,6 +7,7 @@
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod ccnet_device;
+pub mod chip_card;
 pub mod escpos_device;
 pub mod lamps;
 pub mod line;

@@ -11,12 +11,13 @@ use std::{
 use tolem_tests::files::{text_files, top};
 
 /// The rooms and what each may use of the others. `tests` may use all.
-const DIRECTIONS: [(&str, &[&str]); 6] = [
+const DIRECTIONS: [(&str, &[&str]); 7] = [
     ("tolem-protocol", &[]),
     ("tolem-core", &["tolem-protocol"]),
-    ("tolem-hal-sim", &["tolem-core", "tolem-protocol"]),
+    ("tolem-card-keys", &["tolem-protocol"]),
+    ("tolem-hal-sim", &["tolem-core", "tolem-protocol", "tolem-card-keys"]),
     ("tolem-ui", &["tolem-core", "tolem-protocol"]),
-    ("tolem-center", &["tolem-protocol"]),
+    ("tolem-center", &["tolem-protocol", "tolem-card-keys"]),
     ("tolem-firmware", &["tolem-core", "tolem-protocol", "tolem-ui", "tolem-hal-sim", "tolem-center"]),
 ];
 
@@ -24,10 +25,11 @@ const DIRECTIONS: [(&str, &[&str]); 6] = [
 const DEMO_ROOMS: [&str; 2] = ["tolem-hal-sim", "tolem-center"];
 
 /// Slint is used under the GPL, so what links it is GPL; what others are invited to reuse is not.
-const LICENCES: [(&str, &str); 7] = [
+const LICENCES: [(&str, &str); 8] = [
     ("tolem-protocol", "MIT OR Apache-2.0"),
     ("tolem-core", "MIT OR Apache-2.0"),
     ("tolem-hal-sim", "MIT OR Apache-2.0"),
+    ("tolem-card-keys", "MIT OR Apache-2.0"),
     ("tolem-center", "MIT OR Apache-2.0"),
     ("tolem-ui", "GPL-3.0-only"),
     ("tolem-firmware", "GPL-3.0-only"),
@@ -168,6 +170,18 @@ fn no_xml_and_no_foreign_tls_is_in_the_kiosk() {
     let refused = ["xml", "openssl", "native-tls", "aws-lc", "reqwest"];
     let found: Vec<_> = image.keys().filter(|name| refused.iter().any(|part| name.contains(part))).collect();
     assert!(found.is_empty(), "in the kiosk's tree: {found:?}");
+}
+
+#[test]
+fn no_key_of_the_card_world_is_in_the_kiosk() {
+    // A PIN, a PIN key or an issuer's key needs one of these; PIN pad and card compute, the terminal carries.
+    let ciphers = ["tolem-card-keys", "des", "cmac", "cbc"];
+    let image = tree(&["-p", "tolem-firmware", "--no-default-features", "--edges", "normal,build"]);
+    let core = tree(&["-p", "tolem-core", "--edges", "normal"]);
+    for cipher in ciphers {
+        assert!(!image.contains_key(cipher) && !core.contains_key(cipher), "the kiosk reaches {cipher}");
+    }
+    assert!(tree(&["-p", "tolem-card-keys", "--edges", "normal"]).contains_key("des"), "the search works");
 }
 
 #[test]
