@@ -64,7 +64,7 @@ impl Files {
                 object(tags::CARDHOLDER_NAME, b"TEST/CARD"),
                 object(tags::PAN, &compressed(digits)),
                 object(tags::APPLICATION_EXPIRY, expiry),
-                object(tags::PAN_SEQUENCE, &[sequence / 10 << 4 | sequence % 10]),
+                object(tags::PAN_SEQUENCE, &[((sequence / 10) << 4) | (sequence % 10)]),
                 object(tags::ISSUER_COUNTRY, &packed(*country)),
             ],
         );
