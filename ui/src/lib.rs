@@ -11,10 +11,6 @@
 //! What it refuses: fonts of the system. Both weights of Noto Sans are in the binary, and a device without any font draws the
 //! same pixels.
 
-mod generated {
-    #![allow(clippy::all, clippy::todo, clippy::unwrap_used, reason = "written by the Slint compiler")]
-    slint::include_modules!();
-}
 #[cfg(feature = "inspect")]
 mod inspect;
 #[cfg(any(feature = "window", feature = "kms"))]

@@ -3,12 +3,12 @@
 //! The main thread belongs to the event loop. View models come through a channel from the thread that owns the kiosk; only the
 //! newest is drawn.
 
-use crate::generated::{KioskWindow, Theme};
 use crate::present::Presenter;
 use crate::{Error, Format};
 use slint::ComponentHandle;
 use std::sync::mpsc::{Receiver, channel};
 use tolem_core::view::{Intent, ViewModel};
+use tolem_glass::{KioskWindow, Theme};
 
 /// Where to draw.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

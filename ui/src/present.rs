@@ -3,18 +3,18 @@
 //! Lists live as long as the window and are changed row by row, so that no element is built anew without need and a scrolled
 //! list stays where it is.
 
-use crate::generated::{
-    Action as ActionData, AttractView, BodyKind, Card as CardData, CatalogueView, Cell, CodeView, Common,
-    InsertingView, Invitation, KeypadView, KioskWindow, Language as LanguageData, MessageView,
-    Note as NoteData, Picture as PictureData, Point, Row as RowData, Stage as StageData,
-    StageState as StageStateData, Switch, Tab as TabData, Theme, Tone as ToneData, Touch, View, WorkingView,
-};
 use slint::{
     Color, ComponentHandle, Image, Model, ModelRc, Rgb8Pixel, SharedPixelBuffer, SharedString, VecModel,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
 use tolem_core::view::{Action, Body, Intent, Notice, Picture, Qr, Row, StageState, Tone, ViewModel, Weight};
+use tolem_glass::{
+    Action as ActionData, AttractView, BodyKind, Card as CardData, CatalogueView, Cell, CodeView, Common,
+    InsertingView, Invitation, KeypadView, KioskWindow, Language as LanguageData, MessageView,
+    Note as NoteData, Picture as PictureData, Point, Row as RowData, Stage as StageData,
+    StageState as StageStateData, Switch, Tab as TabData, Theme, Tone as ToneData, Touch, View, WorkingView,
+};
 use tolem_protocol::catalogue::Language;
 
 /// What the languages call themselves, short for the corner and long for the start; the same on every screen.

@@ -3,7 +3,6 @@
 //! The owner drives it from one thread (the main thread: Slint binds its state to the thread). Nothing here waits; the owner asks
 //! [`Screen::next_timer`] how long it may sleep.
 
-use crate::generated::{KioskWindow, Theme};
 use crate::present::Presenter;
 use crate::{Error, Format};
 use slint::platform::software_renderer::{MinimalSoftwareWindow, RepaintBufferType};
@@ -12,6 +11,7 @@ use slint::{ComponentHandle, LogicalPosition, PhysicalSize, Rgb8Pixel, SharedPix
 use std::rc::Rc;
 use std::time::Duration;
 use tolem_core::view::{Intent, ViewModel};
+use tolem_glass::{KioskWindow, Theme};
 
 /// What a finger does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
