@@ -14,6 +14,8 @@
 //! Private files are readable by their owner alone. Kiosk certificates come from an authority of their own and carry
 //! clientAuth: rustls accepts a certificate without any extended key usage as a client, so the server demands it explicitly.
 
+pub mod nca;
+
 use crate::keys::{CenterKeys, Seeds};
 use crate::logic::Keys as _;
 use data_encoding::{BASE64, HEXLOWER};
@@ -218,25 +220,7 @@ impl Pki {
 
     fn revoked(&self) -> Result<Vec<RevokedCertParams>> {
         let path = self.path("pki/revoked");
-        let list = self.read(&path)?;
-        let entry = |(index, line): (usize, &str)| {
-            let mut words = line.split_whitespace();
-            let serial = words.next().and_then(|hex| HEXLOWER.decode(hex.as_bytes()).ok());
-            let seconds = words.next().and_then(|text| text.parse().ok());
-            match (serial, seconds) {
-                (Some(serial), Some(seconds)) => Ok(RevokedCertParams {
-                    serial_number: SerialNumber::from(serial),
-                    revocation_time: moment(UtcTime::from_seconds(seconds)),
-                    reason_code: Some(RevocationReason::Unspecified),
-                    invalidity_date: None,
-                }),
-                _ => {
-                    let fault = format!("line {}: must be serial (hexadecimal), seconds, name", index + 1);
-                    Err(PkiError::Content(path.clone(), fault))
-                }
-            }
-        };
-        list.lines().enumerate().map(entry).collect()
+        parse_revoked(&path, &self.read(&path)?)
     }
 
     /// Reads the center's keys.
@@ -303,14 +287,17 @@ impl Pki {
         self.private(file, text)
     }
 
-    /// Replaces a file at once, so that a reader never sees half of it.
     fn public(&self, file: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.path(file);
-        let beside = path.with_extension("new");
-        fs::write(&beside, bytes)
-            .and_then(|()| fs::rename(&beside, &path))
-            .map_err(|error| PkiError::File(path, error))
+        replace(&self.path(file), bytes)
     }
+}
+
+/// Replaces a file at once, so that a reader never sees half of it.
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let beside = path.with_extension("new");
+    fs::write(&beside, bytes)
+        .and_then(|()| fs::rename(&beside, path))
+        .map_err(|error| PkiError::File(path.to_owned(), error))
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -371,6 +358,28 @@ fn sign_list(
         key_identifier_method: KeyIdMethod::Sha256,
     };
     Ok(params.signed_by(issuer)?.der().to_vec())
+}
+
+/// The lines of a file of revoked certificates: serial, seconds since 1970, name.
+fn parse_revoked(path: &Path, list: &str) -> Result<Vec<RevokedCertParams>> {
+    let entry = |(index, line): (usize, &str)| {
+        let mut words = line.split_whitespace();
+        let serial = words.next().and_then(|hex| HEXLOWER.decode(hex.as_bytes()).ok());
+        let seconds = words.next().and_then(|text| text.parse().ok());
+        match (serial, seconds) {
+            (Some(serial), Some(seconds)) => Ok(RevokedCertParams {
+                serial_number: SerialNumber::from(serial),
+                revocation_time: moment(UtcTime::from_seconds(seconds)),
+                reason_code: Some(RevocationReason::Unspecified),
+                invalidity_date: None,
+            }),
+            _ => {
+                let fault = format!("line {}: must be serial (hexadecimal), seconds, name", index + 1);
+                Err(PkiError::Content(path.to_owned(), fault))
+            }
+        }
+    };
+    list.lines().enumerate().map(entry).collect()
 }
 
 fn serial_of(path: &Path, pem: &str) -> Result<Vec<u8>> {

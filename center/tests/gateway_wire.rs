@@ -1,0 +1,234 @@
+//! The gateway over real sockets: mutual TLS, the client that banks use, and what it says when something is wrong.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up fails")]
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+use tempfile::TempDir;
+use tolem_center::{
+    gateway::{
+        CallError, GatewayClient,
+        config::{GATEWAY_FILE, GatewayConfig},
+        server::{self, Options, Running},
+        setup,
+        words::*,
+    },
+    pki::nca::{Authority, Purpose},
+    server::system_clock,
+};
+use tolem_protocol::{Amount, Iin, KioskNumber, PaymentCode};
+
+const IIN: &str = "000101300019";
+
+struct Wire {
+    directory: TempDir,
+    running: Option<Running>,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+fn wire() -> Wire {
+    let directory = tempfile::tempdir().unwrap();
+    setup::init(directory.path(), &["localhost".into()], system_clock()).unwrap();
+    let file = directory.path().join(GATEWAY_FILE);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text
+        .replace("127.0.0.1:7543", "127.0.0.1:0")
+        .replace("# crl_listen = \"127.0.0.1:7580\"", "crl_listen = \"127.0.0.1:0\"");
+    std::fs::write(&file, text).unwrap();
+    let mut wire = Wire { directory, running: None, log: Arc::default() };
+    wire.start();
+    wire
+}
+
+impl Wire {
+    fn start(&mut self) {
+        let log = self.log.clone();
+        let config = GatewayConfig::read(&self.path(GATEWAY_FILE)).unwrap();
+        let observer: server::Observer = Arc::new(move |line| log.lock().unwrap().push(line.to_owned()));
+        let running =
+            server::start(Options { config, observer: Some(observer), clock: system_clock }).unwrap();
+        for party in std::fs::read_dir(self.path("parties")).unwrap() {
+            tell(&party.unwrap().path(), &running);
+        }
+        self.running = Some(running);
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.directory.path().join(file)
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().unwrap()
+    }
+
+    fn client(&self, who: &str) -> GatewayClient {
+        GatewayClient::open(&self.path("parties").join(who)).unwrap()
+    }
+
+    fn heard(&self, words: &str) -> bool {
+        self.log.lock().unwrap().iter().any(|line| line.contains(words))
+    }
+}
+
+fn tell(folder: &Path, running: &Running) {
+    setup::tell_whereabouts(folder, &format!("localhost:{}", running.addr.port())).unwrap();
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+fn token(text: &str) -> Token {
+    Token::new(text).unwrap()
+}
+
+fn order(transaction: &str) -> CreateUpc {
+    CreateUpc {
+        message_id: Token::random(),
+        transaction: token(transaction),
+        kiosk: KioskNumber::new(42).unwrap(),
+        service: "id-card".try_into().unwrap(),
+        payer: Iin::parse(IIN, system_clock().date()).unwrap(),
+        amount: Paid::new(Amount::from_tenge(865)).unwrap(),
+    }
+}
+
+fn notice(order: &CreateUpc, code: PaymentCode) -> NotifyPayment {
+    NotifyPayment {
+        message_id: Token::random(),
+        transaction: order.transaction.clone(),
+        code,
+        kiosk: order.kiosk,
+        service: order.service.clone(),
+        payer: order.payer.clone(),
+        amount: order.amount,
+        method: Method::Cash,
+        paid_at: system_clock(),
+        bank_reference: None,
+    }
+}
+
+fn redeem(order: &CreateUpc, code: PaymentCode, request: &str) -> ValidateUpc {
+    ValidateUpc {
+        message_id: Token::random(),
+        request: token(request),
+        code,
+        recipient: order.payer.clone(),
+        service: order.service.clone(),
+        consume: true,
+    }
+}
+
+fn refused<T: std::fmt::Debug>(result: Result<T, CallError>) -> GatewayFault {
+    match result {
+        Err(CallError::Refused(fault)) => *fault,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_code_is_made_paid_and_used_over_mutual_tls() {
+    let wire = wire();
+    let (bank, portal) = (wire.client("bank"), wire.client("portal"));
+    let order = order("T1");
+    let code = run(bank.create_upc(&order)).unwrap().code;
+    let early = refused(run(portal.validate_upc(&redeem(&order, code, "R1"))));
+    assert_eq!(early.state, Some(State::Issued));
+    assert_eq!(run(bank.notify_payment(&notice(&order, code))).unwrap().state, State::Paid);
+    assert_eq!(run(portal.validate_upc(&redeem(&order, code, "R1"))).unwrap().state, State::Used);
+    assert_eq!(refused(run(portal.validate_upc(&redeem(&order, code, "R2")))).state, Some(State::Used));
+    let known =
+        run(bank.check_iin(&CheckIin { message_id: Token::random(), iin: order.payer.clone() })).unwrap();
+    assert!(known.known);
+    let lines = wire.log.lock().unwrap().join("\n");
+    assert!(!lines.contains(IIN) && !lines.contains(&format!("{code:#}")), "the log names nobody: {lines}");
+}
+
+#[test]
+fn a_lost_answer_is_asked_for_again_and_nothing_is_done_twice() {
+    let wire = wire();
+    let bank = wire.client("bank");
+    wire.running().faults.lose_answers.set(true);
+    let lost = run(bank.create_upc(&order("T1"))).unwrap_err();
+    assert!(matches!(&lost, CallError::Unreachable(_)) && !lost.is_final(), "{lost}");
+    wire.running().faults.lose_answers.set(false);
+    let created = run(bank.create_upc(&order("T1"))).unwrap();
+    assert!(created.repeated, "it had been done");
+    wire.running().faults.silent.set(true);
+    let silent = run(bank.create_upc(&order("T2"))).unwrap_err();
+    assert!(matches!(silent, CallError::Unreachable(_)));
+    wire.running().faults.silent.set(false);
+    assert!(!run(bank.create_upc(&order("T2"))).unwrap().repeated, "it had not been done");
+}
+
+#[test]
+fn a_gateway_that_is_not_there_or_not_the_gateway_is_told_apart() {
+    let mut wire = wire();
+    // Somebody whom the authority knows, but who is not the gateway, signs the answers.
+    let folder = wire.path("parties/bank/party.toml");
+    let text = std::fs::read_to_string(&folder).unwrap();
+    std::fs::write(&folder, text.replace("signer = \"gateway\"", "signer = \"other\"")).unwrap();
+    let wrong = run(wire.client("bank").create_upc(&order("T1"))).unwrap_err();
+    assert!(matches!(&wrong, CallError::NotTrusted(why) if why.contains("signed by gateway")), "{wrong}");
+    // Another host name than the certificate's.
+    std::fs::write(&folder, text.replace("localhost", "127.0.0.1")).unwrap();
+    let wrong = run(wire.client("bank").create_upc(&order("T1"))).unwrap_err();
+    assert!(matches!(&wrong, CallError::Unreachable(why) if why.contains("certificate")), "{wrong}");
+    std::fs::write(&folder, text).unwrap();
+    let client = wire.client("bank");
+    wire.running = None;
+    let gone = run(client.create_upc(&order("T1"))).unwrap_err();
+    assert!(matches!(gone, CallError::Unreachable(_)), "{gone}");
+}
+
+#[test]
+fn a_revoked_or_unfit_participant_gets_no_channel() {
+    let wire = wire();
+    let refused = |folder: &Path| match run(GatewayClient::open(folder).unwrap().create_upc(&order("T1"))) {
+        Err(CallError::Unreachable(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    let authority = Authority::at(&wire.path("nca"));
+    let parties = wire.path("parties");
+    authority
+        .equip(&parties.join("serving"), "bank", &Purpose::Serve(vec!["bank".into()]), system_clock())
+        .unwrap();
+    tell(&parties.join("serving"), wire.running());
+    refused(&parties.join("serving"));
+    assert!(wire.heard("not-for-signing"), "{:?}", wire.log);
+    let strangers = Authority::create(&wire.path("strangers"), system_clock()).unwrap();
+    strangers.equip(&parties.join("strange"), "bank", &Purpose::Connect, system_clock()).unwrap();
+    authority.publish(&parties.join("strange")).unwrap();
+    tell(&parties.join("strange"), wire.running());
+    refused(&parties.join("strange"));
+    assert!(wire.heard("untrusted-issuer"), "{:?}", wire.log);
+    let bank = wire.client("bank");
+    run(bank.create_upc(&order("T1"))).unwrap();
+    setup::revoke(wire.directory.path(), "bank", system_clock()).unwrap();
+    wire.running().reload().unwrap();
+    refused(&parties.join("bank"));
+    assert!(wire.heard("revoked"), "{:?}", wire.log);
+}
+
+#[test]
+fn lists_and_descriptions_are_served() {
+    let wire = wire();
+    let plain = wire.running().crl_addr.unwrap();
+    for (path, file) in [("/crl", "nca/ca.crl"), ("/crl/root", "nca/root.crl")] {
+        let answer = http(plain, path);
+        let head = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        assert_eq!(answer[head..], std::fs::read(wire.path(file)).unwrap(), "{path}");
+    }
+    assert!(http(plain, "/gateway?wsdl").starts_with(b"HTTP/1.1 404"), "only lists are served without TLS");
+}
+
+fn http(addr: std::net::SocketAddr, path: &str) -> Vec<u8> {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(addr).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    answer
+}
