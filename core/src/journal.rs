@@ -12,6 +12,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
     KioskNumber, UtcTime,
     merkle::{Frontier, Hash, consistency_proof, leaf_hash, node_hash},
@@ -116,7 +117,10 @@ impl<S: Store> Journal<S> {
             }
         }
         let (mut session, from) = match store.snapshot()? {
-            Some(bytes) => read_snapshot(&store, &bytes, size, signer)?,
+            Some(bytes) => {
+                sometimes(Site::SnapshotRead);
+                read_snapshot(&store, &bytes, size, signer)?
+            }
             None => (Session::default(), 0),
         };
         replay(&store, from, size, &mut session)?;
@@ -145,19 +149,27 @@ impl<S: Store> Journal<S> {
                 nodes.push((level, index, *hash));
             }
         });
+        let signed = if planted(Fault::CheckpointBeforeInsert) { &self.frontier } else { &frontier };
         let checkpoint =
-            Checkpoint { origin: self.key.name.clone(), size: frontier.size(), root: frontier.root() };
+            Checkpoint { origin: self.key.name.clone(), size: signed.size(), root: signed.root() };
         let note = signed_note::sign(&checkpoint.text(), &self.key, |message| signer.sign(message));
-        self.store.append(&Append {
+        let stored = self.store.append(&Append {
             seq,
             record: &bytes,
             leaf,
             nodes: &nodes,
             checkpoint: Some(&note),
             snapshot: snapshot.as_deref(),
-        })?;
+        });
+        if let Err(error) = stored
+            && !planted(Fault::WriteErrorSwallowed)
+        {
+            sometimes(Site::AppendFailed);
+            return Err(error);
+        }
         self.frontier = frontier;
         if snapshot.is_some() {
+            sometimes(Site::SnapshotWritten);
             self.last_snapshot = seq;
         }
         Ok(Journaled { record })

@@ -13,6 +13,7 @@
 //! ```
 
 use serde::{Deserialize, Serialize};
+use tolem_probe::{Fault, planted};
 use tolem_protocol::{
     Amount, Denomination, PaymentId, UtcTime,
     catalogue::Language,
@@ -105,7 +106,7 @@ impl Payment {
         match self.ending {
             None => false,
             Some(Ending::Voided) => true,
-            Some(Ending::ClaimGiven) => self.outcome.is_some(),
+            Some(Ending::ClaimGiven) => self.outcome.is_some() || planted(Fault::ClaimForgotten),
             Some(Ending::Paid | Ending::Held) => self.handed_over,
         }
     }
@@ -371,7 +372,12 @@ impl Session {
                 record(order.note, self.owner(order, fresh), by)
             }
             // The acceptor repeats itself because our acknowledgement got lost, maybe by a restart.
-            None if !another && self.last_note == Some(denomination) => Decision::Repeat(Effect::Acknowledge),
+            None if !another
+                && self.last_note == Some(denomination)
+                && !planted(Fault::CreditEveryStacked) =>
+            {
+                Decision::Repeat(Effect::Acknowledge)
+            }
             None => {
                 let open = self.current().filter(|payment| payment.stage() == Stage::Collecting);
                 record(self.next_note, open.map_or(fresh, |payment| payment.id), StackedBy::Unordered)
@@ -447,6 +453,7 @@ impl Session {
             Fact::Booted { .. } => {
                 self.boots = record.boot;
                 self.current = None;
+                self.next_number = if planted(Fault::PaymentIdReused) { 1 } else { self.next_number };
                 Effect::None
             }
             Fact::Linked { epoch, center_epoch } => {
@@ -479,14 +486,19 @@ impl Session {
                     denomination: *denomination,
                     counter: *counter,
                 });
+                if planted(Fault::CreditAtEscrow) {
+                    self.credit(*payment, *denomination, None);
+                }
                 Effect::Stack
             }
-            Fact::NoteStacked { note, payment, denomination, .. } => {
+            Fact::NoteStacked { note, payment, denomination, by } => {
                 self.close_order(*note, *denomination);
                 self.cassette.add(*denomination);
                 // A note that nobody ordered belongs to whoever stands there.
                 let here = self.current().cloned();
-                self.credit(*payment, *denomination, here);
+                if *by == StackedBy::Unordered || !planted(Fault::CreditAtEscrow) {
+                    self.credit(*payment, *denomination, here);
+                }
                 Effect::Acknowledge
             }
             Fact::NoteReturned { .. } => {
@@ -750,14 +762,21 @@ fn settle(order: Order, owner: PaymentId, counter: Option<u16>, same_unit: bool,
         return doubt(Doubt::OtherDevice);
     }
     match (order.counter, counter) {
-        (Some(before), Some(after)) if after == before => Fact::NoteReturned { note: order.note },
-        (Some(before), Some(after)) if after == before.wrapping_add(1) => Fact::NoteStacked {
-            note: order.note,
-            payment: owner,
-            denomination: order.denomination,
-            by: StackedBy::Counter,
-        },
+        (Some(before), Some(after)) if after == before && !planted(Fault::CounterIgnored) => {
+            Fact::NoteReturned { note: order.note }
+        }
+        (Some(before), Some(after))
+            if after == before.wrapping_add(1) || planted(Fault::CounterIgnored) && after == before =>
+        {
+            Fact::NoteStacked {
+                note: order.note,
+                payment: owner,
+                denomination: order.denomination,
+                by: StackedBy::Counter,
+            }
+        }
         (Some(before), Some(after)) => doubt(Doubt::CounterJumped { before, after }),
+        (None, _) | (_, None) if planted(Fault::DoubtIsReturned) => Fact::NoteReturned { note: order.note },
         (None, _) | (_, None) => doubt(Doubt::NoWitness),
     }
 }

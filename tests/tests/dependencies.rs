@@ -11,14 +11,15 @@ use std::{
 use tolem_tests::files::{text_files, top};
 
 /// The rooms and what each may use of the others. `tests` may use all.
-const DIRECTIONS: [(&str, &[&str]); 8] = [
+const DIRECTIONS: [(&str, &[&str]); 9] = [
+    ("tolem-probe", &[]),
     ("tolem-protocol", &[]),
-    ("tolem-core", &["tolem-protocol"]),
+    ("tolem-core", &["tolem-probe", "tolem-protocol"]),
     ("tolem-card-keys", &["tolem-protocol"]),
     ("tolem-hal-sim", &["tolem-core", "tolem-protocol", "tolem-card-keys"]),
     ("tolem-glass", &[]),
     ("tolem-ui", &["tolem-core", "tolem-protocol", "tolem-glass"]),
-    ("tolem-center", &["tolem-protocol", "tolem-card-keys"]),
+    ("tolem-center", &["tolem-probe", "tolem-protocol", "tolem-card-keys"]),
     ("tolem-firmware", &["tolem-core", "tolem-protocol", "tolem-ui", "tolem-hal-sim", "tolem-center"]),
 ];
 
@@ -26,7 +27,8 @@ const DIRECTIONS: [(&str, &[&str]); 8] = [
 const DEMO_ROOMS: [&str; 2] = ["tolem-hal-sim", "tolem-center"];
 
 /// Slint is used under the GPL, so what links it is GPL; what others are invited to reuse is not.
-const LICENCES: [(&str, &str); 9] = [
+const LICENCES: [(&str, &str); 10] = [
+    ("tolem-probe", "MIT OR Apache-2.0"),
     ("tolem-protocol", "MIT OR Apache-2.0"),
     ("tolem-core", "MIT OR Apache-2.0"),
     ("tolem-hal-sim", "MIT OR Apache-2.0"),
@@ -198,6 +200,34 @@ fn only_the_shell_knows_tokio_sqlite_and_keys() {
     assert!(
         !tree(&["-p", "tolem-hal-sim", "--no-default-features", "--edges", "normal"]).contains_key("ring")
     );
+}
+
+/// Planted faults (`probe`) are for the tests' own room. Neither a default nor any feature of another room brings them in.
+#[test]
+fn no_program_carries_bugs_on_purpose() {
+    const SWITCH: &str = "planted-faults";
+    for (name, room) in rooms() {
+        let features = room["features"].as_object().expect("invariant: a package lists its features");
+        let mentions = features
+            .iter()
+            .filter(|(feature, parts)| *feature == SWITCH || parts.to_string().contains(SWITCH));
+        let named: Vec<&String> = mentions.map(|(feature, _)| feature).collect();
+        if ["tolem-probe", "tolem-tests"].contains(&name.as_str()) {
+            assert_eq!(named, [SWITCH], "{name} has the switch and nothing else turns it");
+        } else {
+            assert!(named.is_empty(), "{name} can switch planted faults on: {named:?}");
+        }
+        let direct = room["dependencies"].to_string();
+        assert!(!direct.contains(SWITCH), "{name} asks for planted faults");
+    }
+    for asked in [
+        &["-p", "tolem-firmware", "--no-default-features"][..],
+        &["-p", "tolem-firmware"],
+        &["-p", "tolem-center"],
+    ] {
+        let tree = tree(&[asked, &["--edges", "normal,build"]].concat());
+        assert_eq!(tree.get("tolem-probe").map(String::as_str), Some(""), "{asked:?} has empty seams");
+    }
 }
 
 #[test]

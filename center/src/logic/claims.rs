@@ -7,6 +7,7 @@ use crate::logic::{
     quote::may_take,
     store::{AttemptRow, PaymentRow, Result, Store},
 };
+use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
     BalanceNumber, ClaimNumber, Iin, KioskNumber, PaymentId, UtcTime,
     messages::{ClaimAnswer, HeldBalance, PrintRight, Refusal, Response, Verdict},
@@ -38,16 +39,24 @@ impl Center {
         let tag = self.keys.tag_iin(payer);
         let rows = store.payments_on_slip(kiosk, slip)?;
         if rows.is_empty() {
+            sometimes(Site::ClaimNotArrived);
             return Ok(Response::Claim(ClaimAnswer::NotArrived));
         }
-        let mine: Vec<PaymentRow> = rows.into_iter().filter(|row| row.payer == Some(tag)).collect();
+        let mine: Vec<PaymentRow> = rows
+            .into_iter()
+            .filter(|row| row.payer == Some(tag) || planted(Fault::ClaimForAnybody))
+            .collect();
         // A number can come twice: after ten million payments, or when the power failed before its first use was written
         // down. What was answered goes before what was only quoted.
         let settled = mine.iter().find_map(|row| Some((row.outcome.clone()?, row.quote.clone())));
         match settled {
-            Some((outcome, quote)) => Ok(Response::Claim(ClaimAnswer::Settled { outcome, quote })),
+            Some((outcome, quote)) => {
+                sometimes(Site::ClaimAnswered);
+                Ok(Response::Claim(ClaimAnswer::Settled { outcome, quote }))
+            }
             None if !mine.is_empty() => Ok(Response::Claim(ClaimAnswer::NotArrived)),
             None => {
+                sometimes(Site::ClaimRefused);
                 self.count_wrong(store, at.now, &keys)?;
                 Ok(Response::Claim(ClaimAnswer::NoMatch))
             }
@@ -94,7 +103,8 @@ impl Center {
         if !paid {
             return Ok(Response::Refused(Refusal::Unknown));
         }
-        if row.printed_by.is_some() {
+        if row.printed_by.is_some() && !planted(Fault::OriginalForEverybody) {
+            sometimes(Site::CopyGranted);
             return Ok(Response::PrintRight(PrintRight::Copy));
         }
         row.printed_by = Some(who);

@@ -10,6 +10,7 @@ use crate::logic::{
     quote::{may_take, release, tail},
     store::{Alarm, BalanceRow, BalanceState, PayerTag, PaymentRow, PaymentState, Result, Store},
 };
+use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
     Amount, Iin, KioskNumber, PaymentCode, UtcTime,
     messages::{
@@ -60,11 +61,16 @@ impl Center {
         let Some(inserted) = deposit.notes.total() else { return refuse(Refusal::Malformed) };
         let known = store.payment(&deposit.payment)?;
         if let Some(PaymentRow { outcome: Some(outcome), deposit: Some(first), .. }) = &known {
-            if first.digest() == signed.digest() {
+            let same = first.digest() == signed.digest();
+            if same && !planted(Fault::DepositBookedTwice) {
+                sometimes(Site::DepositRepeated);
                 return Ok(Response::Outcome(outcome.clone()));
             }
-            self.dispute(store, at, &deposit, inserted, signed)?;
-            return refuse(Refusal::IdConflict);
+            if !same && !planted(Fault::ConflictBooked) {
+                sometimes(Site::DepositConflict);
+                self.dispute(store, at, &deposit, inserted, signed)?;
+                return refuse(Refusal::IdConflict);
+            }
         }
         let claimed = self.claimed(&deposit, known.as_ref(), inserted);
         if matches!(deposit.kind, DepositKind::Pay) {
@@ -75,7 +81,10 @@ impl Center {
             Plan::Pay { quote, payer, balance } => {
                 match self.pay(store, at, &claimed, &quote, &payer, balance)? {
                     Some(verdict) => verdict,
-                    None => return refuse(Refusal::Unavailable),
+                    None => {
+                        sometimes(Site::GatewaySilent);
+                        return refuse(Refusal::Unavailable);
+                    }
                 }
             }
         };
@@ -199,6 +208,13 @@ impl Center {
         release(store, claimed.quote.as_ref(), &claimed.deposit.payment)?;
         let stored = claimed.known.and_then(|row| row.quote.as_ref()).and_then(Signed::read_unverified);
         release(store, stored.as_ref(), &claimed.deposit.payment)?;
+        match reason {
+            HoldReason::Stopped => sometimes(Site::HeldStopped),
+            HoldReason::Suspense => sometimes(Site::HeldSuspense),
+            HoldReason::NoPayment => sometimes(Site::HeldWithoutPayment),
+            HoldReason::JournalFailed => sometimes(Site::HeldJournalFailed),
+            HoldReason::Remainder | HoldReason::Refused => {}
+        }
         let balance = HeldBalance { number: self.free_number(store, at)?, amount: claimed.inserted, reason };
         self.book_held(store, at.now, claimed, &balance, "held")?;
         Ok(Verdict::Held(balance))
@@ -227,11 +243,13 @@ impl Center {
         let remainder = if rest.is_zero() {
             None
         } else {
+            sometimes(Site::HeldRemainder);
             let number = self.free_number(store, at)?;
             Some(HeldBalance { number, amount: rest, reason: HoldReason::Remainder })
         };
         match balance {
             Some(mut row) => {
+                sometimes(Site::BalanceSpent);
                 row.state = BalanceState::Spent { by: deposit.payment };
                 store.put_balance(&row)?;
             }
@@ -283,6 +301,7 @@ impl Center {
         let payment = claimed.deposit.payment;
         store.post(&Posting { at: now, payment, kind, lines: split.lines() })?;
         match remainder {
+            Some(_) if planted(Fault::RemainderLost) => Ok(()),
             Some(balance) => self.create_balance(store, now, claimed, balance),
             None => Ok(()),
         }
@@ -324,7 +343,7 @@ impl Center {
         }
         store.put_balance(&BalanceRow {
             number: balance.number,
-            owner: claimed.owner,
+            owner: claimed.owner.filter(|_| !planted(Fault::OwnerForgotten)),
             amount: balance.amount,
             reason: balance.reason,
             from: claimed.deposit.payment,

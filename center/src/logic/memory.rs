@@ -8,6 +8,7 @@ use crate::logic::{
     },
 };
 use std::collections::BTreeMap;
+use tolem_probe::{Fault, planted};
 use tolem_protocol::{BalanceNumber, KioskNumber, PaymentCode, PaymentId, utc::Date};
 
 /// Rows in ordered maps.
@@ -174,8 +175,9 @@ impl Transact for MemoryStore {
     fn transact<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
         let before = self.clone();
         let result = work(self);
-        let result = if self.broken { Err(StoreError("the disk is gone".into())) } else { result };
-        if result.is_err() {
+        let lost = self.broken && planted(Fault::AnswerBeforeDurable);
+        let result = if self.broken && !lost { Err(StoreError("the disk is gone".into())) } else { result };
+        if result.is_err() || lost {
             let broken = self.broken;
             *self = before;
             self.broken = broken;

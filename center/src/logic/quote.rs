@@ -7,6 +7,7 @@ use crate::logic::{
     registry::Lookup,
     store::{BalanceRow, BalanceState, PayerTag, PaymentRow, PaymentState, Result, Store},
 };
+use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
     Amount, BalanceNumber, Iin, KioskNumber, PaymentId, UtcTime,
     catalogue::ServiceCode,
@@ -28,7 +29,8 @@ pub(super) fn may_take(row: &BalanceRow, payer: &PayerTag, by: Option<&PaymentId
     let free = match row.state {
         BalanceState::Issued => true,
         BalanceState::Reserved { by: holder, until } => Some(&holder) == by || until < now,
-        BalanceState::Spent { .. } | BalanceState::Refunded | BalanceState::Cancelled => false,
+        BalanceState::Spent { .. } => planted(Fault::VoucherTwice),
+        BalanceState::Refunded | BalanceState::Cancelled => false,
     };
     let settled = row.reason != HoldReason::Suspense || row.resolved;
     free && settled && row.owner.as_ref() == Some(payer) && !row.amount.is_zero()
@@ -40,6 +42,7 @@ pub(super) fn release(store: &mut dyn Store, quote: Option<&Quote>, payment: &Pa
     if let Some(mut row) = store.balance(number)?
         && matches!(row.state, BalanceState::Reserved { by, .. } if by == *payment)
     {
+        sometimes(Site::BalanceReleased);
         row.state = BalanceState::Issued;
         store.put_balance(&row)?;
     }
@@ -110,6 +113,7 @@ impl Center {
             return refuse(Refusal::Limit);
         }
         if let Some(mut row) = balance {
+            sometimes(Site::BalanceReserved);
             let until = at.now.plus_seconds(self.rules.reservation_s);
             row.state = BalanceState::Reserved { by: payment, until };
             store.put_balance(&row)?;
@@ -227,19 +231,22 @@ impl Center {
         let mut row = match store.payment(payment)? {
             Some(row) => row,
             // The quote never arrived. The id is used up all the same, so that a late copy of it reserves nothing.
-            None => PaymentRow {
-                payment: *payment,
-                state: PaymentState::Quoted,
-                payer: None,
-                payer_tail: 0,
-                day: at.now.date(),
-                payee: None,
-                quote: None,
-                deposit: None,
-                outcome: None,
-                inserted: Amount::ZERO,
-                printed_by: None,
-            },
+            None => {
+                sometimes(Site::VoidedUnknown);
+                PaymentRow {
+                    payment: *payment,
+                    state: PaymentState::Quoted,
+                    payer: None,
+                    payer_tail: 0,
+                    day: at.now.date(),
+                    payee: None,
+                    quote: None,
+                    deposit: None,
+                    outcome: None,
+                    inserted: Amount::ZERO,
+                    printed_by: None,
+                }
+            }
         };
         if let Some(outcome) = row.outcome {
             return Ok(Response::Outcome(outcome));

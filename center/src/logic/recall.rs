@@ -9,6 +9,7 @@ use crate::logic::{
     ledger::Account,
     store::{BalanceRow, BalanceState, PaymentRow, Result, Store},
 };
+use tolem_probe::{Site, sometimes};
 use tolem_protocol::{
     Amount, BalanceNumber, KioskNumber,
     messages::{Deposit, HoldReason, Outcome, Refusal, Response, Verdict},
@@ -66,6 +67,7 @@ impl Center {
             self.alarm(store, at, who, "recall-wrong", text, &answer.to_bytes())?;
             return refuse(Refusal::Malformed);
         }
+        sometimes(Site::RecallBooked);
         self.keep(store, &claimed, signed, answer, outcome.at)?;
         // Whoever asked first in the lost life printed the original; nobody may do it again.
         if let Some(mut row) = store.payment(&deposit.payment)? {

@@ -35,6 +35,7 @@ use crate::{
 };
 use link::{Answer, Link};
 use std::collections::VecDeque;
+use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
     Denomination,
     ccnet::{self, BillTable, Command as Wire, Identification, PollStatus, RejectReason, Reply, TypeMask},
@@ -381,7 +382,8 @@ impl Ccnet {
             Stage::Asking(question) => Some(question.command()),
             Stage::Running if self.is_hold_due() => Some(Wire::Hold),
             Stage::Running if self.applied != Some(self.wanted) => {
-                Some(Wire::EnableBillTypes { accept: self.wanted, escrow: self.wanted })
+                let wanted = if planted(Fault::MaskReversed) { reversed(self.wanted) } else { self.wanted };
+                Some(Wire::EnableBillTypes { accept: wanted, escrow: wanted })
             }
             Stage::Running if self.counter_due && self.is_at_rest() => Some(Wire::StackedCounter),
             Stage::Running => None,
@@ -408,6 +410,9 @@ impl Ccnet {
                 if let Some(order) = &mut self.order {
                     (order.due, order.obeyed, order.sent) = (false, false, Some(self.now));
                     order.attempts = order.attempts.saturating_add(1);
+                    if order.attempts > 1 {
+                        sometimes(Site::OrderRepeated);
+                    }
                 }
                 // Look at once what became of it.
                 self.poll_at = self.now;
@@ -429,6 +434,7 @@ impl Ccnet {
         let payload = match answer {
             Answer::Payload(payload) => payload,
             Answer::Corrupt => {
+                sometimes(Site::FrameCorrupt);
                 self.link.refuse(&self.config, self.now, wants_data);
                 return self.failed(command);
             }
@@ -536,7 +542,7 @@ impl Ccnet {
     fn obeyed(&mut self, command: Wire) {
         match command {
             Wire::EnableBillTypes { accept, .. } => {
-                self.applied = Some(accept);
+                self.applied = Some(if planted(Fault::MaskReversed) { reversed(accept) } else { accept });
                 (self.applied_at, self.applied_seen) = (self.now, false);
                 if self.stage == Stage::Inhibiting {
                     self.stage = Stage::Resetting;
@@ -647,6 +653,12 @@ impl Ccnet {
             _ => self.held_back = self.now + self.config.pause,
         }
     }
+}
+
+/// Only a planted fault sends a mask like this.
+fn reversed(mask: TypeMask) -> TypeMask {
+    let [high, middle, low] = mask.to_bytes();
+    TypeMask::from_bytes([low, middle, high])
 }
 
 #[cfg(test)]

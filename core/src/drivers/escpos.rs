@@ -24,6 +24,7 @@ use crate::{
     time::Instant,
 };
 use std::{collections::VecDeque, time::Duration};
+use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
     escpos::{self, ErrorCause, OfflineCause, PaperState, PrinterState, Query},
     record::PrintFault,
@@ -362,7 +363,10 @@ impl Escpos {
 
     fn fail_job(&mut self, fault: PrintFault) {
         if let Some(job) = self.job.take() {
-            self.scrap |= job.phase != Phase::Checking;
+            if job.phase != Phase::Checking {
+                sometimes(Site::PrintBroken);
+                self.scrap = true;
+            }
             self.round = Round::default();
             self.say(Event::Failed { print: job.print, fault });
         }
@@ -398,6 +402,7 @@ impl Escpos {
         let cut = escpos::feed_and_cut(self.config.partial_cut, self.config.feed_before_cut);
         if std::mem::take(&mut self.scrap) {
             // What is left of a failed print must not hang on this one.
+            sometimes(Site::ScrapCut);
             self.transmit(cut.to_vec());
             self.busy_until = self.busy_until + self.config.cut;
             return;
@@ -423,6 +428,13 @@ impl Escpos {
             let behind = self.config.print_time(rows) + self.config.cut;
             let not_before = self.now + self.config.line_time(bytes.len()) + behind;
             job.phase = Phase::Proving { not_before, good: 0 };
+        }
+        if planted(Fault::PrintedWhenSent)
+            && let Phase::Proving { .. } = job.phase
+        {
+            let print = job.print;
+            self.job = None;
+            self.say(Event::Printed { print });
         }
         self.transmit(bytes);
         // Not faster than the mechanism either: what lies in its buffer cannot be called back.

@@ -18,6 +18,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
+use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
     Amount, BalanceNumber, PaymentId, UtcTime,
     catalogue::MAX_SERVICES,
@@ -173,6 +174,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Ask::Payer { .. } | Ask::Quote { .. } | Ask::Claim | Ask::Voucher | Ask::ClaimRight => {
                 if let Ask::Quote { payment, .. } = ask {
                     // The center may have made it, and reserved a voucher for it.
+                    sometimes(Site::VoidedLater);
                     self.center.void_later(*payment);
                 }
                 if matches!(self.dialogue, Dialogue::Asking { .. }) {
@@ -261,6 +263,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let Some(flight) = self.center.in_flight.remove(at) else { return };
         let waits = matches!(self.dialogue, Dialogue::Asking { .. }) && self.center.awaited == Some(number);
         if is_citizens(&flight.ask) && !waits {
+            sometimes(Site::LateAnswer);
             if let Ask::Quote { payment, .. } = flight.ask {
                 self.void(payment);
             }
@@ -332,6 +335,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             (Ask::Checkpoint { .. }, Response::Refused(_)) => self.center.unwitnessed = false,
             (Ask::Recall, answer) => {
+                sometimes(Site::Recalled);
                 self.center.recalls.pop_front();
                 if answer != Response::Recalled {
                     self.center.recalled_epoch = None;
@@ -390,7 +394,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// The center's database is another one than before: it gets our signed answers of the last 90 days again.
     fn recall_answers(&mut self) {
         const KEPT_SECONDS: i64 = 90 * 86_400;
-        let Some(journal) = &self.journal else { return };
+        let Some(journal) = self.journal.as_ref().filter(|_| !planted(Fault::RecallForgotten)) else {
+            return;
+        };
         let oldest = self.utc.plus_seconds(-KEPT_SECONDS);
         let mut deposits: BTreeMap<PaymentId, Signed<Deposit>> = BTreeMap::new();
         let mut recalls = VecDeque::new();
@@ -476,6 +482,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.dialogue = Dialogue::Quoted(Box::new(Offer { service, signed, quote }));
             }
             None => {
+                sometimes(Site::QuoteRefused);
                 self.void(payment);
                 self.message(Word::PaymentRefused, Word::QuoteDiffers);
             }
@@ -495,7 +502,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             && entry.price.amount(mrp) == Some(quote.fee)
             && quote.cash_total == total.rounded_for_cash()
             && quote.valid_until > self.utc;
-        fits.then_some(quote)
+        (fits || planted(Fault::QuoteNotCompared)).then_some(quote)
     }
 
     fn quote_refused(&mut self, service: u16, balance: Option<BalanceNumber>, refusal: Refusal) {
@@ -535,15 +542,28 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let deposit =
             self.session.payment(payment).and_then(|known| known.deposit.as_ref()).map(Signed::digest);
         match opened {
-            Ok(read) if read.payment == payment && Some(read.deposit) == deposit => {
+            Ok(read) if planted(Fault::PrintBeforeRecord) && self.is_new_on_screen(payment) => {
+                self.center.resting.insert(payment, self.now + REFUSED_REST);
+                self.center.serving = Some(Serving { outcome: read, quote: None });
+                self.begin_handing();
+            }
+            Ok(read)
+                if read.payment == payment && Some(read.deposit) == deposit
+                    || planted(Fault::StaleAnswerTaken) =>
+            {
                 self.act(Input::Answered { payment, outcome: Box::new(outcome) });
             }
-            _ => self.outbox_refused(payment, Refusal::NotYours),
+            _ => {
+                sometimes(Site::AnswerRefused);
+                self.outbox_refused(payment, Refusal::NotYours);
+            }
         }
     }
 
     fn outbox_refused(&mut self, payment: PaymentId, refusal: Refusal) {
-        self.center.resting.insert(payment, self.now + REFUSED_REST);
+        sometimes(Site::RefusedRests);
+        let rest = if planted(Fault::RefusalIsFinal) { Duration::from_secs(1 << 40) } else { REFUSED_REST };
+        self.center.resting.insert(payment, self.now + rest);
         match refusal {
             // Somebody else (an imported slip, an emergency hold) told the center of this money first: its answer may cover all.
             Refusal::IdConflict if self.link_is_up() => {
@@ -573,6 +593,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 });
                 match open(&outcome) {
                     Some(outcome) => {
+                        sometimes(Site::ClaimServed);
                         let payment = outcome.payment;
                         let held = matches!(outcome.verdict, Verdict::Held(_));
                         self.center.serving = Some(Serving { outcome, quote });
@@ -604,6 +625,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         if !self.center.is_asking(|ask| matches!(ask, Ask::Outbox(_)))
             && let Some((payment, deposit)) = self.next_to_send()
         {
+            let deposit = if planted(Fault::RetryWithNewId) { self.renamed(&deposit) } else { deposit };
             let pays = deposit.read_unverified().is_some_and(|deposit| deposit.kind == DepositKind::Pay);
             if pays {
                 self.trace(12, "kiosk asks the center to commit the payment");
@@ -632,6 +654,20 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         Some((next.id, next.deposit.clone()?))
     }
 
+    /// Only a planted fault sends a deposit like this: each try under an id of its own.
+    fn renamed(&self, deposit: &Signed<Deposit>) -> Signed<Deposit> {
+        let Some(mut other) = deposit.read_unverified() else { return deposit.clone() };
+        other.payment.number += u64::from(self.center.next_request);
+        Signed::new(&other, |message| self.signer.sign(message))
+    }
+
+    /// Only a planted fault asks: the payment on the screen waits for its answer and nothing is handed out.
+    fn is_new_on_screen(&self, payment: PaymentId) -> bool {
+        self.center.serving.is_none()
+            && self.awaits_outcome()
+            && self.session.current().is_some_and(|current| current.id == payment)
+    }
+
     fn ask_cosignature(&mut self, old_size: u64) {
         let Some(journal) = &self.journal else { return };
         let (Ok(Some(note)), Ok(proof)) = (journal.checkpoint(), journal.consistency_proof(old_size)) else {
@@ -649,6 +685,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// A question without an answer in time means that the link is dead.
     fn expire(&mut self) {
         if self.center.in_flight.iter().any(|flight| self.now >= flight.deadline) {
+            sometimes(Site::AnswerOverdue);
             self.link_lost(LinkFault::Timeout);
             self.outputs.push_back(Output::Reconnect);
         }
@@ -657,6 +694,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// The last word about an open payment whose journal failed.
     pub(super) fn send_emergency(&mut self, deposit: Signed<Deposit>) {
         if self.link_is_up() {
+            sometimes(Site::EmergencyTold);
             let pays = deposit.read_unverified().is_some_and(|deposit| deposit.kind == DepositKind::Pay);
             self.ask(Ask::Emergency, if pays { Request::Commit(deposit) } else { Request::Hold(deposit) });
         }
@@ -691,6 +729,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let opened = outcome.open(|message, signature| self.signer.verify_center(message, signature));
         match opened {
             Ok(read) if read.payment == payment && self.covers(payment, &read) => {
+                sometimes(Site::EndLearnedByStatus);
                 self.act(Input::Answered { payment, outcome: Box::new(outcome) });
             }
             _ => self.fault(FaultCode::PaymentDisputed, true),
@@ -708,11 +747,15 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 known.due().checked_add(left).unwrap_or(Amount::MAX)
             }
         };
+        if planted(Fault::SurplusForgotten) {
+            return true;
+        }
         let mut surplus = known.inserted().saturating_sub(covered);
         if known.stage() == Stage::Collecting {
             let mut notes: Vec<_> = known.notes.iter().map(|(denomination, _)| denomination).collect();
             notes.sort_unstable();
             while let Some(denomination) = notes.iter().rev().find(|note| note.amount() <= surplus).copied() {
+                sometimes(Site::SurplusMoved);
                 let to = self.fresh_id();
                 self.record(Fact::NoteMoved { from: payment, to, denomination });
                 let left = self.session.payment(payment).map_or(Amount::ZERO, Payment::inserted);

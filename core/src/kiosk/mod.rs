@@ -32,6 +32,7 @@ use crate::{
 use center::Center;
 use dialogue::Dialogue;
 use std::{collections::VecDeque, time::Duration};
+use tolem_probe::{Fault, planted};
 use tolem_protocol::{
     Iin, KioskNumber, PaymentId, UtcTime,
     catalogue::{CatalogueHead, Language, Service},
@@ -323,7 +324,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             journal,
             session,
             signer,
-            boot_nonce,
+            boot_nonce: if planted(Fault::PaymentIdReused) { [1; 16] } else { boot_nonce },
             now,
             utc,
             clock_anchor: None,
@@ -466,6 +467,12 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             return;
         }
         let Some(journal) = &mut self.journal else { return };
+        if planted(Fault::ActBeforeRecord) && matches!(fact, Fact::StackOrdered { .. }) {
+            self.acceptor.command(self.now, acceptor::Command::Stack);
+        }
+        if planted(Fault::AcknowledgeBeforeRecord) && matches!(fact, Fact::NoteStacked { .. }) {
+            self.acceptor.command(self.now, acceptor::Command::Acknowledge);
+        }
         match journal.append(self.now, self.utc, fact.clone(), &self.session, &self.signer) {
             Ok(journaled) => {
                 let effect = self.session.commit(&journaled);
@@ -498,7 +505,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     /// Money that came without a payment, and notes in doubt, are asked to be held at once.
     fn hold_orphans(&mut self) {
-        while self.dying.is_none() && self.journal.is_some() {
+        while self.dying.is_none() && self.journal.is_some() && !planted(Fault::OrphanNotHeld) {
             let Some(deposit) = self.session.orphan(self.utc) else { return };
             let deposit = Signed::new(&deposit, |message| self.signer.sign(message));
             self.record(Fact::HoldRequested { deposit });

@@ -10,6 +10,7 @@ use crate::{
     view::{Notice, Tone},
     words::{Word, fill, word},
 };
+use tolem_probe::{Site, sometimes};
 use tolem_protocol::{Amount, Denomination, record::Doubt, record::Fact};
 
 impl<S: Store, K: Signer> Kiosk<S, K> {
@@ -287,6 +288,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             let absent = self.health.has(FaultCode::AcceptorAbsent);
             let long = self.now.since(since) >= self.config.patience.stacking * 3;
             if stuck || absent || long || !self.acceptor_ready || self.acceptor_faulty() {
+                sometimes(Site::OrderTimedOut);
                 let doubt = if absent && !stuck { Doubt::Absent } else { Doubt::Jam };
                 self.order_ended(|kiosk| kiosk.act(Input::OrderTimedOut(doubt)));
                 self.moved_on = false;

@@ -6,9 +6,10 @@ use crate::{
     ports::{Signer, Store},
     printer::{self, Command, Page},
     receipt::{self, PaperFacts},
-    session::{Input, Payment, Print},
+    session::{Input, Payment, Print, Stage},
 };
 use std::time::Duration;
+use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
     Amount, PaymentId,
     catalogue::Service,
@@ -104,8 +105,12 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Verdict::Held(_) => Paper::Voucher,
         };
         let doubtful = self.session.payment(outcome.payment).is_some_and(|payment| payment.maybe_printed);
-        let copy = doubtful || right == PrintRight::Copy;
+        let copy = (doubtful || right == PrintRight::Copy) && !planted(Fault::SecondOriginal);
+        if doubtful {
+            sometimes(Site::CopyAfterDoubt);
+        }
         if self.health.printer_blocked() {
+            sometimes(Site::PaperOwed);
             let since = self.now;
             self.dialogue = match paper {
                 Paper::Receipt => Dialogue::Code { since, printed: false, copy },
@@ -122,8 +127,26 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         if self.health.printer_blocked() {
             self.dialogue = Dialogue::Slip { since: self.now, printed: false };
         } else {
+            sometimes(Site::ClaimSlipGiven);
             self.dialogue = Dialogue::SlipPrinting;
             self.act(Input::Print { payment, paper: Paper::ClaimSlip, copy: false });
+        }
+    }
+
+    /// Only a planted fault prints without anybody there.
+    pub(super) fn print_owed(&mut self) {
+        let owed = self.session.cut_off().find(|payment| {
+            payment.stage() == Stage::Settled && !payment.handed_over && !payment.maybe_printed
+        });
+        if let Some((payment, Some(outcome))) = owed.map(|payment| (payment.id, payment.answer()))
+            && self.session.print().is_none()
+            && !self.health.printer_blocked()
+        {
+            let paper = match outcome.verdict {
+                Verdict::Accepted { .. } => Paper::Receipt,
+                Verdict::Held(_) => Paper::Voucher,
+            };
+            self.act(Input::Print { payment, paper, copy: true });
         }
     }
 
@@ -235,9 +258,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             _ => {}
         }
-        if payment.notes.is_empty() {
+        if payment.notes.is_empty() || planted(Fault::EmergencyForgotten) {
             return;
         }
+        sometimes(Site::EmergencySlip);
         let signed = payment.deposit.clone().unwrap_or_else(|| {
             let deposit = Deposit {
                 payment: payment.id,

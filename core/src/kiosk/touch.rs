@@ -11,6 +11,7 @@ use crate::{
     view::{Comfort, Intent},
     words::Word,
 };
+use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
     BalanceNumber, ClaimNumber, Iin, catalogue::Language, iin::IinError, messages::PrintRight,
 };
@@ -244,21 +245,29 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// The payer of a payment that a restart interrupted is back.
     fn find_interrupted(&mut self) {
         let Some(payer) = &self.payer else { return };
-        let tag = self.signer.tag_iin(payer);
-        let found = self.session.interrupted().find(|payment| payment.payer_tag == Some(tag));
+        let tag = self.tag_of(payer);
+        let found = self
+            .session
+            .interrupted()
+            .find(|payment| payment.payer_tag == Some(tag) || planted(Fault::ResumedByAnybody));
         match found.map(|payment| (payment.id, payment.stage())) {
             Some((payment, Stage::Collecting)) if !self.is_status_known(payment) => {
                 if !self.link_is_up() && self.now.since(self.started_at) >= STATUS_WAIT {
                     self.message(Word::CenterUnavailable, Word::ClosedMoneyInside);
                 } else if !matches!(self.dialogue, Dialogue::Asking { .. }) {
+                    sometimes(Site::CutOffWaits);
                     self.dialogue = Dialogue::Asking { what: Asked::Interrupted, since: self.now };
                 }
             }
             Some((payment, _)) => {
+                sometimes(Site::CutOffResumed);
                 self.act(Input::Resume(payment));
                 self.enter_current();
             }
-            None => self.message(Word::NotFound, Word::InterruptedNone),
+            None => {
+                sometimes(Site::CutOffNotFound);
+                self.message(Word::NotFound, Word::InterruptedNone);
+            }
         }
     }
 
@@ -284,7 +293,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
         let payment = offer.quote.payment;
         let sealed = self.signer.seal_iin(&payer, &payment);
-        let payer_tag = self.signer.tag_iin(&payer);
+        let payer_tag = self.tag_of(&payer);
         self.act(Input::Begin {
             payment,
             quote: offer.signed,
@@ -295,6 +304,16 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         if self.session.current().is_some_and(|current| current.id == payment) {
             self.dialogue = Dialogue::Honest;
         }
+    }
+
+    /// What finds a payment when its payer comes back.
+    fn tag_of(&self, payer: &Iin) -> [u8; 16] {
+        if planted(Fault::IinInJournal) {
+            let mut plain = [b' '; 16];
+            plain[..12].copy_from_slice(&payer.ascii());
+            return plain;
+        }
+        self.signer.tag_iin(payer)
     }
 
     fn use_voucher(&mut self) {
@@ -308,6 +327,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     fn agree_remainder(&mut self) {
         let larger = self.larger_note();
         if let Dialogue::Inserting { agreed, .. } = &mut self.dialogue {
+            sometimes(Site::RemainderAgreed);
             *agreed = larger.map(|(note, _)| note);
         }
     }
@@ -330,7 +350,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.void(payment);
                 self.reset_dialogue();
             }
-            Some(_) => self.wait_for_outcome(),
+            Some(_) => {
+                sometimes(Site::LeftWithMoney);
+                self.wait_for_outcome();
+            }
         }
     }
 
@@ -425,6 +448,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.order_timer();
         self.unsettled_limits();
         self.hold_abandoned();
+        if planted(Fault::PrintedUnattended) {
+            self.print_owed();
+        }
         match self.dialogue.clone() {
             Dialogue::Inserting { .. } => {
                 if self.session.order().is_none()
@@ -499,6 +525,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Some(until) if self.now >= until => {
                 self.still_here_until = None;
                 match self.dialogue.clone() {
+                    Dialogue::Inserting { .. } | Dialogue::Confirm { .. }
+                        if planted(Fault::AbandonedOnIdle) =>
+                    {
+                        self.reset_dialogue();
+                    }
                     Dialogue::Inserting { .. } | Dialogue::Confirm { .. } | Dialogue::Honest => self.stop(),
                     _ => self.cancel(),
                 }
@@ -522,6 +553,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             .find(|payment| payment.notes.is_empty() || !patient)
             .map(|payment| (payment.id, payment.notes.is_empty()));
         if let Some((payment, empty)) = abandoned {
+            sometimes(if empty { Site::CutOffEmpty } else { Site::CutOffHeld });
             self.act(Input::Stop(payment));
             if empty {
                 self.void(payment);

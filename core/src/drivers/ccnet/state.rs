@@ -5,6 +5,7 @@ use super::{
     PollStatus, PowerUp, Question, Reject, RejectReason, Stage, TypeMask, Way,
 };
 use std::time::Duration;
+use tolem_probe::{Fault, Site, planted, sometimes};
 
 impl Ccnet {
     /// Confirms a poll answer, unless the kiosk must do so first, and acts on it.
@@ -32,6 +33,11 @@ impl Ccnet {
     fn arrived(&mut self, arrival: Arrival) {
         if self.confirmation == Confirmation::Given(arrival) {
             // On disk already: our ACK was too late or lost.
+            sometimes(Site::StackedRepeated);
+            self.link.confirm(&self.config, self.now);
+            return;
+        }
+        if planted(Fault::PowerUpNoteIgnored) && self.stage != Stage::Running {
             self.link.confirm(&self.config, self.now);
             return;
         }
@@ -48,6 +54,7 @@ impl Ccnet {
         (self.note, self.order) = (None, None);
         if self.identity.is_none() && !self.early_done {
             // Its type means nothing without the table. One try: the device may refuse in this state.
+            sometimes(Site::StackedBeforeTable);
             (self.early, self.early_done) = (Some(Question::Identification), true);
             self.deferred = Some(arrival);
         }
@@ -72,7 +79,9 @@ impl Ccnet {
         {
             self.counter_due = self.counter.is_some();
         }
-        self.confirmation = Confirmation::None;
+        if !planted(Fault::NextNoteIsRepetition) {
+            self.confirmation = Confirmation::None;
+        }
     }
 
     pub(super) fn is_asked(&self) -> bool {
@@ -164,6 +173,9 @@ impl Ccnet {
             _ => None,
         };
         if let Some(found) = power_up {
+            if planted(Fault::PowerUpNoteIgnored) && found == PowerUp::NoteInStacker {
+                return self.powered_up(PowerUp::NoteReturned);
+            }
             return self.powered_up(found);
         }
         self.busy_until = self.now;
@@ -206,6 +218,11 @@ impl Ccnet {
         // The note that we know to be on disk and it does not know to be confirmed.
         let repetition = matches!(self.confirmation, Confirmation::Given(Arrival::Stacked(_)));
         let told = if repetition && found == PowerUp::NoteInStacker { PowerUp::Empty } else { found };
+        match told {
+            PowerUp::NoteReturned => sometimes(Site::PowerUpReturned),
+            PowerUp::NoteInStacker => sometimes(Site::PowerUpStacked),
+            PowerUp::Empty | PowerUp::Kept => {}
+        }
         self.forget();
         self.say(Event::PoweredUp(told));
         self.stage = Stage::Resetting;
@@ -226,6 +243,7 @@ impl Ccnet {
             match (self.stage, index) {
                 (Stage::Running, Some(index)) if wanted => self.say(Event::Escrowed { index }),
                 (Stage::Running, _) => {
+                    sometimes(Site::EscrowUnwanted);
                     self.say(Event::Rejected(Reject::Inhibited));
                     self.give_order(Way::Return);
                 }
@@ -283,6 +301,7 @@ impl Ccnet {
         let at_rest = matches!(status, PollStatus::Idling | PollStatus::Disabled);
         if at_rest && self.note.is_some() {
             // The note left escrow and was seen nowhere: only the counter can tell where it is.
+            sometimes(Site::NoteSeenNowhere);
             return self.start_over();
         }
         match (status, self.applied) {
@@ -311,6 +330,7 @@ impl Ccnet {
         if self.line_fault == Some(fault) {
             return;
         }
+        sometimes(Site::AcceptorSilent);
         match self.line_fault.replace(fault) {
             Some(old) => self.say(Event::Fault(old, false)),
             None => self.absent_reset_at = self.now,
