@@ -37,6 +37,12 @@ impl Journaled {
     pub fn record(&self) -> &Record {
         &self.record
     }
+
+    /// Proof of nothing, for tests of what follows from a record.
+    #[cfg(test)]
+    pub(crate) fn pretended(record: Record) -> Self {
+        Self { record }
+    }
 }
 
 /// Why a journal cannot be used to take money. The files stay as they are.

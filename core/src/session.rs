@@ -12,8 +12,12 @@
 //!                        └─ no note: Finished(Voided)
 //! ```
 
+mod row;
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
-use tolem_probe::{Fault, planted};
+use tolem_probe::{Fault, planted, visited};
 use tolem_protocol::{
     Amount, Denomination, PaymentId, UtcTime,
     catalogue::Language,
@@ -284,6 +288,7 @@ pub enum Effect {
 impl Session {
     /// What follows from `input`. Changes nothing. `fresh` names a new payment if one must be made for money without one.
     pub fn decide(&self, input: Input, fresh: PaymentId, utc: UtcTime) -> Decision {
+        visited(|| row::of(self, &input));
         match input {
             Input::Begin { payment, quote, payer, payer_tag, language } => match self.current {
                 None => Decision::Record(Fact::Started { payment, quote, payer, payer_tag, language }),
