@@ -509,7 +509,11 @@ impl Ccnet {
     /// Forgets what is only true without a gap or reset in between.
     fn forget(&mut self) {
         (self.note, self.order, self.last) = (None, None, None);
-        (self.early, self.early_done, self.deferred) = (None, false, None);
+        (self.early, self.early_done) = (None, false);
+        if self.deferred.take().is_some() {
+            // The kiosk was not told, so it will never acknowledge; the device says it again.
+            self.confirmation = Confirmation::None;
+        }
         (self.identity, self.part, self.counter) = (None, None, None);
         (self.wanted, self.applied, self.counter_due) = (TypeMask::NONE, None, false);
         self.attempts = 0;

@@ -16,7 +16,9 @@ pub(super) fn of(session: &Session, input: &Input) -> String {
 fn words(session: &Session, input: &Input) -> (String, &'static str) {
     let open = session.order;
     match input {
-        Input::Begin { .. } => ("begin".into(), here(session)),
+        Input::Begin { .. } => {
+            ("begin".into(), if session.current.is_some() { "a payment is open" } else { "no payment" })
+        }
         Input::Escrowed { denomination, welcome, .. } => match open {
             Some(order) if order.denomination == *denomination => {
                 ("note in escrow".into(), "its order is on disk")

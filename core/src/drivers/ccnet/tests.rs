@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, fmt::Write};
 mod faults;
 mod notes;
 mod start;
+mod table;
 
 /// From the host's last byte to the device's first.
 const DEVICE_MS: u64 = 5;

@@ -8,6 +8,8 @@ use escpos::{Decoded, Decoder, Direction, describe};
 use expect_test::{Expect, expect};
 use std::fmt::Write;
 
+mod table;
+
 /// From a question to its answer.
 const PRINTER_MS: u64 = 4;
 

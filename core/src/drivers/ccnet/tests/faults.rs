@@ -461,3 +461,17 @@ fn initialisation_that_never_ends_is_reset_again() {
     assert_eq!(bench.log.matches("RESET").count(), 3, "{}", bench.log);
     assert_eq!(bench.events, [Event::PoweredUp(PowerUp::Empty)]);
 }
+
+/// 81 came before its table was known, and the power went before the table was read: the kiosk was never told, so nobody waits for it.
+#[test]
+fn power_lost_while_the_table_is_asked_does_not_wait_for_an_acknowledgement() {
+    let mut bench = Bench::run("37 -; auto; poll 81 03; poll 10; poll 10; run 3000");
+    assert!(bench.log.contains("host RESET"), "{}", bench.log);
+    bench.run_more("poll 13; poll 81 03; poll 81 03; poll 19; run 20000");
+    assert_eq!(
+        bench.events.iter().filter(|event| **event == Event::Stacked { index: 3 }).count(),
+        1,
+        "{}",
+        bench.log
+    );
+}
