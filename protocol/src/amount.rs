@@ -7,8 +7,25 @@ use serde::{Deserialize, Serialize};
 ///
 /// Arithmetic is checked: an overflow or a negative result is our bug and panics, because going on with a wrong sum
 /// is worse than stopping. Where data from outside is added up, use [`Amount::checked_add`].
+///
+/// Decoding refuses more than [`Amount::MAX`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct Amount(u64);
+
+impl TryFrom<u64> for Amount {
+    type Error = &'static str;
+    fn try_from(tiyn: u64) -> Result<Self, Self::Error> {
+        let amount = Self(tiyn);
+        if amount <= Self::MAX { Ok(amount) } else { Err("no sum is above one trillion tenge") }
+    }
+}
+
+impl From<Amount> for u64 {
+    fn from(amount: Amount) -> Self {
+        amount.0
+    }
+}
 
 impl Amount {
     /// No money.
@@ -137,5 +154,19 @@ mod tests {
         assert_eq!(Amount::MAX.checked_add(Amount::from_tiyn(1)), None);
         assert_eq!(Amount::from_tiyn(u64::MAX).checked_add(Amount::from_tiyn(1)), None);
         assert_eq!(Amount::MAX.checked_mul(2), None);
+    }
+
+    #[test]
+    fn a_sum_above_the_maximum_is_not_decoded() {
+        for tiyn in [0, 1, Amount::MAX.tiyn(), Amount::MAX.tiyn() + 1, u64::MAX] {
+            let mut buffer = [0; 10];
+            let bytes = postcard::to_slice(&tiyn, &mut buffer).unwrap();
+            let expected = (tiyn <= Amount::MAX.tiyn()).then_some(Amount::from_tiyn(tiyn));
+            assert_eq!(postcard::from_bytes::<Amount>(bytes).ok(), expected, "{tiyn}");
+            if let Some(amount) = expected {
+                let mut again = [0; 10];
+                assert_eq!(postcard::to_slice(&amount, &mut again).unwrap(), bytes, "the bytes stay");
+            }
+        }
     }
 }

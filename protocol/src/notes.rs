@@ -77,8 +77,36 @@ impl NoteTable {
 pub const MAX_DENOMINATIONS: usize = 8;
 
 /// A pile of notes, counted per denomination. At most eight denominations; counts are bounded by the payment limits.
+///
+/// Decoding refuses what no cassette can hold: no notes of a denomination, one denomination twice, more than [`Amount::MAX`].
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct NotePile(heapless::Vec<(Denomination, u16), MAX_DENOMINATIONS>);
+#[serde(try_from = "Counts", into = "Counts")]
+pub struct NotePile(Counts);
+
+/// Denominations with their counts, in order of first insertion.
+type Counts = heapless::Vec<(Denomination, u16), MAX_DENOMINATIONS>;
+
+impl TryFrom<Counts> for NotePile {
+    type Error = &'static str;
+    fn try_from(counts: Counts) -> Result<Self, Self::Error> {
+        for (at, (denomination, count)) in counts.iter().enumerate() {
+            if *count == 0 {
+                return Err("a pile does not list what is not on it");
+            }
+            if counts[..at].iter().any(|(known, _)| known == denomination) {
+                return Err("a pile lists each denomination once");
+            }
+        }
+        let pile = Self(counts);
+        if pile.total().is_some() { Ok(pile) } else { Err("no pile is worth more than one trillion tenge") }
+    }
+}
+
+impl From<NotePile> for Counts {
+    fn from(pile: NotePile) -> Self {
+        pile.0
+    }
+}
 
 impl NotePile {
     /// Puts one note on the pile.
@@ -166,5 +194,24 @@ mod tests {
             pile.add(Denomination(tenge));
         }
         assert_eq!((pile.total(), pile.count()), (Some(Amount::from_tenge(3000)), 3));
+    }
+
+    #[test]
+    fn a_pile_that_cannot_lie_anywhere_is_not_decoded() {
+        let decoded = |counts: &[(u32, u16)]| {
+            let counts: Counts =
+                counts.iter().map(|(tenge, count)| (Denomination(*tenge), *count)).collect();
+            let mut buffer = [0; 80];
+            let bytes = postcard::to_slice(&counts, &mut buffer).unwrap();
+            let pile = postcard::from_bytes::<NotePile>(bytes).ok()?;
+            let mut again = [0; 80];
+            assert_eq!(postcard::to_slice(&pile, &mut again).unwrap(), bytes, "the bytes stay");
+            Some(pile.count())
+        };
+        assert_eq!(decoded(&[]), Some(0));
+        assert_eq!(decoded(&[(500, 2), (2000, 1)]), Some(3));
+        assert_eq!(decoded(&[(500, 0)]), None);
+        assert_eq!(decoded(&[(500, 1), (2000, 1), (500, 1)]), None);
+        assert_eq!(decoded(&[(u32::MAX, u16::MAX)]), None);
     }
 }

@@ -11,9 +11,9 @@ pub struct UtcTime(pub i64);
 const KAZAKHSTAN_OFFSET_MS: i64 = 5 * 3_600_000;
 
 impl UtcTime {
-    /// Whole seconds since the epoch.
+    /// Whole seconds since the epoch; stops at the ends of what fits.
     pub const fn from_seconds(seconds: i64) -> Self {
-        Self(seconds * 1_000)
+        Self(seconds.saturating_mul(1_000))
     }
 
     /// Whole seconds since the epoch, rounded down.
@@ -53,8 +53,25 @@ impl UtcTime {
 }
 
 /// A calendar day (proleptic Gregorian), kept as days since 1970-01-01.
+///
+/// Decoding refuses days outside the years the calendar can show.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "i32", into = "i32")]
 pub struct Date(i32);
+
+impl TryFrom<i32> for Date {
+    type Error = &'static str;
+    fn try_from(days: i32) -> Result<Self, Self::Error> {
+        let date = Self::from_days(i64::from(days));
+        if date.0 == days { Ok(date) } else { Err("no calendar shows this day") }
+    }
+}
+
+impl From<Date> for i32 {
+    fn from(date: Date) -> Self {
+        date.0
+    }
+}
 
 impl Date {
     /// The day that exists with this year, month and day of month; `None` for 30 February and the like.
@@ -133,9 +150,24 @@ mod tests {
     }
 
     #[test]
+    fn a_day_beyond_the_calendar_is_not_decoded() {
+        for (days, there) in [(0, true), (-1, true), (2_932_896, true), (i32::MAX, false), (i32::MIN, false)] {
+            let mut buffer = [0; 5];
+            let bytes = postcard::to_slice(&days, &mut buffer).unwrap();
+            let date = postcard::from_bytes::<Date>(bytes).ok();
+            assert_eq!(date, there.then_some(Date(days)), "{days}");
+            if let Some(date) = date {
+                let mut again = [0; 5];
+                assert_eq!(postcard::to_slice(&date, &mut again).unwrap(), bytes, "the bytes stay");
+            }
+        }
+    }
+
+    #[test]
     fn any_clock_value_can_be_shown() {
         for value in [i64::MIN, i64::MAX, 0, -1] {
             let _ = UtcTime(value).local().to_string();
+            let _ = UtcTime::from_seconds(value).local().to_string();
         }
     }
 }

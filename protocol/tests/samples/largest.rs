@@ -16,7 +16,8 @@ use tolem_protocol::{
 
 /// Ten bytes as a varint.
 const TIME: UtcTime = UtcTime(i64::MIN);
-const SUM: Amount = Amount::from_tiyn(u64::MAX);
+/// The largest sum that is decoded.
+const SUM: Amount = Amount::MAX;
 
 fn full<const N: usize>() -> heapless::String<N> {
     heapless::String::try_from("x".repeat(N).as_str()).expect("its capacity")
@@ -72,7 +73,8 @@ pub fn quote() -> Quote {
 }
 
 pub fn deposit() -> Deposit {
-    let pairs: Vec<(u32, u16)> = (0..8).map(|at| (u32::MAX - at, u16::MAX)).collect();
+    // Four and three bytes as varints: with one byte more anywhere the pile would be worth more than there is.
+    let pairs: Vec<(u32, u16)> = (0..8).map(|at| ((1 << 21) + at, 1 << 14)).collect();
     // A pile cannot be built that high by hand, but the wire can say it.
     let notes: NotePile = postcard::from_bytes(&postcard::to_allocvec(&pairs).expect("plain data encodes"))
         .expect("eight denominations");
