@@ -20,6 +20,8 @@ const MAX_ENTRIES: usize = 2_000;
 pub const MAX_ANSWER: usize = 500;
 /// Bytes shown as hexadecimal pairs.
 const MAX_HEX: usize = 48;
+/// Bands of a picture told in one line.
+const MAX_BANDS: usize = 64;
 /// Exchanges remembered for telling routine from news.
 const MAX_REMEMBERED: usize = 64;
 
@@ -240,7 +242,23 @@ pub struct Decoding {
 
 enum Ears {
     Ccnet { host: Box<ccnet::Decoder>, device: Box<ccnet::Decoder> },
-    Escpos { host: Box<escpos::Decoder>, dots: usize },
+    Escpos { host: Box<escpos::Decoder>, picture: Picture },
+}
+
+/// Bands of one picture that came one after the other, held back to be told in one line.
+#[derive(Default)]
+struct Picture {
+    bands: Vec<String>,
+    bytes: usize,
+    hex: String,
+}
+
+impl Picture {
+    /// The line, once something else comes.
+    fn take(&mut self) -> Option<(String, String)> {
+        let Self { bands, bytes, hex } = std::mem::take(self);
+        (!bands.is_empty()).then(|| (format!("{}, {bytes} bytes of dots", shorten(bands)), hex))
+    }
 }
 
 /// What was asked last, what was answered to it the last time, and whether the answer of now was the same.
@@ -262,15 +280,31 @@ impl Decoding {
 
     /// For the printer of a kiosk.
     pub fn escpos(kiosk: usize) -> Self {
-        let ears = Ears::Escpos { host: Box::default(), dots: 0 };
+        let ears = Ears::Escpos { host: Box::default(), picture: Picture::default() };
         Self { kiosk, source: Source::Printer, ears, exchange: Exchange::default() }
     }
 
     /// Takes one write in; in any split. True if a printer was told to print dots.
     pub fn heard(&mut self, log: &WireLog, direction: Direction, bytes: &[u8]) -> bool {
         let mut prints = false;
-        for (text, hex) in self.decode(direction, bytes) {
-            prints |= text.contains("RASTER");
+        let lines = match &mut self.ears {
+            Ears::Ccnet { .. } => self.frames(direction, bytes),
+            Ears::Escpos { host, picture } => match direction {
+                Direction::FromHost => {
+                    let lines = escpos_commands(host, picture, bytes);
+                    prints =
+                        !picture.bands.is_empty() || lines.iter().any(|(text, _)| text.contains("RASTER"));
+                    lines
+                }
+                Direction::FromDevice => {
+                    if let Some((text, hex)) = picture.take() {
+                        self.asked(log, text, hex);
+                    }
+                    vec![(escpos::describe(direction, bytes), hex(bytes))]
+                }
+            },
+        };
+        for (text, hex) in lines.into_iter().filter(|(text, _)| !text.is_empty()) {
             match direction {
                 Direction::FromHost => self.asked(log, text, hex),
                 Direction::FromDevice => self.answered(log, text, hex),
@@ -279,22 +313,11 @@ impl Decoding {
         prints
     }
 
-    fn decode(&mut self, direction: Direction, bytes: &[u8]) -> Vec<(String, String)> {
-        match &mut self.ears {
-            Ears::Ccnet { host, device } => {
-                let decoder = if direction == Direction::FromHost { host } else { device };
-                let counts =
-                    direction == Direction::FromDevice && self.exchange.question == "STACKED COUNTER";
-                ccnet_frames(decoder, direction, counts, bytes)
-            }
-            Ears::Escpos { host, dots } => {
-                let text = match direction {
-                    Direction::FromHost => escpos_commands(host, dots, bytes),
-                    Direction::FromDevice => escpos::describe(direction, bytes),
-                };
-                if text.is_empty() { Vec::new() } else { vec![(text, hex(bytes))] }
-            }
-        }
+    fn frames(&mut self, direction: Direction, bytes: &[u8]) -> Vec<(String, String)> {
+        let Ears::Ccnet { host, device } = &mut self.ears else { return Vec::new() };
+        let decoder = if direction == Direction::FromHost { host } else { device };
+        let counts = direction == Direction::FromDevice && self.exchange.question == "STACKED COUNTER";
+        ccnet_frames(decoder, direction, counts, bytes)
     }
 
     fn asked(&mut self, log: &WireLog, text: String, hex: String) {
@@ -379,26 +402,51 @@ fn ccnet_frames(
     lines
 }
 
-fn escpos_commands(decoder: &mut escpos::Decoder, dots: &mut usize, bytes: &[u8]) -> String {
+/// The lines that are whole now. Bands wait in `picture` for whatever comes after them.
+fn escpos_commands(
+    decoder: &mut escpos::Decoder,
+    picture: &mut Picture,
+    bytes: &[u8],
+) -> Vec<(String, String)> {
+    let mut lines: Vec<(String, String)> = Vec::new();
     let mut parts: Vec<String> = Vec::new();
     let mut letters = 0;
     for byte in bytes {
-        match decoder.push(*byte) {
-            None => {}
-            Some(escpos::Decoded::Dots(_)) => *dots += 1,
-            Some(escpos::Decoded::Text(_)) => letters += 1,
-            Some(command) => {
-                if *dots > 0 {
-                    parts.push(format!("{} bytes of dots", std::mem::take(dots)));
-                }
-                parts.push(escpos::describe_command(&command));
+        let command = match decoder.push(*byte) {
+            None => continue,
+            Some(escpos::Decoded::Dots(_)) => {
+                picture.bytes += 1;
+                continue;
             }
+            Some(escpos::Decoded::Text(_)) => {
+                letters += 1;
+                continue;
+            }
+            Some(command) => escpos::describe_command(&command),
+        };
+        if command.starts_with("RASTER") {
+            if !parts.is_empty() {
+                lines.push((shorten(std::mem::take(&mut parts)), hex(bytes)));
+            }
+            if picture.bands.is_empty() {
+                picture.hex = hex(bytes);
+            }
+            picture.bands.push(command);
+            if picture.bands.len() == MAX_BANDS {
+                lines.extend(picture.take());
+            }
+        } else {
+            lines.extend(picture.take());
+            parts.push(command);
         }
     }
     if letters > 0 {
         parts.push(format!("{letters} bytes of text"));
     }
-    shorten(parts)
+    if !parts.is_empty() {
+        lines.push((shorten(parts), hex(bytes)));
+    }
+    lines
 }
 
 /// Equal neighbours are counted: a receipt is many bands of dots.
@@ -518,10 +566,22 @@ mod tests {
         for chunk in bytes.chunks(5) {
             decoding.heard(&log, Direction::FromHost, chunk);
         }
-        let all = texts(&log, true).join(" ; ");
-        assert!(
-            all.contains("RASTER 16x2 dots") && all.contains("4 bytes of dots") && all.ends_with("INIT"),
-            "{all}"
-        );
+        assert_eq!(texts(&log, true), ["RASTER 16x2 dots x3, 12 bytes of dots", "INIT"]);
+    }
+
+    #[test]
+    fn a_picture_is_told_before_what_the_printer_says_to_it_and_a_long_one_in_pieces() {
+        let log = WireLog::default();
+        let mut decoding = Decoding::escpos(0);
+        let band = [0x1D, b'v', b'0', 0, 2, 0, 2, 0, 1, 2, 3, 4];
+        assert!(decoding.heard(&log, Direction::FromHost, &band), "dots are on their way at once");
+        assert!(texts(&log, true).is_empty(), "it may go on");
+        decoding.heard(&log, Direction::FromDevice, &[0x12]);
+        assert_eq!(texts(&log, true)[0], "RASTER 16x2 dots, 4 bytes of dots");
+        for _ in 0..MAX_BANDS + 1 {
+            decoding.heard(&log, Direction::FromHost, &band);
+        }
+        let last = texts(&log, true).pop().unwrap();
+        assert!(last.starts_with(&format!("RASTER 16x2 dots x{MAX_BANDS}, ")), "{last}");
     }
 }
