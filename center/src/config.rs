@@ -14,6 +14,8 @@ use tolem_protocol::{Amount, messages::Limits};
 pub struct Config {
     /// Where kiosks connect; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where kiosks fetch the revocation list without TLS; `None` = nowhere. Port 0 takes a free one.
+    pub crl_listen: Option<SocketAddr>,
     /// Directory with `pki/`, `keys/` and `center.db`.
     pub directory: PathBuf,
     /// Catalogue file; `None` for the one in the program.
@@ -62,6 +64,7 @@ impl Config {
     pub fn new(listen: SocketAddr, directory: &Path) -> Self {
         Self {
             listen,
+            crl_listen: None,
             directory: directory.to_owned(),
             catalogue: None,
             registry: None,
@@ -90,6 +93,7 @@ impl Config {
 #[serde(deny_unknown_fields)]
 struct File {
     listen: String,
+    crl_listen: Option<String>,
     #[serde(default)]
     directory: Option<PathBuf>,
     catalogue: Option<PathBuf>,
@@ -173,13 +177,20 @@ fn tenge(key: &str, value: Option<u64>, range: (u64, u64), default: Amount) -> R
 
 impl File {
     fn check(self, base: &Path) -> Result<Config, ConfigError> {
-        let listen = self.listen.parse().map_err(|_| {
-            let fault = "is not an address and port, like \"127.0.0.1:7443\"";
-            ConfigError(format!("key listen: {:?} {fault}", self.listen))
-        })?;
+        let address = |key: &str, value: &str, like: &str| {
+            value.parse::<SocketAddr>().map_err(|_| {
+                ConfigError(format!("key {key}: {value:?} is not an address and port, like {like:?}"))
+            })
+        };
+        let listen = address("listen", &self.listen, "127.0.0.1:7443")?;
+        let crl_listen = match &self.crl_listen {
+            Some(value) => Some(address("crl_listen", value, "127.0.0.1:7480")?),
+            None => None,
+        };
         let place = |path: PathBuf| base.join(path);
         Ok(Config {
             listen,
+            crl_listen,
             directory: self.directory.map_or_else(|| base.to_owned(), place),
             catalogue: self.catalogue.map(place),
             registry: self.registry.map(place),
@@ -322,6 +333,10 @@ pub const EXAMPLE: &str = r#"# Configuration of a tolem-center. Paths are relati
 # Where kiosks connect (inside the VPN).
 listen = "127.0.0.1:7443"
 
+# Where kiosks fetch the revocation list of our own certificate without TLS (inside the VPN as well). Left out: nowhere, and
+# kiosks whose list is past its date stay out until somebody brings them a newer one.
+# crl_listen = "127.0.0.1:7480"
+
 # Catalogue and persons of the reference registry; left out, those in the program are used.
 # catalogue = "catalogue.toml"
 # registry = "registry.toml"
@@ -382,6 +397,7 @@ mod tests {
         let spelled_out = parse(&uncommented).unwrap();
         assert_eq!((&as_is.rules, as_is.links), (&spelled_out.rules, spelled_out.links));
         assert_eq!(as_is.rules, Rules::default());
+        assert_eq!((as_is.crl_listen, spelled_out.crl_listen.map(|at| at.port())), (None, Some(7_480)));
         assert_eq!(as_is.directory, Path::new("/srv/center"));
         assert_eq!(spelled_out.catalogue.as_deref(), Some(Path::new("/srv/center/catalogue.toml")));
     }
@@ -390,6 +406,7 @@ mod tests {
     fn each_wrong_key_is_named() {
         let list: String = [
             "listen = \"here\"",
+            "listen = \"127.0.0.1:1\"\ncrl_listen = \"7480\"",
             "listen = \"127.0.0.1:1\"\n[limits]\nper_payment_tenge = 0",
             "listen = \"127.0.0.1:1\"\n[limits]\nper_payment_tenge = 900000",
             "listen = \"127.0.0.1:1\"\n[tariff]\ncommission_thousandths = 201",
@@ -400,6 +417,7 @@ mod tests {
         .concat();
         expect![[r#"
             key listen: "here" is not an address and port, like "127.0.0.1:7443"
+            key crl_listen: "7480" is not an address and port, like "127.0.0.1:7480"
             key limits.per_payment_tenge: 0 is not allowed; allowed are 1..=100000000
             key limits.per_day_tenge: must not be less than limits.per_payment_tenge
             key tariff.commission_thousandths: 201 is not allowed; allowed are 0..=200

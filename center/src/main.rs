@@ -282,6 +282,9 @@ fn serve(path: &Path) -> anyhow::Result<()> {
     });
     let running = server::start(Options { config, observer: Some(observer), clock: system_clock })?;
     println!("serving on {}", running.addr);
+    if let Some(at) = running.crl_addr {
+        println!("revocation list at http://{at}/crl");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = runtime.block_on(async { Signals::listen() })?;
     loop {

@@ -15,7 +15,11 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     path::PathBuf,
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 use tolem_center::{
@@ -27,7 +31,7 @@ use tolem_center::{
     setup,
 };
 use tolem_protocol::{
-    KioskNumber, PaymentId,
+    KioskNumber, PaymentId, UtcTime,
     messages::{
         self, Deposit, DepositKind, Hello, MAX_FRAME, Method, Quote, Refusal, Request, Response, Verdict,
     },
@@ -42,6 +46,7 @@ struct House {
     lines: Option<mpsc::Receiver<String>>,
     key: Ed25519KeyPair,
     identity: Identity,
+    clock: fn() -> UtcTime,
 }
 
 const KIOSK: u32 = 42;
@@ -64,7 +69,8 @@ impl House {
         let key = Ed25519KeyPair::from_seed_unchecked(&[5; 32]).unwrap();
         let public = key.public_key().as_ref().try_into().unwrap();
         let identity = setup::enroll(&config, number(), public, None, now).unwrap();
-        let mut house = Self { directory, config, running: None, lines: None, key, identity };
+        let mut house =
+            Self { directory, config, running: None, lines: None, key, identity, clock: system_clock };
         house.start();
         house
     }
@@ -81,7 +87,7 @@ impl House {
             };
             let _ = sender.lock().unwrap().send(line);
         });
-        let options = Options { config: self.config.clone(), observer: Some(observer), clock: system_clock };
+        let options = Options { config: self.config.clone(), observer: Some(observer), clock: self.clock };
         self.running = Some(server::start(options).unwrap());
         self.lines = Some(lines);
     }
@@ -339,6 +345,52 @@ fn a_stale_revocation_list_admits_nobody_until_it_is_refreshed() {
     fs::write(house.directory.join("pki/device.crl"), b"rubbish").unwrap();
     assert!(house.running().reload().unwrap_err().contains("device.crl"));
     house.admits(&house.identity);
+}
+
+#[test]
+fn a_list_that_goes_stale_on_an_open_connection_ends_it() {
+    static AHEAD_S: AtomicI64 = AtomicI64::new(0);
+    let mut house = House::new();
+    house.clock = || system_clock().plus_seconds(AHEAD_S.load(Ordering::SeqCst));
+    house.start();
+    house.pki().refresh_crl(system_clock(), 7).unwrap();
+    house.running().reload().unwrap();
+    let mut wire = house.connect();
+    wire.greet();
+    AHEAD_S.store(6 * 86_400, Ordering::SeqCst);
+    assert!(matches!(wire.ask(&Request::Time), Some(Response::Time(_))));
+    AHEAD_S.store(8 * 86_400, Ordering::SeqCst);
+    assert_eq!(wire.ask(&Request::Time), None);
+    house.hear("device.crl went stale on the open connection");
+}
+
+/// What comes back for `question` on the port that needs no TLS.
+fn plain(house: &House, question: &str) -> Vec<u8> {
+    let mut tcp = TcpStream::connect(house.running().crl_addr.unwrap()).unwrap();
+    tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    tcp.write_all(question.as_bytes()).unwrap();
+    tcp.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = Vec::new();
+    // Whoever is cut off in the middle of a question may see a reset.
+    tcp.read_to_end(&mut answer).ok();
+    answer
+}
+
+#[test]
+fn the_list_is_given_without_tls_and_nothing_else_is() {
+    let house = House::with(|config| config.crl_listen = Some("127.0.0.1:0".parse().unwrap()));
+    let list = fs::read(house.directory.join("pki/root.crl")).unwrap();
+    let answer = plain(&house, "GET /crl HTTP/1.1\r\nHost: center\r\n\r\n");
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n") && answer.ends_with(&list));
+    house.hear("took the revocation list without TLS");
+    let not_found = plain(&house, "GET /../keys/statement.key HTTP/1.1\r\n\r\n");
+    assert!(not_found.starts_with(b"HTTP/1.1 404") && not_found.ends_with(b"\r\n\r\n"));
+    assert!(plain(&house, "POST /crl HTTP/1.1\r\n\r\n").starts_with(b"HTTP/1.1 400"));
+    assert_eq!(plain(&house, "GET /crl"), b"");
+    house.hear("cut off");
+    assert_eq!(plain(&house, &"x".repeat(5_000)).len(), 0);
+    house.hear("longer than 2048 bytes");
+    assert!(House::new().running().crl_addr.is_none(), "it is served only where it is configured");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tolem_protocol::{
-    KioskNumber,
+    KioskNumber, UtcTime,
     messages::{self, MAX_FRAME, Request},
 };
 
@@ -30,13 +30,14 @@ pub(super) struct Door {
     pub acceptor: TlsAcceptor,
     pub tls: Tls,
     pub desk: mpsc::Sender<Job>,
+    pub clock: fn() -> UtcTime,
 }
 
 /// Why a connection ended.
 pub(super) type End = String;
 
 pub(super) async fn serve(door: Door, stream: TcpStream, peer: SocketAddr) {
-    let Door { shared, acceptor, tls, desk } = door;
+    let Door { shared, acceptor, tls, desk, clock } = door;
     let link = shared.next_link();
     let frame = Duration::from_millis(shared.links.frame_ms);
     let _ = stream.set_nodelay(true);
@@ -54,7 +55,7 @@ pub(super) async fn serve(door: Door, stream: TcpStream, peer: SocketAddr) {
         Err(reason) => return shared.note(&format!("{peer}: refused: {reason}")),
     };
     shared.note(&format!("{peer}: kiosk {kiosk} connected"));
-    let mut guest = Guest { kiosk, link, certificate, tls, judged: 0 };
+    let mut guest = Guest { kiosk, link, certificate, tls, clock, judged: 0 };
     let end = talk(&shared, &desk, &mut stream, &mut guest).await;
     let _ = timeout(frame, stream.shutdown()).await;
     shared.note(&format!("{peer}: kiosk {kiosk} disconnected: {end}"));
@@ -66,12 +67,16 @@ struct Guest {
     link: u64,
     certificate: CertificateDer<'static>,
     tls: Tls,
+    clock: fn() -> UtcTime,
     judged: u64,
 }
 
 impl Guest {
     /// Judges the certificate again when the revocation list has changed since the last time.
     fn may_stay(&mut self) -> Result<(), End> {
+        if self.tls.is_stale((self.clock)()) {
+            return Err("pki/device.crl went stale on the open connection: tolem-center crl refresh".into());
+        }
         let loads = self.tls.loads();
         if self.judged != loads {
             self.tls.judge(&self.certificate).map_err(|error| error.to_string())?;

@@ -2,6 +2,7 @@
 //!
 //! [`start`] runs it on threads of its own, so that a binary, a demo and a test use the very same code.
 
+mod crl;
 pub mod desk;
 mod link;
 mod shared;
@@ -66,6 +67,8 @@ pub struct Faults {
 pub struct Running {
     /// Where kiosks connect.
     pub addr: SocketAddr,
+    /// Where the kiosks' revocation list is given without TLS, if it is.
+    pub crl_addr: Option<SocketAddr>,
     /// Faults to turn on.
     pub faults: Faults,
     desk: mpsc::Sender<Job>,
@@ -101,26 +104,42 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
         fault: Box::new(move |line| faulty.note(line)),
     })?;
 
-    let listener = std::net::TcpListener::bind(config.listen)
-        .with_context(|| format!("key listen: cannot use {}", config.listen))?;
-    listener.set_nonblocking(true)?;
+    let listener = bind("listen", config.listen)?;
     let addr = listener.local_addr()?;
+    let lists = config.crl_listen.map(|address| bind("crl_listen", address)).transpose()?;
+    let crl_addr = lists.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
+    let pki_directory = directory.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (stop, stopped) = oneshot::channel();
     let (reload, reloads) = mpsc::channel(1);
     let files = Files { config, clock, tls: tls.clone(), desk: desk.clone(), seen: Vec::new() };
     let acceptor = TlsAcceptor::from(Arc::new(tls.config()?));
-    let serving = Serving { door: Door { shared, acceptor, tls, desk: desk.clone() } };
+    let serving = Serving { door: Door { shared, acceptor, tls, desk: desk.clone(), clock } };
     let thread = std::thread::Builder::new().name("center-links".into()).spawn(move || {
         runtime.block_on(async move {
             tokio::select! {
                 () = serving.accept(listener) => {}
+                () = give_lists(lists, &pki_directory, &serving.door.shared) => {}
                 () = files.watch(reloads, &serving.door.shared) => {}
                 _ = stopped => {}
             }
         });
     })?;
-    Ok(Running { addr, faults, desk, reload, stop: Some(stop), threads: vec![thread, desk_thread] })
+    Ok(Running { addr, crl_addr, faults, desk, reload, stop: Some(stop), threads: vec![thread, desk_thread] })
+}
+
+fn bind(key: &str, address: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
+    let listener =
+        std::net::TcpListener::bind(address).with_context(|| format!("key {key}: cannot use {address}"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+async fn give_lists(listener: Option<std::net::TcpListener>, directory: &Path, shared: &Arc<Shared>) {
+    match listener {
+        Some(listener) => crl::serve(listener, directory, shared).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The rules with everything they need, from the files that a configuration names.

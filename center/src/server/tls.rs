@@ -25,10 +25,10 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
-use tolem_protocol::KioskNumber;
+use tolem_protocol::{KioskNumber, UtcTime};
 use x509_parser::{extensions::GeneralName, prelude::*};
 
 /// Why the server side of TLS cannot be set up.
@@ -49,6 +49,8 @@ pub struct Tls {
     directory: PathBuf,
     verifier: Arc<Gate>,
     certificate: Arc<Certificate>,
+    /// When the list in force goes stale, in seconds since 1970.
+    ends: Arc<AtomicI64>,
     /// Counts the loads, so that an open connection notices that the list has changed.
     loads: Arc<AtomicU64>,
 }
@@ -63,7 +65,8 @@ impl Tls {
         });
         let certificate = Arc::new(Certificate(ArcSwap::from_pointee(certified(directory, &provider)?)));
         let loads = Arc::new(AtomicU64::new(1));
-        Ok(Self { directory: directory.to_owned(), verifier, certificate, loads })
+        let ends = Arc::new(AtomicI64::new(crl_ends(directory)?.unwrap_or(i64::MAX)));
+        Ok(Self { directory: directory.to_owned(), verifier, certificate, ends, loads })
     }
 
     /// Reads everything again; on an error everything stays as it was. New handshakes follow the new files.
@@ -71,6 +74,8 @@ impl Tls {
         let provider = Arc::new(ring::default_provider());
         let verifier = verifier(&self.directory, &provider)?;
         let certificate = certified(&self.directory, &provider)?;
+        let ends = crl_ends(&self.directory)?.unwrap_or(i64::MAX);
+        self.ends.store(ends, Ordering::SeqCst);
         self.verifier.inner.store(Arc::new(verifier));
         self.certificate.0.store(Arc::new(certificate));
         self.loads.fetch_add(1, Ordering::SeqCst);
@@ -80,6 +85,11 @@ impl Tls {
     /// Number of loads so far.
     pub fn loads(&self) -> u64 {
         self.loads.load(Ordering::SeqCst)
+    }
+
+    /// Whether the list in force is past its date: nobody knows who was revoked since, so nobody is trusted.
+    pub fn is_stale(&self, now: UtcTime) -> bool {
+        now.seconds() >= self.ends.load(Ordering::SeqCst)
     }
 
     /// Judges a certificate again by what is in force now.
