@@ -199,8 +199,7 @@ mod tests {
     #[test]
     fn a_pile_that_cannot_lie_anywhere_is_not_decoded() {
         let decoded = |counts: &[(u32, u16)]| {
-            let counts: Counts =
-                counts.iter().map(|(tenge, count)| (Denomination(*tenge), *count)).collect();
+            let counts: Counts = counts.iter().map(|(tenge, count)| (Denomination(*tenge), *count)).collect();
             let mut buffer = [0; 80];
             let bytes = postcard::to_slice(&counts, &mut buffer).unwrap();
             let pile = postcard::from_bytes::<NotePile>(bytes).ok()?;

@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn a_day_beyond_the_calendar_is_not_decoded() {
-        for (days, there) in [(0, true), (-1, true), (2_932_896, true), (i32::MAX, false), (i32::MIN, false)] {
+        for (days, there) in [(0, true), (-1, true), (2_932_896, true), (i32::MAX, false), (i32::MIN, false)]
+        {
             let mut buffer = [0; 5];
             let bytes = postcard::to_slice(&days, &mut buffer).unwrap();
             let date = postcard::from_bytes::<Date>(bytes).ok();
