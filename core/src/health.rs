@@ -37,7 +37,7 @@ macro_rules! faults {
 
             /// Whether its coming and going is a fact for the journal; passing states of each start are not.
             pub const fn is_journaled(self) -> bool {
-                !matches!(self, Self::StartingUp | Self::JournalChecking | Self::JournalUnwritable | Self::JournalDamaged)
+                !matches!(self, Self::StartingUp | Self::Stopping | Self::JournalChecking | Self::JournalUnwritable | Self::JournalDamaged)
             }
 
             /// What it means, in one sentence.
@@ -58,6 +58,8 @@ faults! {
     JournalDamaged, "JRN-DAMAGED", true, Word::ReasonJournalDamaged, "Keep the disk as evidence. Run `tolem journal verify`; it names the first bad record. Replace the disk and enrol again.";
     /// The journal cannot be opened or written: full, read-only or broken disk, lost key, or a second instance.
     JournalUnwritable, "JRN-UNWRITABLE", true, Word::ReasonDisk, "The program's log names the cause. Full or read-only disk: `df`, `mount`, kernel log. Lost key: restore it. Second instance: stop it. Then restart.";
+    /// The program was told to stop and lets the last citizen go.
+    Stopping, "SYS-STOP", true, Word::ReasonStopping, "Wait; a second order to stop ends it at once.";
     /// The journal is being checked after the start.
     JournalChecking, "JRN-CHECKING", true, Word::ReasonJournalChecking, "Wait; a million records take a few seconds.";
     /// Little space is left on the journal's disk.
@@ -68,6 +70,8 @@ faults! {
     ClockWrong, "CLK-WRONG", false, Word::ReasonClock, "Set the clock; check the battery of the real-time clock.";
     /// The center's or our certificate is refused.
     LinkRefused, "NET-TLS", true, Word::ReasonCertificate, "Compare clock, certificate dates and revocation list with the center's log.";
+    /// The revocation list that the center is judged by is past its date, and no newer one could be had.
+    ListStale, "NET-CRL", true, Word::ReasonNoLink, "The log says why none could be fetched. The center's operator: renew `pki/root.crl` and serve it (`crl_listen`). The terminal: `crl_port`, and a directory of `crl` that it may write to.";
     /// The processing center cannot be reached.
     LinkDown, "NET-DOWN", true, Word::ReasonNoLink, "Check cable or modem, then the VPN, then the center's address in kiosk.toml.";
     /// The catalogue is not loaded yet.

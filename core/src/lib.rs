@@ -13,6 +13,7 @@ pub mod kiosk;
 pub mod ports;
 pub mod printer;
 pub mod receipt;
+pub mod secret;
 pub mod session;
 pub mod time;
 pub mod view;

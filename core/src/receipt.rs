@@ -116,7 +116,9 @@ pub fn claim_slip(facts: &PaperFacts<'_>, claim: ClaimNumber, qr_text: &str, eme
     paper.strong(Word::PaperInserted, facts.inserted.to_string());
     paper.qr(qr_text);
     paper.sentence(if emergency { Word::PaperEmergencyWhat } else { Word::PaperClaimWhat });
-    paper.sentence(Word::PaperClaimHow);
+    // Without a payer there is no IIN to type: only the operator can help.
+    let ownerless = facts.quote.is_none() && !emergency;
+    paper.sentence(if ownerless { Word::PaperFoundHow } else { Word::PaperClaimHow });
     paper.sentence(Word::PaperQrClaim);
     paper.rule();
     if let Some(quote) = facts.quote {
@@ -147,7 +149,9 @@ pub fn voucher(facts: &PaperFacts<'_>, balance: &HeldBalance, qr_text: &str) -> 
     paper.lead(Word::HeldTitle);
     paper.rule();
     paper.balance(balance, qr_text);
-    paper.sentence(why);
+    if balance.reason != HoldReason::NoPayment {
+        paper.sentence(why);
+    }
     paper.rule();
     if let Some(quote) = facts.quote {
         paper.service(&quote.service);
@@ -350,7 +354,8 @@ impl<'a> Paper<'a> {
         self.number(&balance.number.to_string());
         self.strong(Word::PaperFee, balance.amount.to_string());
         self.qr(qr_text);
-        self.sentence(Word::PaperVoucherHow);
+        let ownerless = balance.reason == HoldReason::NoPayment;
+        self.sentence(if ownerless { Word::PaperFoundHow } else { Word::PaperVoucherHow });
     }
 
     fn transaction(&mut self) {

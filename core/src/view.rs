@@ -3,6 +3,7 @@
 //! All words are assembled here in the chosen language; a screen only draws them. No rule, timer or sum lives in a screen, so
 //! it cannot disagree with the journal.
 
+use crate::secret::{Key, Secret};
 use tolem_protocol::catalogue::Language;
 
 /// One whole screen.
@@ -244,9 +245,9 @@ pub enum Body {
     /// Digits to type.
     Keypad {
         /// What was typed, in groups, `_` for places to come.
-        echo: String,
+        echo: Secret,
         /// Read out for assistive technology and tests.
-        echo_label: String,
+        echo_label: Secret,
         /// Why it was not accepted; empty if nothing is wrong.
         error: String,
         /// Why we ask, privacy.
@@ -338,7 +339,7 @@ pub enum Intent {
     /// Erase all.
     Clear,
     /// A digit of the keypad.
-    Digit(u8),
+    Digit(Key),
     /// A service by its position in the whole catalogue.
     ChooseService(u16),
     /// Go on (pay, next, agree).

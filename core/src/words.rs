@@ -58,8 +58,10 @@ pub const fn word(language: Language, word: Word) -> &'static str {
 /// Values are put in as they are and never searched for placeholders themselves. A placeholder without a value is our
 /// bug: it stops a test build, and in the field it stays visible instead of taking a screen with money on it down.
 pub fn fill(language: Language, template: Word, args: &[(&str, &str)]) -> String {
-    let mut text = String::new();
     let mut rest = word(language, template);
+    // Room for everything at once: a value may be a secret, and a text that grows leaves copies behind.
+    let mut text =
+        String::with_capacity(rest.len() + args.iter().map(|(_, value)| value.len()).sum::<usize>());
     while let Some((before, name, after)) = next_placeholder(rest) {
         text.push_str(before);
         match args.iter().find(|(known, _)| *known == name) {

@@ -16,7 +16,7 @@ use tolem_firmware::{
     link::tls::{Clock, client_config},
     receipt, run, show,
     store::{Reader, SqliteStore},
-    verify::{Keys, verify},
+    verify::{Keys, Witness, verify},
 };
 use tolem_protocol::signed_note::{KeyKind, NoteKey, journal_origin};
 
@@ -76,9 +76,9 @@ enum JournalCommand {
         /// The kiosk's journal key: name+id+base64, as `tolem journal key` prints it
         #[arg(long, value_name = "VKEY")]
         key: Option<String>,
-        /// The center's witness key: name+id+base64
+        /// A witness key of the center, name+id+base64; several after a change of keys
         #[arg(long, value_name = "VKEY")]
-        witness: Option<String>,
+        witness: Vec<String>,
     },
     /// Print records, one a line
     Show {
@@ -168,7 +168,7 @@ fn perform(command: Command) -> anyhow::Result<()> {
         Command::Demo(options) => tolem_firmware::demo::run(&options),
         Command::Config(ConfigCommand::Check { file }) => config_check(&file),
         Command::Journal(JournalCommand::Verify { place, key, witness }) => {
-            journal_verify(&place, key, witness)
+            journal_verify(&place, key, &witness)
         }
         Command::Journal(JournalCommand::Show { place, from, json }) => {
             let (path, _) = place.find()?;
@@ -199,11 +199,11 @@ fn config_check(file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn journal_verify(place: &Place, key: Option<String>, witness: Option<String>) -> anyhow::Result<()> {
+fn journal_verify(place: &Place, key: Option<String>, witnesses: &[String]) -> anyhow::Result<()> {
     let (path, config) = place.find()?;
     let mut known = Keys::default();
     if let Some(config) = &config {
-        known.witness.clone_from(&config.center.witness);
+        known.witnesses.clone_from(&config.center.witnesses);
         match keys::journal_public_key(&config.journal.keys) {
             Ok(public) => known = config.journal_keys(public),
             Err(error) if key.is_none() => bail!("{error}; give the kiosk's key with --key"),
@@ -213,8 +213,9 @@ fn journal_verify(place: &Place, key: Option<String>, witness: Option<String>) -
     if let Some(key) = key {
         known.log = Some(note_key(&key, KeyKind::Log).context("--key")?);
     }
-    if let Some(witness) = witness {
-        known.witness = Some(note_key(&witness, KeyKind::Cosigner).context("--witness")?);
+    for witness in witnesses {
+        let key = note_key(witness, KeyKind::Cosigner).context("--witness")?;
+        known.witnesses.push(Witness { key, until: None });
     }
     let mut go_on = |_| true;
     let report = if path.is_dir() {

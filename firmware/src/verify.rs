@@ -10,10 +10,11 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use std::{collections::VecDeque, fmt};
 use tolem_core::journal::{JournalFault, STORED_LEVELS};
 use tolem_protocol::{
+    UtcTime,
     merkle::{Frontier, Hash, leaf_hash, node_hash},
     record::{Fact, Record},
     signed::Signature,
-    signed_note::{self, Checkpoint, KeyKind, NoteKey},
+    signed_note::{self, Checkpoint, NoteKey},
 };
 
 /// Records read in one step.
@@ -36,8 +37,17 @@ pub trait Source {
 pub struct Keys {
     /// The kiosk's journal key, named like the journal.
     pub log: Option<NoteKey>,
-    /// The center's witness key.
-    pub witness: Option<NoteKey>,
+    /// The center's witness keys: the one in use and former ones.
+    pub witnesses: Vec<Witness>,
+}
+
+/// A key under which the center cosigns journals, or did once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Witness {
+    /// The key.
+    pub key: NoteKey,
+    /// Its cosignatures are earlier than this; `None` while it is in use.
+    pub until: Option<UtcTime>,
 }
 
 /// What was found right.
@@ -343,12 +353,24 @@ impl<'a> Pass<'a> {
             return Err(BadJournal::order(seq, reason));
         }
         self.cosignatures += 1;
-        let (Some(witness), Some(origin)) = (&self.keys.witness, self.origin.clone()) else { return Ok(()) };
-        debug_assert_eq!(witness.kind, KeyKind::Cosigner, "a witness key cosigns");
+        let Some(origin) = self.origin.clone().filter(|_| !self.keys.witnesses.is_empty()) else {
+            return Ok(());
+        };
+        let stranger = |reason| BadJournal { record: Some(seq), reason, fault: JournalFault::Root(size) };
+        let witness = self.witness_of(line).map_err(stranger)?.clone();
         let root = self.root_at(size)?;
         let text = Checkpoint { origin, size, root }.text();
         let note = format!("{text}\n{}\n", line.trim_end_matches('\n'));
-        if signed_note::open(&note, witness, ed25519).is_none() {
+        let opened = signed_note::open(&note, &witness.key, ed25519);
+        let seconds = opened.and_then(|(_, seconds)| i64::try_from(seconds?).ok());
+        if let (Some(seconds), Some(until)) = (seconds, witness.until)
+            && UtcTime::from_seconds(seconds) >= until
+        {
+            let at = UtcTime::from_seconds(seconds).local();
+            let reason = format!("it was cosigned on {at} by a key out of use, {}", witness.key.to_vkey());
+            return Err(stranger(reason));
+        }
+        if opened.is_none() {
             let reason = format!(
                 "the center did not cosign these records: one of {}..{size} was changed after it saw them, or this line was",
                 self.trusted
@@ -357,6 +379,23 @@ impl<'a> Pass<'a> {
         }
         self.trusted = self.trusted.max(size);
         Ok(())
+    }
+
+    /// The known key that a cosignature line names.
+    fn witness_of(&self, line: &str) -> Result<&Witness, String> {
+        let (name, id) = signed_note::line_key(line)
+            .ok_or_else(|| "it holds no cosignature: a name and base64 are expected".to_owned())?;
+        let named = |witness: &&Witness| witness.key.name == name && witness.key.id() == id;
+        self.keys.witnesses.iter().find(named).ok_or_else(|| {
+            let id = u32::from_be_bytes(id);
+            let known: Vec<String> =
+                self.keys.witnesses.iter().map(|witness| witness.key.to_vkey()).collect();
+            format!(
+                "it is a cosignature under the key {name}+{id:08x}, which is not known here (known: {}). Either \
+                 somebody else signed, or the center has another key since: name both, with former_witness_keys or --witness",
+                known.join(", ")
+            )
+        })
     }
 
     fn bad_root(&self, size: u64, what: &str) -> BadJournal {

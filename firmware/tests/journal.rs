@@ -23,7 +23,7 @@ use tolem_firmware::{
     export::{ExportDirectory, export},
     keys::{CenterKeys, OnMissing, RingSigner},
     store::{Reader, SqliteStore},
-    verify::{BadJournal, Keys, Report, Source, ed25519, verify},
+    verify::{BadJournal, Keys, Report, Source, Witness, ed25519, verify},
 };
 use tolem_protocol::{
     KioskNumber, UtcTime,
@@ -68,7 +68,7 @@ impl Bench {
                 kind: KeyKind::Log,
                 public: self.signer.public_key(),
             }),
-            witness: Some(self.witness_key()),
+            witnesses: vec![Witness { key: self.witness_key(), until: None }],
         }
     }
 
@@ -468,7 +468,7 @@ fn another_kiosks_keys_do_not_verify() {
         assert!(bad.to_string().contains(words), "{bad}");
     };
     check(Keys { log: other.keys().log, ..bench.keys() }, "not signed by tolem/journal/00042+");
-    check(Keys { witness: other.keys().witness, ..bench.keys() }, "the center did not cosign these records");
+    check(Keys { witnesses: other.keys().witnesses, ..bench.keys() }, "which is not known here");
     let report = verify(&mut Reader::open(&bench.path()).unwrap(), &Keys::default(), &mut |_| true).unwrap();
     let text = report.to_string();
     assert!(text.contains("present, NOT checked") && text.contains("2 cosignatures, NOT checked"), "{text}");
@@ -484,6 +484,32 @@ fn a_rewritten_journal_with_the_kiosks_own_key_is_found_by_the_cosignatures() {
     forger.grow(40);
     let bad = verify(&mut Reader::open(&forger.path()).unwrap(), &keys, &mut |_| true).unwrap_err();
     assert_eq!(bad.fault, JournalFault::Root(10), "{bad}");
+}
+
+/// The center got another witness key: what it cosigned before stays good, under the key of that time and no longer.
+#[test]
+fn cosignatures_before_a_change_of_the_witness_key_stay_good() {
+    let before = Bench::new(20);
+    let old = before.witness_key();
+    let bench = Bench { witness: Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap(), ..before };
+    bench.grow(20);
+    let new = bench.witness_key();
+    let judge = |witnesses: Vec<Witness>| {
+        verify(&mut Reader::open(&bench.path()).unwrap(), &Keys { witnesses, ..bench.keys() }, &mut |_| true)
+    };
+    let day = |iso: &str| Some(tolem_protocol::Date::parse_iso(iso).unwrap().starts_at());
+    let in_use = || Witness { key: new.clone(), until: None };
+    let former = |until| Witness { key: old.clone(), until };
+
+    let report = judge(vec![in_use(), former(day("2027-01-01"))]).unwrap();
+    assert_eq!(report.cosigned_size, Some(30), "{report}");
+    let unknown = judge(vec![in_use()]).unwrap_err();
+    let id = u32::from_be_bytes(old.id());
+    assert!(unknown.reason.contains(&format!("{}+{id:08x}, which is not known here", old.name)), "{unknown}");
+    assert_eq!(unknown.record, Some(10));
+    // 1 795 000 000 is 18 November 2026.
+    let late = judge(vec![in_use(), former(day("2026-11-01"))]).unwrap_err();
+    assert!(late.reason.contains("by a key out of use"), "{late}");
 }
 
 /// Every byte of every file: either the export is refused, or (never) the change would be invisible.

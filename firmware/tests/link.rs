@@ -28,6 +28,7 @@ use tolem_firmware::{
     config::{Center, Config},
     link::{
         Link, LinkEvent, LinkOrder, Timing,
+        list::{in_force, take},
         tls::{Clock, client_config},
     },
 };
@@ -72,6 +73,11 @@ fn leaf(issuer: &Issuer, name: &str, purpose: ExtendedKeyUsagePurpose, years: (i
 }
 
 fn revocation_list(issuer: &Issuer, revoked: bool, until_year: i32) -> String {
+    numbered_list(issuer, revoked, until_year, 1)
+}
+
+/// Lists of one issuer are told apart by their number.
+fn numbered_list(issuer: &Issuer, revoked: bool, until_year: i32, number: u64) -> String {
     let revoked = revoked.then(|| RevokedCertParams {
         serial_number: SerialNumber::from(SERVER_SERIAL),
         revocation_time: date_time_ymd(2026, 2, 1),
@@ -81,7 +87,7 @@ fn revocation_list(issuer: &Issuer, revoked: bool, until_year: i32) -> String {
     CertificateRevocationListParams {
         this_update: date_time_ymd(2025, 1, 1),
         next_update: date_time_ymd(until_year, 1, 1),
-        crl_number: SerialNumber::from(1),
+        crl_number: SerialNumber::from(number),
         issuing_distribution_point: None,
         revoked_certs: revoked.into_iter().collect(),
         key_identifier_method: KeyIdMethod::Sha256,
@@ -360,10 +366,73 @@ fn a_revoked_center_and_a_stale_list_are_refused() {
         pki.write("center.crl", &revocation_list(&pki.devices, false, 2030));
         center.crl = Some(pki.dir.path().join("center.crl"));
     };
-    refused(other, good_clock(), LinkFault::Refused, "UnknownRevocationStatus");
+    refused(other, good_clock(), LinkFault::Refused, "is not signed by the authority");
     bench(with_list(false, 2030), good_clock(), polite, async |mut held| {
         assert!(matches!(held.event().await, LinkEvent::Connected));
     });
+}
+
+/// A list in DER, as the center sends it.
+fn der(pem: &str) -> Vec<u8> {
+    rustls::pki_types::CertificateRevocationListDer::from_pem_slice(pem.as_bytes()).unwrap().as_ref().to_vec()
+}
+
+#[test]
+fn only_a_newer_list_of_the_authority_replaces_the_file() {
+    let pki = Pki::new();
+    let path = pki.dir.path().join("center.crl");
+    let center = Center { crl: Some(path.clone()), ..pki.settings(1) };
+    let now = UtcTime::from_seconds(NOW);
+    let list = |number, until| der(&numbered_list(&pki.servers, false, until, number));
+    let refused = |bytes: &[u8], words: &str| {
+        let before = fs::read(&path).ok();
+        let error = take(&center, &path, bytes, now).unwrap_err();
+        assert!(error.contains(words), "{error}");
+        assert_eq!(fs::read(&path).ok(), before, "the file is as it was");
+    };
+    assert!(in_force(&center, &path, now).unwrap_err().contains("No such file"));
+    assert_eq!(take(&center, &path, &list(5, 2030), now), Ok(true), "the first one");
+    assert_eq!(in_force(&center, &path, now).unwrap().good_until.local().to_string(), "01.01.2030 05:00:00");
+    assert_eq!(take(&center, &path, &list(5, 2030), now), Ok(false), "the same again");
+    refused(&list(4, 2031), "older than the one in force");
+    refused(&list(6, 2026), "expired on 01.01.2026");
+    refused(&der(&numbered_list(&pki.devices, false, 2030, 9)), "is not signed by the authority");
+    refused(b"rubbish", "not a revocation list");
+    let mut forged = list(9, 2030);
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    refused(&forged, "is not signed by the authority");
+    assert_eq!(take(&center, &path, &list(6, 2031), now), Ok(true), "a newer one");
+    // A damaged file locks nobody out.
+    fs::write(&path, "rubbish").unwrap();
+    assert_eq!(take(&center, &path, &list(7, 2031), now), Ok(true));
+    assert_eq!(fs::read_dir(pki.dir.path()).unwrap().count(), 4, "nothing is left lying about");
+}
+
+#[test]
+fn a_center_that_a_new_list_revokes_is_left_at_once() {
+    let made = std::cell::OnceCell::new();
+    bench(
+        |pki, center| {
+            pki.write("center.crl", &numbered_list(&pki.servers, false, 2030, 1));
+            let file = pki.dir.path().join("center.crl");
+            center.crl = Some(file.clone());
+            made.set((file, numbered_list(&pki.servers, true, 2030, 2))).unwrap();
+        },
+        good_clock(),
+        polite,
+        async |mut held| {
+            assert!(matches!(held.event().await, LinkEvent::Connected));
+            held.orders.send(LinkOrder::Judge).await.unwrap();
+            held.send(3, hello()).await;
+            assert!(matches!(held.event().await, LinkEvent::Answer { .. }), "it is not revoked yet");
+            let (file, revoking) = made.get().unwrap();
+            fs::write(file, revoking).unwrap();
+            held.orders.send(LinkOrder::Judge).await.unwrap();
+            let (fault, reason) = held.lost().await;
+            assert!(fault == LinkFault::Refused && reason.contains("Revoked"), "{fault:?}: {reason}");
+        },
+    );
 }
 
 /// TLS 1.3 lets the client finish before the server has judged it: connected, and lost at the first read.

@@ -129,6 +129,13 @@ pub fn split(note: &str) -> Option<(&str, Vec<&str>)> {
 
 const MAX_SIGNATURES: usize = 16;
 
+/// Name and id of the key that a signature line names, whoever made it.
+pub fn line_key(line: &str) -> Option<(&str, [u8; 4])> {
+    let (name, blob) = line.trim_end_matches('\n').strip_prefix("— ")?.split_once(' ')?;
+    let blob = BASE64.decode(blob.as_bytes()).ok()?;
+    Some((name, *blob.first_chunk::<4>()?))
+}
+
 /// The text of `note`, if `key` signed it; for a cosigner also the time of signing.
 pub fn open<'n>(
     note: &'n str,

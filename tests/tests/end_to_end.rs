@@ -413,6 +413,51 @@ fn an_edited_journal_is_named_by_verify_and_closes_the_kiosk() {
     assert!(kiosk.device("acceptor", "insert 500").is_err(), "the slot is shut: {closed:#?}");
 }
 
+/// SIGTERM, as a service manager sends it.
+fn terminate(kiosk: &Terminal<'_>) {
+    let pid = pid_of(kiosk);
+    let sent = std::process::Command::new("sh").args(["-c", &format!("kill -TERM {pid}")]).status();
+    assert!(sent.is_ok_and(|status| status.success()));
+    kiosk.until_dark();
+    assert_eq!(
+        kiosk.state()["power"]["ended"].as_str().map(|ended| ended.starts_with("exited with 0")),
+        Some(true)
+    );
+}
+
+fn pid_of(kiosk: &Terminal<'_>) -> u64 {
+    kiosk.state()["power"]["pid"].as_u64().expect("it runs")
+}
+
+#[test]
+fn told_to_stop_with_money_in_the_kiosk_hands_out_paper_and_then_ends() {
+    let demo = Demo::start();
+    let kiosk = ready(&demo);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", pid_of(&kiosk))).expect("it runs");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "no core dump");
+    kiosk.open_slot(ID_CARD.0, PAYER);
+    kiosk.insert_up_to(500, &[500]);
+    terminate(&kiosk);
+    let papers = kiosk.papers();
+    assert!(symbol(&papers[0], VOUCHER).starts_with(VOUCHER), "{papers:?}");
+    kiosk.power_on();
+    demo.check_books();
+    kiosk.until_screen("attract");
+    terminate(&kiosk);
+}
+
+#[test]
+fn a_new_kiosk_fetches_the_revocation_list_before_it_has_one_to_connect_with() {
+    let demo = Demo::start();
+    ready(&demo);
+    let fetched = std::fs::read(demo.directory().join("kiosk-1/tls/center.crl")).expect("it was fetched");
+    let list = std::fs::read(demo.directory().join("center/pki/root.crl")).expect("the center has one");
+    assert_eq!(fetched, list);
+    let log = std::fs::read_to_string(demo.directory().join("kiosk-1/kiosk.log")).expect("the kiosk's log");
+    assert!(log.contains("a newer revocation list came without TLS"), "{log}");
+}
+
 /// The process or the whole kiosk is killed at ten moments of payments, counted in lines on the wire and not by a clock.
 #[test]
 fn killed_at_many_moments_no_money_is_lost_or_doubled() {

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 use tolem_core::{
+    kiosk::Event,
     view::{Body, Intent, ViewModel},
     words::Word,
 };
@@ -34,6 +35,7 @@ fn every_screen_looks_as_blessed_in_three_languages() {
         walk.waiting();
         walk.trouble();
         walk.coming_back();
+        walk.unplanned();
     }
     assert!(album.wrong.is_empty(), "{} pictures differ:\n{}", album.wrong.len(), album.wrong.join("\n"));
 }
@@ -77,6 +79,23 @@ impl Walk<'_> {
     fn start(&mut self, rig: &mut Rig) {
         rig.until_screen("attract");
         rig.touch(Intent::SetLanguage(self.language));
+    }
+
+    /// A note without a payment, and the order to stop with money in.
+    fn unplanned(&mut self) {
+        let mut rig = Rig::ready(503);
+        rig.stray_note(2000);
+        rig.until("the center's number", |rig| rig.kiosk().session().unsettled().1 == 0);
+        self.take(&mut rig, "found");
+        rig.tap(Word::FoundPrint);
+        rig.rest(Duration::from_secs(8));
+        self.take(&mut rig, "found-printed");
+        let mut rig = Rig::ready(504);
+        rig.open_slot(MARRIAGE, PAYER);
+        rig.insert(2000);
+        rig.set_wire(Wire::Down);
+        rig.event(Event::Stop);
+        self.take(&mut rig, "working-stopping");
     }
 
     fn buying(&mut self) {

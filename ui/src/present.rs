@@ -8,6 +8,7 @@ use slint::{
 };
 use std::cell::RefCell;
 use std::rc::Rc;
+use tolem_core::secret::Key;
 use tolem_core::view::{Action, Body, Intent, Notice, Picture, Qr, Row, StageState, Tone, ViewModel, Weight};
 use tolem_glass::{
     Action as ActionData, AttractView, BodyKind, Card as CardData, CatalogueView, Cell, CodeView, Common,
@@ -311,7 +312,9 @@ impl Presenter {
         listen!(on_letter, |view, letter: SharedString| letter.chars().next().map(Intent::Letter));
         listen!(on_erase, |view| Some(Intent::Erase));
         listen!(on_clear, |view| Some(Intent::Clear));
-        listen!(on_digit, |view, digit: i32| u8::try_from(digit).ok().map(Intent::Digit));
+        listen!(on_digit, |view, digit: i32| u8::try_from(digit)
+            .ok()
+            .map(|digit| Intent::Digit(Key::new(digit))));
         listen!(on_language, |view, place: i32| language_at(place));
         listen!(on_large_text, |view| Some(Intent::ToggleLargeText));
         listen!(on_high_contrast, |view| Some(Intent::ToggleContrast));

@@ -6,6 +6,7 @@ mod samples;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use tolem_core::secret::Key;
 use tolem_core::view::{Body, Intent, ViewModel};
 use tolem_protocol::catalogue::{Group, Language};
 use tolem_ui::{Format, Role, Screen, Touch};
@@ -153,12 +154,12 @@ fn keypad(bench: &mut Bench, language: Language) {
         panic!("keypad")
     };
     for digit in 0..=9 {
-        assert_eq!(bench.tap(&digit.to_string()), [Intent::Digit(digit)]);
+        assert_eq!(bench.tap(&digit.to_string()), [Intent::Digit(Key::new(digit))]);
     }
     assert_eq!(bench.tap(erase_label), [Intent::Erase]);
     assert_eq!(bench.tap(clear_label), [Intent::Clear]);
     let field = bench.screen.find(echo_label).expect("the field is read out");
-    assert_eq!((field.role, &field.value), (Role::TextInput, echo));
+    assert_eq!((field.role, field.value.as_str()), (Role::TextInput, &**echo));
 }
 
 fn still_here(bench: &mut Bench, language: Language) {

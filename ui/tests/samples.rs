@@ -307,8 +307,8 @@ impl Say {
 
     fn keypad(&self, screen: &'static str, echo: &str, error: Option<Word>, complete: bool) -> ViewModel {
         let body = Body::Keypad {
-            echo: echo.to_owned(),
-            echo_label: self.fill(Word::IinEcho, &[("digits", echo.trim_end_matches(['_', ' ']))]),
+            echo: echo.to_owned().into(),
+            echo_label: self.fill(Word::IinEcho, &[("digits", echo.trim_end_matches(['_', ' ']))]).into(),
             error: error.map(|error| self.word(error)).unwrap_or_default(),
             points: vec![self.notice(Tone::Info, Word::IinWhy), self.notice(Tone::Info, Word::IinPrivacy)],
             erase_label: self.word(Word::Erase),

@@ -282,6 +282,23 @@ impl Ccnet {
         }
     }
 
+    /// No note is on its way, and none can come: the slot is shut, or nobody answers.
+    pub fn is_quiet(&self) -> bool {
+        let open = matches!(
+            self.last,
+            Some(
+                PollStatus::Idling
+                    | PollStatus::Accepting
+                    | PollStatus::Escrow(_)
+                    | PollStatus::Holding
+                    | PollStatus::Stacking
+                    | PollStatus::Returning
+                    | PollStatus::Rejecting(_)
+            )
+        );
+        !open || self.line_fault.is_some()
+    }
+
     fn say(&mut self, event: Event) {
         assert!(self.events.len() < MAX_EVENTS, "outputs must be drained after each input");
         self.events.push_back(event);

@@ -6,10 +6,12 @@
 use super::{
     Kiosk, LinkFault, Output,
     dialogue::{Asked, Dialogue, NumberFor, Offer, Purpose, Serving},
+    list::List,
 };
 use crate::{
     health::FaultCode,
     ports::{Signer, Store},
+    secret::Typed,
     session::{Input, Payment, Stage},
     time::Instant,
     words::Word,
@@ -52,7 +54,7 @@ pub(super) enum Link {
 
 /// What was asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Ask {
+pub(super) enum Ask {
     Hello,
     Catalogue,
     Service(u16),
@@ -68,6 +70,7 @@ enum Ask {
     Emergency,
     Checkpoint { size: u64 },
     Recall,
+    List,
     Probe,
 }
 
@@ -101,6 +104,7 @@ pub(super) struct Center {
     /// Whether the print right of what is handed out is an original; `None` while unknown.
     pub(super) right: Option<PrintRight>,
     pub(super) pins_open: [bool; 2],
+    pub(super) list: List,
 }
 
 impl Center {
@@ -128,7 +132,7 @@ impl Center {
         }
     }
 
-    fn is_asking(&self, matches: impl Fn(&Ask) -> bool) -> bool {
+    pub(super) fn is_asking(&self, matches: impl Fn(&Ask) -> bool) -> bool {
         self.in_flight.iter().any(|flight| matches(&flight.ask))
     }
 }
@@ -192,11 +196,12 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             | Ask::Emergency
             | Ask::Checkpoint { .. }
             | Ask::Recall
+            | Ask::List
             | Ask::Probe => {}
         }
     }
 
-    fn ask(&mut self, ask: Ask, request: Request) {
+    pub(super) fn ask(&mut self, ask: Ask, request: Request) {
         let number = self.center.next_request;
         self.center.next_request = number.wrapping_add(1);
         self.center.last_sent = self.now;
@@ -343,8 +348,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 }
                 self.recall_ended();
             }
+            (Ask::List, Response::Crl { total, slice }) => self.list_slice(total, &slice),
             (Ask::Probe, Response::Time(clock)) => self.clock_anchor = Some((self.now, clock)),
-            (Ask::Void(_) | Ask::Emergency | Ask::Probe, _) => {}
+            (Ask::Void(_) | Ask::Emergency | Ask::List | Ask::Probe, _) => {}
             (ask, _) => {
                 // An answer of another kind than the question: the other side is not what we think it is.
                 self.unanswered(&ask);
@@ -459,7 +465,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                     self.message(Word::RegistryWrong, Word::RegistryTooOften);
                 } else {
                     self.dialogue = Dialogue::Iin {
-                        digits: String::new(),
+                        digits: Typed::default(),
                         error: Some(Word::RegistryWrong),
                         purpose: Purpose::Pay { service },
                     };
@@ -533,7 +539,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     fn number_refused(&mut self, then: NumberFor, error: Word) {
-        self.dialogue = Dialogue::Number { digits: String::new(), error: Some(error), then };
+        self.dialogue = Dialogue::Number { digits: Typed::default(), error: Some(error), then };
     }
 
     /// A final answer closes the outbox item, if the center signed it for exactly this deposit.
@@ -552,6 +558,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                     || planted(Fault::StaleAnswerTaken) =>
             {
                 self.act(Input::Answered { payment, outcome: Box::new(outcome) });
+                self.stray_settled(&read);
             }
             _ => {
                 sometimes(Site::AnswerRefused);
@@ -639,6 +646,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         if self.center.unwitnessed && !self.center.is_asking(|ask| matches!(ask, Ask::Checkpoint { .. })) {
             self.ask_cosignature(self.session.cosigned());
         }
+        self.ask_list();
         if self.center.in_flight.is_empty() && self.now.since(self.center.last_sent) >= KEEP_ALIVE {
             self.ask(Ask::Probe, Request::Time);
         }

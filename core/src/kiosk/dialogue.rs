@@ -1,6 +1,6 @@
 //! Where the citizen is. Volatile: a restart begins at the attract screen, and money comes back from the journal.
 
-use crate::{time::Instant, words::Word};
+use crate::{secret::Typed, time::Instant, words::Word};
 use tolem_protocol::{
     BalanceNumber, ClaimNumber, Denomination,
     catalogue::Group,
@@ -18,9 +18,9 @@ pub(super) enum Dialogue {
     /// Reading about one, by its position.
     Service { service: u16 },
     /// Typing an IIN.
-    Iin { digits: String, error: Option<Word>, purpose: Purpose },
+    Iin { digits: Typed, error: Option<Word>, purpose: Purpose },
     /// Typing the number of a claim slip or voucher.
-    Number { digits: String, error: Option<Word>, then: NumberFor },
+    Number { digits: Typed, error: Option<Word>, then: NumberFor },
     /// Waiting for the center before any money.
     Asking { what: Asked, since: Instant },
     /// Reading the quote.
@@ -43,6 +43,8 @@ pub(super) enum Dialogue {
     Slip { since: Instant, printed: bool },
     /// Money is held; number on screen and paper.
     Held { since: Instant, printed: bool },
+    /// A note was taken without a payment: its number and sum, for whoever stands there.
+    Found { since: Instant, printed: bool },
     /// A voucher was looked up.
     Balance { balance: HeldBalance, since: Instant },
     /// One message with a way back to the start.

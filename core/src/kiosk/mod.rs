@@ -8,14 +8,20 @@
 //! | notes: acceptor events, which notes are welcome | `notes.rs` |
 //! | talk with the center: hello, quote, outbox, claims, witness | `center.rs` |
 //! | papers: which, when, what if it fails | `paper.rs` |
+//! | the list that the center is judged by | `list.rs` |
+//! | a note without a payment, shown | `found.rs` |
+//! | the order to stop | `stopping.rs` |
 //! | what the citizen does | `touch.rs` |
 //! | what the citizen sees | `screens.rs` |
 
 mod center;
 mod dialogue;
+mod found;
+mod list;
 mod notes;
 mod paper;
 mod screens;
+mod stopping;
 mod touch;
 
 use crate::{
@@ -31,12 +37,13 @@ use crate::{
 };
 use center::Center;
 use dialogue::Dialogue;
+use found::Stray;
 use std::{collections::VecDeque, time::Duration};
 use tolem_probe::{Fault, planted};
 use tolem_protocol::{
     Iin, KioskNumber, PaymentId, UtcTime,
     catalogue::{CatalogueHead, Language, Service},
-    messages::{DepositKind, Limits, Request, Response},
+    messages::{DepositKind, HoldReason, Limits, Request, Response},
     record::{Fact, PrintFault},
     signed::Signed,
 };
@@ -160,6 +167,11 @@ pub enum Event {
         /// It can be written.
         writable: bool,
     },
+    /// Until when the revocation list that the center is judged by is good; in the past when none can be used. Said at the start and
+    /// whenever another list is in force; never said where no list is configured.
+    ListGoodUntil(UtcTime),
+    /// Stop: let the last citizen go and end.
+    Stop,
     /// Only time has passed.
     Tick,
 }
@@ -180,6 +192,8 @@ pub enum Output {
     },
     /// Close the connection and make a new one.
     Reconnect,
+    /// A revocation list from the center, not looked at yet: judge it, put it in force if it is newer, and say until when it is good.
+    RevocationList(Vec<u8>),
     /// Show this.
     View(Box<ViewModel>),
     /// Switch a lamp.
@@ -198,6 +212,8 @@ pub enum Output {
     },
     /// Nothing before this instant unless something happens.
     Wait(Instant),
+    /// Everything that [`Event::Stop`] asked for is done: end the process.
+    Stopped,
     /// The journal failed: end the process now. The reason is for the log.
     Abort(String),
 }
@@ -259,6 +275,7 @@ pub struct Kiosk<S, K> {
     payer_name: String,
     wrong_payers: u8,
     last_note: Option<Notice>,
+    stray: Option<Stray>,
     last_activity: Instant,
     still_here_until: Option<Instant>,
 
@@ -266,6 +283,9 @@ pub struct Kiosk<S, K> {
     shown: Option<Box<ViewModel>>,
     lamps: [bool; 2],
     dying: Option<(Instant, String)>,
+    /// Told to stop; the end comes at this instant at the latest.
+    stopping: Option<Instant>,
+    stopped: bool,
 }
 
 impl<S: Store, K: Signer> Kiosk<S, K> {
@@ -352,12 +372,15 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             payer_name: String::new(),
             wrong_payers: 0,
             last_note: None,
+            stray: None,
             last_activity: now,
             still_here_until: None,
             outputs: VecDeque::new(),
             shown: None,
             lamps: [false; 2],
             dying: None,
+            stopping: None,
+            stopped: false,
         }
     }
 
@@ -401,6 +424,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                     self.fault(FaultCode::JournalUnwritable, !writable);
                 }
             }
+            Event::ListGoodUntil(until) => self.center.list.good_until = Some(until),
+            Event::Stop => self.told_to_stop(),
             Event::Tick => {}
         }
         self.settle();
@@ -422,7 +447,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.retry_store();
         if self.dying.is_none() {
             self.tick();
+            self.judge_list();
+            self.farewell();
             self.hold_orphans();
+            self.show_stray();
             self.pump();
             self.command_slot();
             self.drain_acceptor();
@@ -507,6 +535,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     fn hold_orphans(&mut self) {
         while self.dying.is_none() && self.journal.is_some() && !planted(Fault::OrphanNotHeld) {
             let Some(deposit) = self.session.orphan(self.utc) else { return };
+            if deposit.kind == DepositKind::Hold(HoldReason::NoPayment) {
+                self.stray_taken(deposit.payment, deposit.notes.total().unwrap_or_default());
+            }
             let deposit = Signed::new(&deposit, |message| self.signer.sign(message));
             self.record(Fact::HoldRequested { deposit });
         }
@@ -600,6 +631,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             | Event::Pin { .. }
             | Event::JournalVerified(_)
             | Event::DiskSpace { .. }
+            | Event::ListGoodUntil(_)
+            | Event::Stop
             | Event::Tick => {}
         }
         self.settle();

@@ -222,7 +222,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let fresh = payment.notes.is_empty();
         let quote_lives = payment.quoted().is_some_and(|quote| quote.valid_until > self.utc);
         // A payment starts online only; once money is in, a lost link does not stop it.
-        let may = payment.stage() == Stage::Collecting && (!fresh || (self.link_is_up() && quote_lives));
+        let may =
+            payment.stage() == Stage::Collecting && (!fresh || (self.center_is_trusted() && quote_lives));
         if !may || self.slot_blocked() {
             return 0;
         }
@@ -238,7 +239,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         use FaultCode::{
             AcceptorAbsent, AcceptorFailure, AcceptorProtocol, BlockedByCenter, CassetteFull, CassetteJam,
             CassetteOut, Cheated, DiskLow, DoorOpen, JournalChecking, JournalDamaged, JournalUnwritable,
-            ValidatorJam,
+            Stopping, ValidatorJam,
         };
         [
             AcceptorAbsent,
@@ -254,6 +255,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             JournalChecking,
             JournalDamaged,
             JournalUnwritable,
+            Stopping,
             ValidatorJam,
         ]
         .into_iter()

@@ -69,6 +69,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 }
             }
             (Dialogue::Handing { .. }, Paper::Voucher) => self.dialogue = Dialogue::Held { since, printed },
+            (Dialogue::Found { .. }, Paper::Voucher | Paper::ClaimSlip) => {
+                self.dialogue = Dialogue::Found { since, printed }
+            }
             _ => {}
         }
     }

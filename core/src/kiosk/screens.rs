@@ -8,6 +8,7 @@ use crate::{
     health::FaultCode,
     ports::{Signer, Store},
     receipt::qr_modules,
+    secret::Secret,
     session::Payment,
     view::{
         Action, Body, Card, Comfort, Dialog, Frame, Intent, Notice, Picture, Row, Stage, StageState, Tab,
@@ -58,6 +59,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             product: self.say(Word::Title),
             scroll_labels: [self.say(Word::ScrollUp), self.say(Word::ScrollDown)],
         };
+        if self.stopping.is_some() && self.dialogue != Dialogue::Attract {
+            view.notice = Some(self.notice(Tone::Warning, Word::StoppingWithMoney));
+            view.dialog = None;
+        }
         if let Some(until) = self.still_here_until {
             view.dialog = Some(self.still_here(until.since(self.now).as_secs()));
         }
@@ -72,8 +77,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Dialogue::Attract => self.attract(),
             Dialogue::Catalogue { group, query, keyboard } => self.catalogue_screen(*group, query, *keyboard),
             Dialogue::Service { service } => self.service_screen(*service),
-            Dialogue::Iin { digits, error, purpose } => self.iin_screen(digits, *error, *purpose),
-            Dialogue::Number { digits, error, then } => self.number_screen(digits, *error, *then),
+            Dialogue::Iin { digits, error, purpose } => self.iin_screen(digits.as_str(), *error, *purpose),
+            Dialogue::Number { digits, error, then } => self.number_screen(digits.as_str(), *error, *then),
             Dialogue::Asking { what, since } => self.asking_screen(*what, self.now.since(*since).as_secs()),
             Dialogue::Quoted(offer) => self.quote_screen(offer),
             Dialogue::Honest => self.with_payment(Self::honest_screen),
@@ -90,6 +95,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.with_payment(|kiosk, payment| kiosk.slip_screen(payment, *printed))
             }
             Dialogue::Held { printed, .. } => self.held_screen(*printed),
+            Dialogue::Found { printed, .. } => self.found_screen(*printed),
             Dialogue::Balance { balance, .. } => self.balance_screen(balance),
             Dialogue::Message { title, lead, .. } => self.message_screen(*title, *lead),
         }
@@ -135,7 +141,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     /// Out of service, with the true reason. What still works is offered.
-    fn closed_screen(&self) -> ViewModel {
+    pub(super) fn closed_screen(&self) -> ViewModel {
         let reason = match self.health.closed_by() {
             Some(FaultCode::LinkDown) if self.health.has(FaultCode::StartingUp) && self.limits.is_none() => {
                 Word::ReasonNoLink
@@ -301,7 +307,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         points: Vec<Notice>,
         complete: bool,
     ) -> ViewModel {
-        let spoken = grouped(digits, groups, None);
+        let spoken = Secret::from(grouped(digits, groups, None));
         let mut next = self.action(Word::Next, Intent::Next, Weight::Primary);
         next.enabled = complete;
         ViewModel {
@@ -310,8 +316,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             lead: self.say(lead),
             step,
             body: Body::Keypad {
-                echo: grouped(digits, groups, Some('_')),
-                echo_label: self.with(echo, &[("digits", &spoken)]),
+                echo: grouped(digits, groups, Some('_')).into(),
+                echo_label: self.with(echo, &[("digits", &spoken)]).into(),
                 error: error.map(|error| self.with(error, &[("phone", self.phone())])).unwrap_or_default(),
                 points,
                 erase_label: self.say(Word::Erase),
@@ -395,7 +401,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     fn honest_screen(&self, payment: &Payment) -> ViewModel {
         let printer = !self.health.printer_blocked();
-        let link = self.link_is_up();
+        let link = self.center_is_trusted();
         let mut points = vec![
             if !printer {
                 self.notice(Tone::Warning, Word::HonestReceiptNo)
@@ -779,7 +785,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.catalogue.as_ref().and_then(|head| head.mrp_on(self.utc.date())).unwrap_or(Amount::ZERO)
     }
 
-    fn say(&self, phrase: Word) -> String {
+    pub(super) fn say(&self, phrase: Word) -> String {
         word(self.language, phrase).to_owned()
     }
 
@@ -791,15 +797,15 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         Notice { tone, text: self.say(phrase) }
     }
 
-    fn notice_with(&self, tone: Tone, phrase: Word, args: &[(&str, &str)]) -> Notice {
+    pub(super) fn notice_with(&self, tone: Tone, phrase: Word, args: &[(&str, &str)]) -> Notice {
         Notice { tone, text: self.with(phrase, args) }
     }
 
-    fn row(&self, label: Word, value: String, strong: bool) -> Row {
+    pub(super) fn row(&self, label: Word, value: String, strong: bool) -> Row {
         Row { label: self.say(label), value, strong }
     }
 
-    fn action(&self, label: Word, intent: Intent, weight: Weight) -> Action {
+    pub(super) fn action(&self, label: Word, intent: Intent, weight: Weight) -> Action {
         Action { label: self.say(label), intent, weight, enabled: true }
     }
 }
@@ -851,16 +857,19 @@ fn faces(notes: &[Denomination]) -> Vec<String> {
         .collect()
 }
 
-/// Digits in groups, set off by spaces; with `blank`, places to come are shown.
+/// Digits in groups, set off by spaces; with `blank`, places to come are shown. The text is never moved to a larger place, so that
+/// only the one that is returned has to be wiped.
 fn grouped(digits: &str, groups: &[usize], blank: Option<char>) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(groups.iter().sum::<usize>() + groups.len());
     let mut typed = digits.chars();
     for (index, size) in groups.iter().enumerate() {
-        let group: String = (0..*size).filter_map(|_| typed.next().or(blank)).collect();
-        if index > 0 && !group.is_empty() {
-            text.push(' ');
+        for place in 0..*size {
+            let Some(letter) = typed.next().or(blank) else { return text };
+            if index > 0 && place == 0 {
+                text.push(' ');
+            }
+            text.push(letter);
         }
-        text.push_str(&group);
     }
     text
 }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     ports::{Signer, Store},
+    secret::Typed,
     session::{Input, Stage},
     view::{Comfort, Intent},
     words::Word,
@@ -43,7 +44,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Intent::HaveSlip => {
                 if self.dialogue == Dialogue::Attract && self.center.link == Link::Up {
                     self.dialogue =
-                        Dialogue::Number { digits: String::new(), error: None, then: NumberFor::LookUp };
+                        Dialogue::Number { digits: Typed::default(), error: None, then: NumberFor::LookUp };
                 }
             }
             Intent::WasInterrupted => {
@@ -70,7 +71,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 }
             }
             Intent::Letter(letter) => self.typed(letter),
-            Intent::Digit(digit) => self.typed(char::from(b'0' + digit.min(9))),
+            Intent::Digit(key) => self.typed(key.digit()),
             Intent::Erase => self.erased(false),
             Intent::Clear => self.erased(true),
             Intent::Next => self.next(),
@@ -120,7 +121,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     fn type_iin(&mut self, purpose: Purpose, error: Option<Word>) {
-        self.dialogue = Dialogue::Iin { digits: String::new(), error, purpose };
+        self.dialogue = Dialogue::Iin { digits: Typed::default(), error, purpose };
     }
 
     pub(super) fn message(&mut self, title: Word, lead: Word) {
@@ -138,7 +139,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 digits.push(letter);
                 *error = None;
                 if digits.len() == 12 {
-                    *error = Iin::parse(digits, self.utc.date()).err().map(iin_error);
+                    *error = Iin::parse(digits.as_str(), self.utc.date()).err().map(iin_error);
                 }
             }
             Dialogue::Number { digits, error, then } if letter.is_ascii_digit() => {
@@ -156,18 +157,16 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     fn erased(&mut self, all: bool) {
-        let typed = match &mut self.dialogue {
-            Dialogue::Catalogue { query, .. } => query,
+        match &mut self.dialogue {
+            Dialogue::Catalogue { query, .. } if all => query.clear(),
+            Dialogue::Catalogue { query, .. } => {
+                query.pop();
+            }
             Dialogue::Iin { digits, error, .. } | Dialogue::Number { digits, error, .. } => {
                 *error = None;
-                digits
+                if all { digits.clear() } else { digits.pop() }
             }
-            _ => return,
-        };
-        if all {
-            typed.clear();
-        } else {
-            typed.pop();
+            _ => {}
         }
     }
 
@@ -177,7 +176,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.wrong_payers = 0;
                 self.type_iin(Purpose::Pay { service }, None);
             }
-            Dialogue::Iin { digits, purpose, .. } => match Iin::parse(&digits, self.utc.date()) {
+            Dialogue::Iin { digits, purpose, .. } => match Iin::parse(digits.as_str(), self.utc.date()) {
                 Ok(iin) => self.iin_typed(iin, purpose),
                 Err(fault) => {
                     if let Dialogue::Iin { error, .. } = &mut self.dialogue {
@@ -185,7 +184,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                     }
                 }
             },
-            Dialogue::Number { digits, then, .. } => self.number_typed(&digits, then),
+            Dialogue::Number { digits, then, .. } => self.number_typed(digits.as_str(), then),
             Dialogue::Honest => {
                 self.last_note = None;
                 self.dialogue = if self.session.current().is_some_and(|payment| payment.remaining().is_zero())
@@ -204,7 +203,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.trace(2, "citizen entered the IIN");
         self.payer = Some(iin);
         match purpose {
-            Purpose::Pay { service } if self.center.link == Link::Up => self.ask_payer(service),
+            Purpose::Pay { service } if self.center_is_trusted() => self.ask_payer(service),
             Purpose::Claim(claim) if self.center.link == Link::Up => self.ask_claim(claim),
             Purpose::Voucher(number) if self.center.link == Link::Up => self.ask_voucher(number),
             Purpose::Interrupted => self.find_interrupted(),
@@ -320,7 +319,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         if let Dialogue::Quoted(offer) = self.dialogue.clone() {
             self.void(offer.quote.payment);
             let then = NumberFor::Pay { service: offer.service };
-            self.dialogue = Dialogue::Number { digits: String::new(), error: None, then };
+            self.dialogue = Dialogue::Number { digits: Typed::default(), error: None, then };
         }
     }
 
@@ -342,7 +341,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     /// Stops the payment in hand: nothing in = forgotten, money in = held.
-    fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         let Some(payment) = self.session.current().map(|payment| payment.id) else { return };
         self.act(Input::Stop(payment));
         match self.session.current() {
@@ -387,7 +386,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
     }
 
-    fn cancel(&mut self) {
+    pub(super) fn cancel(&mut self) {
         match self.dialogue.clone() {
             Dialogue::Quoted(offer) => {
                 self.void(offer.quote.payment);
@@ -405,8 +404,12 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
     }
 
-    fn done(&mut self) {
+    pub(super) fn done(&mut self) {
         match self.dialogue {
+            Dialogue::Found { .. } => {
+                self.stray = None;
+                self.reset_dialogue();
+            }
             Dialogue::Code { .. } | Dialogue::Slip { .. } | Dialogue::Held { .. } => {
                 if self.center.serving.is_none() {
                     self.act(Input::Leave);
@@ -425,6 +428,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             self.dialogue = Dialogue::Handing { since: self.now };
         } else if let Dialogue::Slip { printed: false, .. } = self.dialogue {
             self.give_claim_slip();
+        } else if let Dialogue::Found { printed: false, .. } = self.dialogue
+            && !self.health.printer_blocked()
+        {
+            self.print_stray();
         }
     }
 
@@ -463,7 +470,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Dialogue::Asking { what: Asked::Interrupted, .. } => self.find_interrupted(),
             Dialogue::Working { since } => self.tick_working(since),
             Dialogue::Handing { since } => self.continue_handing(since),
-            Dialogue::Code { since, .. } | Dialogue::Slip { since, .. } | Dialogue::Held { since, .. } => {
+            Dialogue::Code { since, .. }
+            | Dialogue::Slip { since, .. }
+            | Dialogue::Held { since, .. }
+            | Dialogue::Found { since, .. } => {
                 if self.now.since(since.max(self.last_activity)) >= self.config.patience.finished {
                     self.done();
                 }

@@ -27,6 +27,14 @@ macro_rules! closed_words {
             "Терминал іске қосылып жатыр",
             "Терминал запускается",
             "The terminal is starting up";
+        ReasonStopping:
+            "Терминал өшіріліп жатыр",
+            "Терминал выключается",
+            "The terminal is being switched off";
+        StoppingWithMoney:
+            "Терминал өшіріліп жатыр. Ақшаңыз сақталады: қағазды алыңыз немесе экрандағы нөмірді жазып алыңыз.",
+            "Терминал выключается. Ваши деньги сохраняются: возьмите бумагу или запишите номер с экрана.",
+            "This terminal is being switched off. Your money is kept: take the paper, or write down the number on the screen.";
         ReasonNoLink:
             "Төлем орталығымен байланыс жоқ",
             "Нет связи с платёжным центром",

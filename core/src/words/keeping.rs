@@ -54,6 +54,19 @@ macro_rules! keeping_words {
             "Терминал төлем кезінде істен шықты. Ақшаңыз орталықта сақтаулы.",
             "Терминал отказал во время платежа. Ваши деньги хранятся в центре.",
             "The terminal failed during the payment. Your money is kept at the center.";
+        FoundTitle: "Купюраңыз сақталды", "Ваша купюра сохранена", "Your note is safe";
+        FoundLead:
+            "Терминал купюраны төлем ашылмай тұрып қабылдады. Ол сіздікі және осы нөмірмен жазылды.",
+            "Терминал принял купюру, когда платёж не был открыт. Она ваша и записана под этим номером.",
+            "The terminal took a note while no payment was open. It is yours and recorded under this number.";
+        FoundHow:
+            "Ақшаны алу үшін хабарласып, осы нөмірді айтыңыз: {phone}",
+            "Чтобы получить деньги, позвоните и назовите этот номер: {phone}",
+            "To get the money, call and name this number: {phone}";
+        FoundNumber: "Жазба нөмірі", "Номер записи", "Record number";
+        FoundSum: "Сома", "Сумма", "Sum";
+        FoundPrint: "Қағазға басып шығару", "Напечатать талон", "Print a slip";
+        FoundPrinted: "Талонды алыңыз", "Возьмите талон", "Take your slip";
         Voucher: "Қалдық ваучері", "Ваучер на остаток", "Remainder voucher";
         VoucherNumber: "Ваучер нөмірі", "Номер ваучера", "Voucher number";
         VoucherSum: "Ваучердегі сома", "Сумма на ваучере", "Sum on the voucher";

@@ -7,14 +7,14 @@ mod reader;
 
 pub use reader::ConfigError;
 
-use crate::keys::CenterKeys;
+use crate::{keys::CenterKeys, verify::Witness};
 use reader::{Document, Section, list, number, text};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
 use tolem_protocol::{
-    KioskNumber,
+    Date, KioskNumber,
     signed_note::{KeyKind, NoteKey},
 };
 use toml::de::DeValue;
@@ -71,10 +71,12 @@ pub struct Center {
     pub key: PathBuf,
     /// PEM or DER file with the revocation list of `ca`; `None` = the center's certificate is not checked for revocation.
     pub crl: Option<PathBuf>,
+    /// TCP port of `host` where `GET /crl` gives the list without TLS; `None` = the list is fetched over the link alone.
+    pub crl_port: Option<u16>,
     /// Public keys of its statements and for sealing IINs.
     pub keys: CenterKeys,
-    /// Public key under which it cosigns journals; `None` = cosignatures are kept but not checked here.
-    pub witness: Option<NoteKey>,
+    /// Public keys under which it cosigns journals, or did once; empty = cosignatures are kept but not checked here.
+    pub witnesses: Vec<Witness>,
 }
 
 /// `[acceptor]`
@@ -192,7 +194,7 @@ impl Config {
         let name = tolem_protocol::signed_note::journal_origin(self.kiosk.number);
         crate::verify::Keys {
             log: Some(NoteKey { name, kind: KeyKind::Log, public }),
-            witness: self.center.witness.clone(),
+            witnesses: self.center.witnesses.clone(),
         }
     }
 }
@@ -242,9 +244,8 @@ fn kiosk<'a>(document: &mut Document<'a>, mut section: Section<'a>) -> Option<Ki
 
 fn center<'a>(document: &mut Document<'a>, mut section: Section<'a>, base: &Path) -> Option<Center> {
     let host = section.need(document, "host", "a host name or IP address", |value| text(value, host));
-    let port = section.need(document, "port", "a whole number from 1 to 65535", |value| {
-        number(value, 1..65_536).and_then(|port| u16::try_from(port).ok())
-    });
+    let tcp = "a whole number from 1 to 65535";
+    let port = section.need(document, "port", tcp, tcp_port);
     let name = "the host name or IP address in the center's certificate";
     let server_name = section.need(document, "server_name", name, |value| {
         text(value, |text| {
@@ -256,11 +257,20 @@ fn center<'a>(document: &mut Document<'a>, mut section: Section<'a>, base: &Path
     let certificate = section.need(document, "certificate", PATH, |value| path(value, base));
     let key = section.need(document, "key", PATH, |value| path(value, base));
     let crl = section.or(document, "crl", None, PATH, |value| path(value, base).map(Some));
+    let crl_port = section.or(document, "crl_port", None, tcp, |value| tcp_port(value).map(Some));
     let statement = section.need(document, "statement_key", KEY, key_bytes);
     let sealing = section.need(document, "sealing_key", KEY, key_bytes);
     let vkey = "a cosigner's key as name+id+base64, as the center prints it";
-    let witness = section.or(document, "witness_key", None, vkey, |value| {
-        text(value, |text| NoteKey::parse_vkey(text).filter(|key| key.kind == KeyKind::Cosigner)).map(Some)
+    let witness = section.or(document, "witness_key", None, vkey, |value| text(value, cosigner).map(Some));
+    let pairs = "a list of [key, last day], e.g. [[\"tolem/center/witness+1a2b3c4d+BA…\", \"2027-03-31\"]]";
+    let former = section.or(document, "former_witness_keys", Vec::new(), pairs, |value| {
+        list(value, |pair| match list(pair, |part| text(part, |text| Some(text.to_owned())))?.as_slice() {
+            [key, day] => {
+                let until = Some(Date::parse_iso(day)?.starts_at().plus_seconds(86_400));
+                Some(Witness { key: cosigner(key)?, until })
+            }
+            _ => None,
+        })
     });
     section.finish(document);
     Some(Center {
@@ -271,8 +281,9 @@ fn center<'a>(document: &mut Document<'a>, mut section: Section<'a>, base: &Path
         certificate: certificate?,
         key: key?,
         crl: crl?,
+        crl_port: crl_port?,
         keys: CenterKeys { statement: statement?, sealing: sealing? },
-        witness: witness?,
+        witnesses: witness?.map(|key| Witness { key, until: None }).into_iter().chain(former?).collect(),
     })
 }
 
@@ -384,6 +395,14 @@ fn watchdog<'a>(document: &mut Document<'a>, mut section: Section<'a>) -> Option
     Some(Watchdog { stalled_after: Duration::from_secs(seconds?) })
 }
 
+fn tcp_port(value: &DeValue<'_>) -> Option<u16> {
+    number(value, 1..65_536).and_then(|port| u16::try_from(port).ok())
+}
+
+fn cosigner(text: &str) -> Option<NoteKey> {
+    NoteKey::parse_vkey(text).filter(|key| key.kind == KeyKind::Cosigner)
+}
+
 fn printed_text(value: &DeValue<'_>) -> Option<String> {
     text(value, |text| {
         let fits = (1..=80).contains(&text.trim().chars().count()) && !text.chars().any(char::is_control);
@@ -442,7 +461,7 @@ mod tests {
                 let setting = line.strip_prefix('#').filter(|rest| {
                     rest.starts_with('[') || rest.starts_with(|letter: char| letter.is_ascii_lowercase())
                 });
-                setting.filter(|setting| !setting.starts_with("witness_key")).unwrap_or(line)
+                setting.filter(|setting| !setting.contains("witness_key")).unwrap_or(line)
             })
             .collect::<Vec<_>>()
             .join("\n");
@@ -450,7 +469,8 @@ mod tests {
         let pins = config.pins.unwrap();
         assert_eq!((pins.note_slot_lamp, pins.safe, pins.switches_active_low), (Some(5), Some(27), false));
         assert_eq!(config.acceptor.patterns, [(4, 2011), (9, 2023)]);
-        assert_eq!(config.center.crl.as_deref(), Some(Path::new("tls/center.crl")));
+        assert_eq!(config.center.crl.as_deref(), Some(Path::new("/var/lib/tolem/center.crl")));
+        assert_eq!(config.center.crl_port, Some(7_480));
     }
 
     #[test]

@@ -93,6 +93,7 @@ impl Home {
             setup::init(&directory, &NAMES.map(str::to_owned), system_clock())?
         };
         config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        config.crl_listen = Some(config.listen);
         Pki::at(&config.directory).refresh_crl(system_clock(), CRL_DAYS)?;
         Ok(config)
     }
@@ -120,6 +121,8 @@ impl Home {
 /// What changes from start to start.
 pub(super) struct Wiring {
     pub link: SocketAddr,
+    /// Where the center gives its revocation list without TLS. The kiosk fetches its first one there.
+    pub lists: Option<SocketAddr>,
     pub landscape: bool,
     pub window: bool,
     pub patterns: Vec<(u8, u16)>,
@@ -199,7 +202,7 @@ impl Place {
              [kiosk]\nnumber = {number}\noperator = \"«Үлгі банк» АҚ\"\naddress = \"Астана қ., Мәңгілік Ел даңғ., 8, {number}-терминал\"\n\n\
              [center]\nhost = \"127.0.0.1\"\nport = {port}\nserver_name = \"localhost\"\nca = \"tls/center-ca.pem\"\n\
              certificate = \"tls/kiosk.pem\"\nkey = \"tls/kiosk.key\"\nstatement_key = \"{statement}\"\nsealing_key = \"{sealing}\"\n\
-             witness_key = \"{witness}\"\n\n\
+             witness_key = \"{witness}\"\n{lists}\n\
              [acceptor]\ndriver = \"ccnet\"\nport = \"acceptor\"\ncountry = \"KZT\"\npatterns = [{patterns}]\n\n\
              [printer]\ndriver = \"escpos\"\nport = \"printer\"\nbaud = 921600\n\n\
              [screen]\nformat = \"{format}\"\nbackend = \"{backend}\"\n\n\
@@ -209,6 +212,9 @@ impl Place {
             statement = BASE64.encode(&keys.statement),
             sealing = BASE64.encode(&keys.sealing),
             witness = witness.trim(),
+            lists = wiring.lists.map_or_else(String::new, |lists| {
+                format!("crl = \"tls/center.crl\"\ncrl_port = {}\n", lists.port())
+            }),
             patterns = patterns.join(", "),
             format = if wiring.landscape { "landscape" } else { "portrait" },
             backend = if wiring.window { "window" } else { "headless" },

@@ -116,6 +116,7 @@ impl Demo {
                 .with_context(|| format!("kiosk {number}: cannot set up its devices"))?;
             place.write_config(&home::Wiring {
                 link: kiosk.link.address(),
+                lists: center.crl_addr,
                 landscape: options.landscape,
                 window: options.window,
                 patterns: acceptor(options).types.iter().map(|kind| (kind.index, kind.pattern)).collect(),

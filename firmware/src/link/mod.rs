@@ -5,6 +5,7 @@
 //! the core has given those questions up. A peer that stops in the middle of a frame, or says nothing at all for
 //! [`Timing::silence`], is left.
 
+pub mod list;
 pub mod tls;
 
 use crate::config::Center;
@@ -54,6 +55,8 @@ pub enum LinkOrder {
     },
     /// Leave this connection and make a new one.
     Reconnect,
+    /// Another revocation list is in force: leave, if it revokes the center we talk to.
+    Judge,
 }
 
 /// How long the link waits.
@@ -155,6 +158,7 @@ impl Link {
         orders: &mut mpsc::Receiver<LinkOrder>,
         events: &mpsc::Sender<LinkEvent>,
     ) -> Ending {
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
         let (mut read, mut write) = tokio::io::split(stream);
         let mut frames = Frames::new();
         let mut greeted = false;
@@ -167,6 +171,10 @@ impl Link {
                             return Ending::Closed;
                         }
                         Some(LinkOrder::Reconnect) => return Lost::ending(LinkFault::Closed, "given up by the kiosk"),
+                        Some(LinkOrder::Judge) => match tls::judge(&self.center, &self.clock, &chain) {
+                            Ok(()) => continue,
+                            Err(reason) => return Lost::ending(LinkFault::Refused, &reason),
+                        },
                         Some(LinkOrder::Send { number, request }) => (number, request),
                     };
                     greeted |= matches!(*request, Request::Hello(_));

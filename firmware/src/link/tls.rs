@@ -3,10 +3,11 @@
 //! Files are read for each connection, so renewed certificates and revocation lists need no restart. There is no
 //! resumption: a resumed session would not see that a certificate was revoked. Public authorities are not consulted.
 
+use super::list;
 use crate::{config::Center, keys::read_private};
 use rustls::{
     ClientConfig, RootCertStore,
-    client::{Resumption, WebPkiServerVerifier},
+    client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
     crypto::ring::default_provider,
     pki_types::{
         CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject,
@@ -86,25 +87,9 @@ pub fn client_config(
     center: &Center,
     clock: &Arc<Clock>,
 ) -> Result<(ClientConfig, ServerName<'static>), String> {
-    let name = ServerName::try_from(center.server_name.clone())
-        .map_err(|_| format!("[center] server_name = {}: not a name", center.server_name))?;
+    let name = server_name(center)?;
     let provider = Arc::new(default_provider());
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&center.ca)? {
-        roots.add(certificate).map_err(|error| format!("{}: {error}", center.ca.display()))?;
-    }
-    let mut verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-    if let Some(path) = &center.crl {
-        // Without the last call a list past its date would still be believed.
-        verifier = verifier
-            .with_crls([revocation_list(path)?])
-            .only_check_end_entity_revocation()
-            .enforce_revocation_expiration();
-    }
-    let verifier = verifier.build().map_err(|error| match &center.crl {
-        Some(path) => format!("{}: {error}", path.display()),
-        None => format!("{}: {error}", center.ca.display()),
-    })?;
+    let verifier = verifier(center, clock)?;
     let chain = certificates(&center.certificate)?;
     let key = read_private(&center.key).map_err(|error| error.to_string())?;
     let key = PrivateKeyDer::from_pem_slice(&key)
@@ -119,7 +104,44 @@ pub fn client_config(
     Ok((config, name))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+fn server_name(center: &Center) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(center.server_name.clone())
+        .map_err(|_| format!("[center] server_name = {}: not a name", center.server_name))
+}
+
+fn verifier(center: &Center, clock: &Clock) -> Result<Arc<WebPkiServerVerifier>, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(&center.ca)? {
+        roots.add(certificate).map_err(|error| format!("{}: {error}", center.ca.display()))?;
+    }
+    let mut verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider()));
+    if let Some(path) = &center.crl {
+        // Ours names what is wrong with the list; without the last call here one past its date would still be believed.
+        list::in_force(center, path, clock.now())?;
+        verifier = verifier
+            .with_crls([revocation_list(path)?])
+            .only_check_end_entity_revocation()
+            .enforce_revocation_expiration();
+    }
+    verifier.build().map_err(|error| match &center.crl {
+        Some(path) => format!("{}: {error}", path.display()),
+        None => format!("{}: {error}", center.ca.display()),
+    })
+}
+
+/// Judges the certificates of an open connection again by the files as they are now.
+pub(super) fn judge(center: &Center, clock: &Clock, chain: &[CertificateDer<'_>]) -> Result<(), String> {
+    let (end_entity, intermediates) = chain.split_first().ok_or("the center has shown no certificate")?;
+    let seconds = u64::try_from(clock.now().seconds()).unwrap_or(0);
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    verifier(center, clock)?
+        .verify_server_cert(end_entity, intermediates, &server_name(center)?, &[], now)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
+}
+
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let bytes = read(path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match found {
@@ -129,7 +151,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-fn revocation_list(path: &Path) -> Result<CertificateRevocationListDer<'static>, String> {
+pub(super) fn revocation_list(path: &Path) -> Result<CertificateRevocationListDer<'static>, String> {
     let bytes = read(path)?;
     if bytes.starts_with(b"-----") {
         CertificateRevocationListDer::from_pem_slice(&bytes)

@@ -1,6 +1,6 @@
 //! The io thread: serial lines, the link, pins, the disk's free space, signals and the watchdog, on one runtime.
 
-use super::{FAREWELL, Input, Pulse, log, spawn};
+use super::{FAREWELL, Input, Pulse, list::ListKeeper, log, spawn};
 use crate::{
     config::Config,
     link::{Link, LinkEvent, LinkOrder, Timing, tls::Clock},
@@ -30,6 +30,8 @@ use tolem_core::kiosk::{Event, Lamp};
 const LINE_ORDERS: usize = 256;
 /// Questions on their way to the center; the core has few under way.
 const LINK_ORDERS: usize = 64;
+/// Revocation lists on their way.
+const LISTS: usize = 2;
 /// Lamp changes on their way.
 const LAMP_ORDERS: usize = 16;
 /// Events on their way from a task to the forwarding one.
@@ -44,7 +46,20 @@ pub(super) struct Orders {
     pub acceptor: mpsc::Sender<Vec<u8>>,
     pub printer: mpsc::Sender<Vec<u8>>,
     pub link: mpsc::Sender<LinkOrder>,
+    /// Revocation lists from the center, to be judged.
+    pub list: mpsc::Sender<Vec<u8>>,
     pub lamps: Option<mpsc::Sender<(Lamp, bool)>>,
+}
+
+/// The io thread's ends of the same channels.
+struct Ends {
+    acceptor: mpsc::Receiver<Vec<u8>>,
+    printer: mpsc::Receiver<Vec<u8>>,
+    link: mpsc::Receiver<LinkOrder>,
+    /// Tells the link of a new revocation list.
+    judge: mpsc::Sender<LinkOrder>,
+    list: mpsc::Receiver<Vec<u8>>,
+    lamps: mpsc::Receiver<(Lamp, bool)>,
 }
 
 /// Everything the io thread needs.
@@ -67,39 +82,51 @@ impl Io {
         let (acceptor, acceptor_end) = mpsc::channel(LINE_ORDERS);
         let (printer, printer_end) = mpsc::channel(LINE_ORDERS);
         let (link, link_end) = mpsc::channel(LINK_ORDERS);
+        let (list, list_end) = mpsc::channel(LISTS);
         let (lamps, lamp_end) = mpsc::channel(LAMP_ORDERS);
         let lamps = self.cabinet.is_some().then_some(lamps);
+        let ends = Ends {
+            acceptor: acceptor_end,
+            printer: printer_end,
+            link: link_end,
+            judge: link.clone(),
+            list: list_end,
+            lamps: lamp_end,
+        };
         let thread = spawn("io", move || {
-            runtime.block_on(self.serve(acceptor_end, printer_end, link_end, lamp_end));
+            runtime.block_on(self.serve(ends));
             runtime.shutdown_timeout(FAREWELL);
         })?;
-        Ok((Orders { acceptor, printer, link, lamps }, thread))
+        Ok((Orders { acceptor, printer, link, list, lamps }, thread))
     }
 
-    async fn serve(
-        self,
-        acceptor: mpsc::Receiver<Vec<u8>>,
-        printer: mpsc::Receiver<Vec<u8>>,
-        link: mpsc::Receiver<LinkOrder>,
-        lamps: mpsc::Receiver<(Lamp, bool)>,
-    ) {
+    async fn serve(self, ends: Ends) {
         // These end with the kiosk thread's orders.
         let mut working = JoinSet::new();
         let inputs = &self.inputs;
         let (ports, devices) = (&self.config.acceptor, &self.config.printer);
         let line = Line { name: "acceptor", path: ports.port.clone(), baud: ports.baud };
-        working.spawn(serve_line(line, acceptor, inputs.clone(), Event::Acceptor));
+        working.spawn(serve_line(line, ends.acceptor, inputs.clone(), Event::Acceptor));
         let line = Line { name: "printer", path: devices.port.clone(), baud: devices.baud };
-        working.spawn(serve_line(line, printer, inputs.clone(), Event::Printer));
+        working.spawn(serve_line(line, ends.printer, inputs.clone(), Event::Printer));
         let connection = Link {
             center: self.config.center.clone(),
-            clock: self.clock,
+            clock: self.clock.clone(),
             timing: Timing::default(),
             seed: self.seed,
         };
-        working.spawn(serve_link(connection, link, inputs.clone()));
+        working.spawn(serve_link(connection, ends.link, inputs.clone()));
+        let keeper = ListKeeper {
+            center: self.config.center.clone(),
+            clock: self.clock,
+            link: ends.judge,
+            inputs: inputs.clone(),
+            good_until: None,
+            told: String::new(),
+        };
+        working.spawn(keeper.run(ends.list));
         if let Some(cabinet) = self.cabinet {
-            working.spawn(serve_pins(cabinet, lamps, inputs.clone()));
+            working.spawn(serve_pins(cabinet, ends.lamps, inputs.clone()));
         }
         // These would go on for ever and are dropped with the runtime.
         tokio::spawn(watch_disk(self.config.journal.path.clone(), self.reserve_ready, inputs.clone()));
@@ -110,7 +137,7 @@ impl Io {
 }
 
 /// Passes an event on, waiting while the kiosk thread is behind. False when it is gone.
-async fn deliver(inputs: &SyncSender<Input>, event: Event) -> bool {
+pub(super) async fn deliver(inputs: &SyncSender<Input>, event: Event) -> bool {
     pass(inputs, Input::Event(event)).await
 }
 
@@ -219,12 +246,16 @@ async fn watch_signals(inputs: SyncSender<Input>) {
         log("signals cannot be heard: stop the program with SIGKILL");
         return;
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        log("told to stop");
+        if !pass(&inputs, Input::Stop).await {
+            return;
+        }
     }
-    log("told to stop");
-    pass(&inputs, Input::Stop).await;
 }
 
 async fn feed_watchdog(notifier: Arc<Notifier>, pulse: Pulse) {

@@ -32,6 +32,7 @@ pub(super) struct KioskThread {
 
 impl KioskThread {
     pub fn run(mut self) {
+        let mut stopping = false;
         loop {
             let Some(wait) = self.drain() else { return };
             self.tell_status();
@@ -39,13 +40,18 @@ impl KioskThread {
             let event = match self.inputs.recv_timeout(wait) {
                 Ok(Input::Event(event)) => event,
                 Err(RecvTimeoutError::Timeout) => Event::Tick,
+                Ok(Input::Stop) if !stopping => {
+                    stopping = true;
+                    Event::Stop
+                }
+                // Told twice: whoever insists has a reason.
                 Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             };
             self.kiosk.handle(self.time.now(), Time::utc(), event);
         }
     }
 
-    /// Carries out all wishes; gives the time until the next is due, `None` when the screen is gone.
+    /// Carries out all wishes; gives the time until the next is due, `None` at the end: all is done, or the screen is gone.
     fn drain(&mut self) -> Option<Duration> {
         let until = loop {
             match self.kiosk.poll() {
@@ -55,6 +61,8 @@ impl KioskThread {
                     told("link", self.orders.link.try_send(LinkOrder::Send { number, request }));
                 }
                 Output::Reconnect => told("link", self.orders.link.try_send(LinkOrder::Reconnect)),
+                Output::RevocationList(list) => told("list", self.orders.list.try_send(list)),
+                Output::Stopped => return None,
                 Output::View(view) => self.pending_view = Some(view),
                 Output::Lamp { lamp, on } => {
                     if let Some(lamps) = &self.orders.lamps {

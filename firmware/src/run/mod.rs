@@ -12,6 +12,7 @@
 mod health;
 mod io;
 mod kiosk;
+mod list;
 mod open;
 pub mod screen;
 
@@ -74,7 +75,7 @@ impl Time {
     }
 }
 
-/// Runs a terminal until it is told to stop (SIGTERM, SIGINT) or its window is closed. Call it on the main thread.
+/// Runs a terminal until it is told to stop (SIGTERM, SIGINT; a second one does not wait for the citizen) or its window is closed. Call it on the main thread.
 pub fn run(config: &Config, parts: Parts) -> anyhow::Result<()> {
     harden();
     let notifier = Arc::new(Notifier::from_environment());
@@ -131,8 +132,19 @@ pub fn run(config: &Config, parts: Parts) -> anyhow::Result<()> {
     screen
 }
 
-/// Core dumps would hold an IIN that is being typed; files are for this user alone; half a program is none.
+/// Files are for this user alone; half a program is none; what is in memory stays there.
 fn harden() {
+    close_memory();
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        default(panic);
+        std::process::abort();
+    }));
+}
+
+/// No core dump, and no other process of this user looks in: an IIN may be in memory while it is typed.
+pub fn close_memory() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {
@@ -141,12 +153,6 @@ fn harden() {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         log(&format!("memory cannot be closed to other processes: {error}"));
     }
-    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-    let default = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        default(panic);
-        std::process::abort();
-    }));
 }
 
 fn cabinet(config: &Config, given: Option<Box<dyn Cabinet>>) -> anyhow::Result<Option<Box<dyn Cabinet>>> {

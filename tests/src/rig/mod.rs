@@ -27,6 +27,7 @@ use tolem_center::{
 use tolem_core::{
     drivers::{ccnet, escpos},
     kiosk::{Config, Event, Kiosk, LinkFault, Output, Patience},
+    secret::Key,
     time::Instant,
     view::{Action, Body, Intent, ViewModel},
     words::{Word, word},
@@ -37,8 +38,9 @@ use tolem_hal_sim::{
     line::Dice,
 };
 use tolem_protocol::{
-    Amount, KioskNumber, UtcTime,
+    Amount, Denomination, KioskNumber, UtcTime,
     catalogue::Language,
+    ccnet::{PollStatus, Reply},
     messages::{Request, Response},
     record::Fact,
     utc::Date,
@@ -168,6 +170,10 @@ pub struct Rig {
     pub answer_delay: Duration,
     /// How far the kiosk's system clock is off, in milliseconds.
     pub skew_ms: i64,
+    /// Revocation lists that the kiosk has fetched from the center, oldest first.
+    pub lists: Vec<Vec<u8>>,
+    /// The process ended because it was told to.
+    pub stopped: bool,
     /// Why the process ended itself.
     pub aborted: Option<String>,
     kiosk: Option<Kiosk<Disk, KioskKeys>>,
@@ -204,6 +210,8 @@ impl Rig {
             trace: Vec::new(),
             answer_delay: Duration::ZERO,
             skew_ms: 0,
+            lists: Vec::new(),
+            stopped: false,
             aborted: None,
             kiosk: None,
             number,
@@ -244,6 +252,7 @@ impl Rig {
     pub fn power_on(&mut self) {
         assert!(self.kiosk.is_none(), "the kiosk has power already");
         self.boots += 1;
+        self.stopped = false;
         self.aborted = None;
         let mut nonce = [0; 16];
         nonce.iter_mut().for_each(|byte| *byte = self.dice.below(256) as u8);
@@ -380,6 +389,11 @@ impl Rig {
                     if self.wire != Wire::Down {
                         self.transit.push_back((self.now + LATENCY, Transit::Connected));
                     }
+                }
+                Output::RevocationList(list) => self.lists.push(list),
+                Output::Stopped => {
+                    self.stopped = true;
+                    self.power_off();
                 }
                 Output::View(view) => self.view = *view,
                 Output::Lamp { .. } => {}
@@ -522,7 +536,7 @@ impl Rig {
     /// Types digits on the keypad.
     pub fn type_digits(&mut self, digits: &str) {
         for digit in digits.chars().filter_map(|digit| digit.to_digit(10)) {
-            self.touch(Intent::Digit(digit as u8));
+            self.touch(Intent::Digit(Key::new(digit as u8)));
         }
     }
 
@@ -587,6 +601,21 @@ impl Rig {
             self.step();
         }
         self.settle();
+    }
+
+    /// Lets the acceptor say that it has stacked a note that nobody ordered. The books are off by it afterwards: it is in no cassette.
+    pub fn stray_note(&mut self, tenge: u32) {
+        let types = &self.acceptor.config().types;
+        let kind = types.iter().find(|kind| kind.denomination == Denomination(tenge)).expect("a known note");
+        let says = PollStatus::Stacked(kind.index).payload();
+        let frame = Reply::Data(&says).frame().expect("a short frame").to_vec();
+        let before = self.kiosk().session().cassette().count();
+        let deadline = self.now + PATIENCE;
+        while self.kiosk().session().cassette().count() == before {
+            assert!(self.now < deadline, "nobody heard of the note\n{}", self.story());
+            self.step();
+            self.event(Event::Acceptor(frame.clone()));
+        }
     }
 
     /// What really lies in the cassette.

@@ -120,7 +120,7 @@ impl Bench {
                 }
                 Output::View(view) => self.view = *view,
                 Output::Reconnect => self.inbox.push_back(Event::LinkConnected),
-                Output::Lamp { .. } | Output::Trace { .. } => {}
+                Output::Lamp { .. } | Output::Trace { .. } | Output::RevocationList(_) | Output::Stopped => {}
                 Output::Abort(reason) => panic!("the journal failed: {reason}"),
                 Output::Wait(until) => {
                     self.wake = until;
@@ -193,7 +193,7 @@ impl Bench {
         self.touch(Intent::ChooseService(dearest()));
         self.tap(Word::PayThis);
         for digit in PAYER.bytes() {
-            self.touch(Intent::Digit(digit - b'0'));
+            self.touch(Intent::Digit(tolem_core::secret::Key::new(digit - b'0')));
         }
         self.tap(Word::Next);
         self.until_screen("quote");
