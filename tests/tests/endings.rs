@@ -146,7 +146,7 @@ fn told_to_stop_with_a_printer_that_is_gone_the_number_stays_for_a_while() {
 fn a_note_without_a_payment_is_shown_and_on_paper_if_somebody_asks() {
     let mut rig = Rig::ready(7);
     rig.stray_note(2000);
-    assert_eq!(rig.view.screen, "found");
+    rig.until_screen("found");
     assert_eq!(holds(&rig), [(HoldReason::NoPayment, Some(Amount::from_tenge(2000)))]);
     let own = number_of(&rig.view).to_owned();
     rig.until("the center's number", |rig| number_of(&rig.view) != own);
@@ -168,7 +168,7 @@ fn a_note_without_a_payment_and_without_a_link_has_a_claim_number() {
     let mut rig = Rig::ready(8);
     rig.set_wire(Wire::Down);
     rig.stray_note(1000);
-    assert_eq!(rig.view.screen, "found");
+    rig.until_screen("found");
     rig.tap(Word::FoundPrint);
     rig.until("the slip", |rig| rig.view.title == word(rig.view.language, Word::FoundPrinted));
     let Ok(Qr::Deposit(deposit)) = Qr::parse(&rig.qr_texts()[0]) else { panic!("{:?}", rig.qr_texts()) };
