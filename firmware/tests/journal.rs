@@ -492,7 +492,7 @@ fn cosignatures_before_a_change_of_the_witness_key_stay_good() {
     let before = Bench::new(20);
     let old = before.witness_key();
     let bench = Bench { witness: Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap(), ..before };
-    bench.grow(20);
+    bench.grow(40);
     let new = bench.witness_key();
     let judge = |witnesses: Vec<Witness>| {
         verify(&mut Reader::open(&bench.path()).unwrap(), &Keys { witnesses, ..bench.keys() }, &mut |_| true)
