@@ -513,19 +513,19 @@ mod tests {
             "statement_key = \"11qY",
             "statement_key = \"11q",
             expect![[
-                r#"kiosk.toml:32: [center] statement_key = "11qAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=": must be 32 bytes in base64, as the center prints them"#
+                r#"kiosk.toml:35: [center] statement_key = "11qAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=": must be 32 bytes in base64, as the center prints them"#
             ]],
         );
         check(
             "driver = \"ccnet\"",
             "driver = \"id003\"",
-            expect![[r#"kiosk.toml:41: [acceptor] driver = "id003": must be "ccnet""#]],
+            expect![[r#"kiosk.toml:47: [acceptor] driver = "id003": must be "ccnet""#]],
         );
         check(
             "#baud = 9600",
             "baud = 9601",
             expect![
-                "kiosk.toml:45: [acceptor] baud = 9601: must be one of 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, \
+                "kiosk.toml:51: [acceptor] baud = 9601: must be one of 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, \
                  230400, 460800, 921600"
             ],
         );
@@ -533,40 +533,40 @@ mod tests {
             "#country = \"KAZ\"",
             "country = \"Kazakhstan\"",
             expect![[
-                r#"kiosk.toml:47: [acceptor] country = "Kazakhstan": must be three capital letters, e.g. "KAZ""#
+                r#"kiosk.toml:53: [acceptor] country = "Kazakhstan": must be three capital letters, e.g. "KAZ""#
             ]],
         );
         check(
             "#patterns = [[4, 2011], [9, 2023]]",
             "patterns = [[24, 2011]]",
             expect![
-                "kiosk.toml:50: [acceptor] patterns = [[24, 2011]]: must be a list of [bill type 0 to 23, year of issue], e.g. [[4, 2011], [9, 2023]]"
+                "kiosk.toml:56: [acceptor] patterns = [[24, 2011]]: must be a list of [bill type 0 to 23, year of issue], e.g. [[4, 2011], [9, 2023]]"
             ],
         );
         check(
             "#width = 576",
             "width = 577",
             expect![
-                "kiosk.toml:59: [printer] width = 577: must be a multiple of 8 from 384 to 832 (576 for 80 mm paper at 203 dpi)"
+                "kiosk.toml:65: [printer] width = 577: must be a multiple of 8 from 384 to 832 (576 for 80 mm paper at 203 dpi)"
             ],
         );
         check(
             "format = \"portrait\"",
             "format = \"upright\"",
             expect![[
-                r#"kiosk.toml:63: [screen] format = "upright": must be "portrait" (1080x1920) or "landscape" (1280x1024)"#
+                r#"kiosk.toml:69: [screen] format = "upright": must be "portrait" (1080x1920) or "landscape" (1280x1024)"#
             ]],
         );
         check(
             "#stalled_after_s = 20",
             "stalled_after_s = 1",
-            expect!["kiosk.toml:87: [watchdog] stalled_after_s = 1: must be seconds from 5 to 120"],
+            expect!["kiosk.toml:93: [watchdog] stalled_after_s = 1: must be seconds from 5 to 120"],
         );
         check(
             "#witness_key = \"center.example.kz/witness+1a2b3c4d+BA…\"",
             "witness_key = \"center+00000000+AQ==\"",
             expect![[
-                r#"kiosk.toml:37: [center] witness_key = "center+00000000+AQ==": must be a cosigner's key as name+id+base64, as the center prints it"#
+                r#"kiosk.toml:40: [center] witness_key = "center+00000000+AQ==": must be a cosigner's key as name+id+base64, as the center prints it"#
             ]],
         );
         check(
@@ -574,13 +574,13 @@ mod tests {
             "[jurnal]",
             expect![[r#"
             kiosk.toml:1: [journal] is missing: this section is needed
-            kiosk.toml:77: [jurnal] is not known: sections are kiosk, center, acceptor, printer, screen, pins, journal, watchdog"#]],
+            kiosk.toml:83: [jurnal] is not known: sections are kiosk, center, acceptor, printer, screen, pins, journal, watchdog"#]],
         );
         check(
             "path = \"/var/lib/tolem/journal.db\"",
             "path = 7",
             expect![[
-                r#"kiosk.toml:80: [journal] path = 7: must be a path, e.g. "/var/lib/tolem/journal.db""#
+                r#"kiosk.toml:86: [journal] path = 7: must be a path, e.g. "/var/lib/tolem/journal.db""#
             ]],
         );
         check(
@@ -635,7 +635,7 @@ mod tests {
             kiosk.toml:1: [printer] is missing: this section is needed
             kiosk.toml:1: [screen] is missing: this section is needed"#]],
         );
-        check("[printer]", "[printer]\n[printer]", expect!["kiosk.toml:53: not TOML: duplicate key"]);
+        check("[printer]", "[printer]\n[printer]", expect!["kiosk.toml:59: not TOML: duplicate key"]);
     }
 
     #[test]
