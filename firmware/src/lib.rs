@@ -7,6 +7,8 @@ pub mod export;
 pub mod keys;
 pub mod link;
 pub mod pins;
+#[cfg(feature = "demo")]
+pub mod plain_screen;
 pub mod receipt;
 pub mod run;
 #[cfg(test)]

@@ -39,6 +39,10 @@ enum Command {
         #[cfg(feature = "demo")]
         #[arg(long, value_name = "SOCKET", hide = true)]
         bench: Option<PathBuf>,
+        /// Socket of a test that reads the screen as lines and touches it with lines
+        #[cfg(feature = "demo")]
+        #[arg(long, value_name = "SOCKET", hide = true, conflicts_with = "bench")]
+        plain: Option<PathBuf>,
     },
     /// Look at the configuration
     #[command(subcommand)]
@@ -156,11 +160,12 @@ fn perform(command: Command) -> anyhow::Result<()> {
         #[cfg(not(feature = "demo"))]
         Command::Run { config } => run::run(&Config::load(&config)?, run::Parts::default()),
         #[cfg(feature = "demo")]
-        Command::Run { config, bench } => {
+        Command::Run { config, bench, plain } => {
             let config = Config::load(&config)?;
-            let parts = match bench {
-                Some(socket) => tolem_firmware::screen_stream::parts(&socket, &config)?,
-                None => run::Parts::default(),
+            let parts = match (bench, plain) {
+                (Some(socket), _) => tolem_firmware::screen_stream::parts(&socket, &config)?,
+                (None, Some(socket)) => tolem_firmware::plain_screen::parts(&socket)?,
+                (None, None) => run::Parts::default(),
             };
             run::run(&config, parts)
         }

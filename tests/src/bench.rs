@@ -3,7 +3,7 @@
 //! It knows the kiosk only from outside: labels on the glass, notes, paper. Waiting is always waiting *for something*, with
 //! a deadline that a slow machine keeps, and whoever waits in vain is shown the screen and the last lines of the wire log.
 
-mod books;
+pub(crate) mod books;
 mod citizen;
 mod program;
 mod terminal;

@@ -6,4 +6,5 @@
 pub mod bench;
 pub mod browser;
 pub mod files;
+pub mod kill;
 pub mod rig;

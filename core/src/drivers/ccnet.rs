@@ -324,6 +324,11 @@ impl Ccnet {
             self.confirmation = Confirmation::Given(arrival);
             // Too late for this reply? Then the repetition is confirmed at once.
             self.link.confirm(&self.config, self.now);
+            if matches!((self.stage, arrival), (Stage::Finding { .. }, Arrival::Returned(_))) {
+                // The note that somebody before us left inside is with its citizen. The types of then may still be enabled, and
+                // whoever feeds one note after the other would keep us from ever finding it at rest.
+                self.start_over();
+            }
         }
     }
 

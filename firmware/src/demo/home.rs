@@ -119,12 +119,16 @@ impl Home {
 }
 
 /// What changes from start to start.
-pub(super) struct Wiring {
+pub struct Wiring {
+    /// Where the kiosk finds its center.
     pub link: SocketAddr,
     /// Where the center gives its revocation list without TLS. The kiosk fetches its first one there.
     pub lists: Option<SocketAddr>,
+    /// A screen that is wider than high.
     pub landscape: bool,
+    /// A screen in a window of this machine.
     pub window: bool,
+    /// Bill types and the years of their designs.
     pub patterns: Vec<(u8, u16)>,
 }
 
@@ -192,7 +196,10 @@ impl Place {
     }
 
     /// Writes `kiosk.toml`, as somebody would who installs this terminal.
-    pub(super) fn write_config(&self, wiring: &Wiring) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// If the file cannot be written, or the center's keys cannot be read.
+    pub fn write_config(&self, wiring: &Wiring) -> anyhow::Result<()> {
         let keys = self.center_keys()?;
         let witness = read(&self.center.join("keys/witness.vkey"))?;
         let patterns: Vec<String> =

@@ -8,7 +8,7 @@ mod books;
 mod child;
 mod home;
 
-pub use home::Home;
+pub use home::{Home, Place, Wiring};
 
 use anyhow::{Context, bail};
 use child::Child;

@@ -95,19 +95,20 @@ impl Demo {
     }
 }
 
-/// `cash:1  4500.00`, in tenge; notes have no tiyn.
-fn whole_tenge(line: &str) -> u64 {
+/// `cash:00001  4500.00`, in tenge; notes have no tiyn.
+pub(crate) fn whole_tenge(line: &str) -> u64 {
     let sum = line.split_whitespace().last().unwrap_or_default();
     sum.trim_end_matches(".00").parse().unwrap_or_else(|e| panic!("{line:?}: {e}"))
 }
 
 /// What the journal says lies in the cassette, in tenge.
-fn counted(journal: &[Value]) -> u64 {
+pub(crate) fn counted(journal: &[Value]) -> u64 {
     let stacked = journal.iter().filter(|record| ["NoteStacked", "NoteInDoubt"].contains(&fact(record)));
     stacked.map(|record| digits(&record["value"])).sum()
 }
 
-fn fact(record: &Value) -> &str {
+/// The name of a record's fact.
+pub(crate) fn fact(record: &Value) -> &str {
     record["fact"].as_str().unwrap_or_default()
 }
 
@@ -118,7 +119,7 @@ fn digits(value: &Value) -> u64 {
 }
 
 /// What waits for an outcome: notes that were ordered, deposits that were sent.
-fn unsettled(journal: &[Value]) -> Vec<String> {
+pub(crate) fn unsettled(journal: &[Value]) -> Vec<String> {
     let mut open = Vec::new();
     for record in journal {
         let note = format!("note {}", record["note"]);

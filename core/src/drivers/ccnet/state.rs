@@ -276,7 +276,7 @@ impl Ccnet {
     }
 
     /// It kept its power: told, inhibited, reset.
-    fn start_over(&mut self) {
+    pub(super) fn start_over(&mut self) {
         self.forget();
         self.say(Event::PoweredUp(PowerUp::Kept));
         self.stage = Stage::Inhibiting;

@@ -141,12 +141,25 @@ fn a_pending_returned_is_handed_over_before_reset() {
             210      = Returned { index: 2 }
             210      < Acknowledge
             210    host ACK
-            405    host POLL | dev DISABLED | host ACK
-            410      = PoweredUp(Kept)
-            430    host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
-            455    host RESET | dev ACK
+            210      = PoweredUp(Kept)
+            230    host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+            255    host RESET | dev ACK
+            280    host POLL | dev DISABLED | host ACK
+            305    host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
+            330    host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
         "#]],
     );
+}
+
+#[test]
+fn feeding_note_after_note_cannot_keep_a_started_kiosk_from_shutting_the_slot() {
+    // The bill types of the program's life before are still enabled, and the citizen is quicker than a poll.
+    let mut bench = Bench::run("auto; poll 8000; poll 18; poll 8200");
+    for _ in 0..3 {
+        bench.run_more("poll 8000; poll 18; poll 8200");
+    }
+    let shut = bench.log.matches("ENABLE BILL TYPES 000000").count();
+    assert!(shut > 0 && bench.events.contains(&Event::PoweredUp(PowerUp::Kept)), "{}", bench.log);
 }
 
 #[test]
@@ -162,11 +175,13 @@ fn a_note_found_in_escrow_is_returned() {
             430    host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
             435      = Identified SM-KZ1353 12KC004711 4 bills
             435      = Returned { index: 3 }
+            435      = PoweredUp(Kept)
             455    host POLL | dev RETURNED type 3 | host ACK
-            655    host POLL | dev IDLING | host ACK
-            660      = PoweredUp(Kept)
-            680    host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
-            705    host RESET | dev ACK
+            480    host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+            505    host RESET | dev ACK
+            530    host POLL | dev IDLING | host ACK
+            555    host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+            580    host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
         "#]],
     );
 }

@@ -1,0 +1,141 @@
+//! What is cut, where and how: one line of text that runs one case again.
+
+use std::{fmt, str::FromStr};
+
+/// Whose calls are counted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Side {
+    /// `tolem run`.
+    Kiosk,
+    /// `tolem-center serve`.
+    Center,
+}
+
+/// What happens at the place.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum How {
+    /// SIGKILL before the call.
+    Kill,
+    /// SIGKILL before the call, and the devices lose their power.
+    Power,
+    /// SIGKILL after the call.
+    After,
+    /// SIGKILL with half of the bytes written.
+    Half,
+    /// The call fails with an I/O error and has done nothing.
+    Eio,
+    /// The call fails with an I/O error and has done its work.
+    EioKept,
+}
+
+impl How {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Kill, Self::Power, Self::After, Self::Half, Self::Eio, Self::EioKept];
+
+    /// As it is written in a case.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Power => "power",
+            Self::After => "after",
+            Self::Half => "half",
+            Self::Eio => "eio",
+            Self::EioKept => "eio-kept",
+        }
+    }
+
+    /// As the cutter knows it: it has no hand on the devices' plug.
+    pub(super) fn at_the_call(self) -> &'static str {
+        match self {
+            Self::Power => Self::Kill.word(),
+            how => how.word(),
+        }
+    }
+}
+
+/// One run.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Case {
+    /// Nothing is cut; the calls are counted.
+    Nothing,
+    /// A cut at the `number`-th call of this kind.
+    Cut {
+        /// Of this program.
+        side: Side,
+        /// Name and call, e.g. `journal.sync`; `any` counts all calls together.
+        at: String,
+        /// From 1.
+        number: u32,
+        /// How.
+        how: How,
+    },
+    /// The acceptor loses its power for a moment at the `number`-th change of its answer to POLL.
+    Acceptor {
+        /// From 1.
+        number: u32,
+    },
+    /// Several lives in one payment, each ended somewhere and somehow, all from one seed.
+    Random {
+        /// The seed.
+        seed: u64,
+    },
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("nothing"),
+            Self::Cut { side, at, number, how } => {
+                let side = match side {
+                    Side::Kiosk => "kiosk",
+                    Side::Center => "center",
+                };
+                write!(f, "{side} {at} {number} {}", how.word())
+            }
+            Self::Acceptor { number } => write!(f, "acceptor {number}"),
+            Self::Random { seed } => write!(f, "random {seed}"),
+        }
+    }
+}
+
+impl FromStr for Case {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "{text:?} is no case: nothing | kiosk|center NAME.CALL N kill|power|after|half|eio|eio-kept | acceptor N | random SEED"
+            )
+        };
+        let words: Vec<&str> = text.split_whitespace().collect();
+        match words.as_slice() {
+            ["nothing"] => Ok(Self::Nothing),
+            ["acceptor", number] => Ok(Self::Acceptor { number: number.parse().map_err(|_| wrong())? }),
+            ["random", seed] => Ok(Self::Random { seed: seed.parse().map_err(|_| wrong())? }),
+            [side @ ("kiosk" | "center"), at, number, how] => Ok(Self::Cut {
+                side: if *side == "kiosk" { Side::Kiosk } else { Side::Center },
+                at: (*at).to_owned(),
+                number: number.parse().map_err(|_| wrong())?,
+                how: How::ALL.into_iter().find(|known| known.word() == *how).ok_or_else(wrong)?,
+            }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_is_run_again_by_its_own_words() {
+        for text in
+            ["nothing", "kiosk journal.sync 17 eio-kept", "center any 3 power", "acceptor 12", "random 7"]
+        {
+            assert_eq!(text.parse::<Case>().expect(text).to_string(), text);
+        }
+        for text in ["", "kiosk journal.sync 17", "kiosk journal.sync x kill", "kiosk journal.sync 1 burn"] {
+            assert!(text.parse::<Case>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Directories: a template with a center and an enrolled terminal that has started once, and a copy of it for each case.
+
+use super::processes::{Bench, Started};
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU16, Ordering},
+};
+use tempfile::TempDir;
+use tolem_center::setup::CONFIG_FILE;
+use tolem_firmware::demo::Home;
+use tolem_protocol::KioskNumber;
+
+/// Below the range from which systems take ports for outgoing connections.
+const FIRST_PORT: u16 = 18_000;
+const PORTS: u16 = 12_000;
+
+/// The directory that each case is copied from.
+pub struct Template(TempDir);
+
+impl Template {
+    /// Founds a center, enrols a terminal and lets both start once.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn make() -> Self {
+        let template = Self::before_the_first_start();
+        let place = Place { directory: template.0.path().to_owned(), port: free_port() };
+        let mut bench = Bench::set_up(place, None);
+        bench.start_center(None);
+        bench.start_kiosk(None);
+        bench.until_ready();
+        assert!(bench.stop().iter().all(std::process::ExitStatus::success), "{}", bench.report());
+        template
+    }
+
+    /// The same, with a terminal that was never switched on.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn before_the_first_start() -> Self {
+        let directory =
+            tempfile::Builder::new().prefix("tolem-kill-").tempdir().expect("a directory for the template");
+        let home = Home::open(directory.path(), false).expect("the directory is empty");
+        let center = home.center().expect("a center can be founded");
+        let number = KioskNumber::new(1).expect("invariant: 1 is a number");
+        home.kiosk(&center, number).expect("a kiosk can be enrolled");
+        Self(directory)
+    }
+
+    /// A copy of it for one case.
+    pub(super) fn copy(&self) -> (TempDir, Place) {
+        let directory =
+            tempfile::Builder::new().prefix("tolem-kill-").tempdir().expect("a directory for a case");
+        copy(self.0.path(), directory.path());
+        let place = Place { directory: directory.path().to_owned(), port: free_port() };
+        (directory, place)
+    }
+}
+
+/// The files of one case.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// Where all of them are.
+    pub directory: PathBuf,
+    /// Where its center listens.
+    pub port: u16,
+}
+
+impl Place {
+    /// The terminal's disk.
+    pub fn kiosk(&self) -> PathBuf {
+        self.directory.join("kiosk-1")
+    }
+
+    /// The terminal's configuration.
+    pub fn kiosk_config(&self) -> PathBuf {
+        self.kiosk().join("kiosk.toml")
+    }
+
+    /// The center's configuration.
+    pub fn center_config(&self) -> PathBuf {
+        self.directory.join("center").join(CONFIG_FILE)
+    }
+
+    /// Tells the center its port and the terminal its center and bill types.
+    pub fn write_configs(&self, patterns: Vec<(u8, u16)>) {
+        use tolem_firmware::demo::Wiring;
+        let home = Home::open(&self.directory, false).expect("the directory is a demo's");
+        let center = home.center().expect("the center is founded");
+        let number = KioskNumber::new(1).expect("invariant: 1 is a number");
+        let kiosk = home.kiosk(&center, number).expect("the kiosk is enrolled");
+        let link = (Ipv4Addr::LOCALHOST, self.port).into();
+        kiosk
+            .write_config(&Wiring { link, landscape: false, window: false, patterns })
+            .expect("the configuration can be written");
+        let config = self.center_config();
+        let text = fs::read_to_string(&config).expect("the center has a configuration");
+        let lines: Vec<String> = text
+            .lines()
+            .map(|line| match line.strip_prefix("listen = ") {
+                Some(_) => format!("listen = \"127.0.0.1:{}\"", self.port),
+                None => line.to_owned(),
+            })
+            .collect();
+        fs::write(&config, lines.join("\n") + "\n").expect("the configuration can be written");
+    }
+
+    /// The log of the cutter in this life of a program.
+    pub fn calls(&self, started: &Started) -> PathBuf {
+        self.directory.join(format!("calls-{}-{}", started.name, started.life))
+    }
+}
+
+/// A port that nobody listens on. Each process begins elsewhere, so that two of them rarely meet.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let own = (std::process::id().wrapping_mul(97) % u32::from(PORTS)) as u16;
+    for _ in 0..PORTS {
+        let port = FIRST_PORT + own.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free from {FIRST_PORT} on");
+}
+
+/// Files and directories, nothing else: what listens somewhere is made anew.
+fn copy(from: &Path, to: &Path) {
+    let entries = fs::read_dir(from).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
+    for entry in entries {
+        let entry = entry.unwrap_or_else(|e| panic!("{}: {e}", from.display()));
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type().unwrap_or_else(|e| panic!("{}: {e}", source.display()));
+        if kind.is_dir() {
+            fs::create_dir(&target).unwrap_or_else(|e| panic!("{}: {e}", target.display()));
+            let mode = fs::metadata(&source).unwrap_or_else(|e| panic!("{}: {e}", source.display()));
+            fs::set_permissions(&target, mode.permissions())
+                .unwrap_or_else(|e| panic!("{}: {e}", target.display()));
+            copy(&source, &target);
+        } else if kind.is_file() {
+            fs::copy(&source, &target).unwrap_or_else(|e| panic!("{}: {e}", source.display()));
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! Runs cases: one, or all of a plan on several lanes; and says how many there were and what was lost.
+
+use super::{
+    PATIENCE,
+    case::{Case, How, Side},
+    citizen::Citizen,
+    cutter::{Counted, read},
+    place::{Place, Template},
+    processes::Bench,
+    truth,
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use tolem_hal_sim::line::Dice;
+
+/// Calls of the terminal at which it is cut: its journal, and every wire on which money is spoken of.
+const KIOSK_PLACES: [&str; 5] =
+    ["journal.sync", "journal.write", "acceptor.write", "printer.write", "center.write"];
+/// Calls of the center.
+const CENTER_PLACES: [&str; 3] = ["ledger.sync", "ledger.write", "kiosk.write"];
+/// A place counts as swept when so many numbers beyond the counted ones were never reached.
+const BEYOND: u32 = 2;
+/// Random cases have at most so many cut lives.
+const LIVES: u64 = 4;
+/// A life of a random case is cut within so many calls, or so many milliseconds.
+const RANDOM_CALLS: u64 = 500;
+const RANDOM_MS: u64 = 4_000;
+
+/// How one case ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The cut was made.
+    pub hit: bool,
+    /// What the terminal called, by kind, in the life that was watched.
+    pub kiosk: BTreeMap<String, u32>,
+    /// What the center called.
+    pub center: BTreeMap<String, u32>,
+    /// What was cut, in words.
+    pub what: String,
+}
+
+/// How a life of the terminal shall end.
+enum End {
+    AtCall(String, u32, How),
+    After(Duration, How),
+}
+
+impl End {
+    fn cut(&self) -> Option<(String, u32, How)> {
+        match self {
+            Self::AtCall(at, number, how) => Some((at.clone(), *number, *how)),
+            Self::After(..) => None,
+        }
+    }
+
+    fn how(&self) -> How {
+        match self {
+            Self::AtCall(_, _, how) | Self::After(_, how) => *how,
+        }
+    }
+}
+
+/// The cut lives of a random case.
+fn random_lives(seed: u64) -> VecDeque<End> {
+    let mut dice = Dice::new(seed);
+    let mut below = |limit: u64| dice.next_u64() % limit;
+    (0..1 + below(LIVES))
+        .map(|_| {
+            let how = [How::Kill, How::Power, How::After, How::Half][below(4) as usize];
+            if below(3) == 0 {
+                let how = if how == How::Power { How::Power } else { How::Kill };
+                End::After(Duration::from_millis(below(RANDOM_MS)), how)
+            } else {
+                End::AtCall("any".into(), below(RANDOM_CALLS) as u32 + 1, how)
+            }
+        })
+        .collect()
+}
+
+/// Runs one case on a copy of the template.
+///
+/// # Errors
+/// Says what was lost, or what never came to its end; the directory is kept then.
+pub fn run_case(template: &Template, case: &Case) -> Result<Outcome, String> {
+    run_case_in(template.copy(), case).map(|(outcome, _)| outcome)
+}
+
+/// The same; the directory with journals, ledger and logs is kept in any case and named.
+///
+/// # Errors
+/// As [`run_case`].
+pub fn run_case_and_keep(template: &Template, case: &Case) -> Result<(Outcome, PathBuf), String> {
+    run_case_in(template.copy(), case).map(|(outcome, directory)| (outcome, directory.keep()))
+}
+
+fn run_case_in((directory, place): (TempDir, Place), case: &Case) -> Result<(Outcome, TempDir), String> {
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let interrupt = match case {
+            Case::Acceptor { number } => Some(*number),
+            Case::Nothing | Case::Cut { .. } | Case::Random { .. } => None,
+        };
+        perform(Bench::set_up(place, interrupt), case)
+    }));
+    match result {
+        Ok(outcome) => Ok((outcome, directory)),
+        Err(panic) => {
+            let why = panic.downcast_ref::<String>().cloned();
+            let why = why.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            let (why, kept) = (why.unwrap_or_default(), directory.keep());
+            let report = kept.join("report.txt");
+            // Without a report the reason itself is still told.
+            let _ = std::fs::write(&report, &why);
+            let first: Vec<&str> = why.lines().take(3).collect();
+            Err(format!("{}\nsee {}", first.join("\n"), report.display()))
+        }
+    }
+}
+
+fn perform(mut bench: Bench, case: &Case) -> Outcome {
+    let mut ends = VecDeque::new();
+    let mut center_cut = None;
+    match case {
+        Case::Cut { side: Side::Kiosk, at, number, how } => {
+            ends.push_back(End::AtCall(at.clone(), *number, *how))
+        }
+        Case::Cut { side: Side::Center, at, number, how } => center_cut = Some((at.clone(), *number, *how)),
+        Case::Random { seed } => ends = random_lives(*seed),
+        Case::Nothing | Case::Acceptor { .. } => {}
+    }
+    let center = bench.start_center(Some(center_cut));
+    let mut shift = Shift { ends, now: None, since: Instant::now(), ended: Vec::new() };
+    let kiosk = shift.start(&mut bench, true);
+
+    let mut citizen = Citizen::default();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let view = bench.look();
+        shift.tend(&mut bench);
+        if citizen.is_served(&bench, &view) && shift.now.is_none() {
+            break;
+        }
+        if citizen.is_served(&bench, &view) && matches!(shift.now, Some(End::AtCall(..))) {
+            // This life was to be cut later than the payment lasts.
+            break;
+        }
+        citizen.act(&mut bench, &view);
+        assert!(Instant::now() < deadline, "it never came to its end\n{}", bench.report());
+    }
+    truth::until_settled(&mut bench, |bench| shift.tend(bench));
+    let ended = bench.stop();
+    let (kiosk, center) = (read(&bench.place.calls(&kiosk)), read(&bench.place.calls(&center)));
+    for (status, counted) in ended.iter().zip([&kiosk, &center]) {
+        // The last calls are those of the orderly end, and can be cut too.
+        assert!(
+            status.success() || counted.cut.is_some() || shift.now.is_some(),
+            "told to stop, it ended with {status}\n{}",
+            bench.report()
+        );
+    }
+    truth::check(&bench);
+
+    let interrupted = bench.interrupted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    outcome(case, kiosk, center, &shift.ended, &interrupted)
+}
+
+fn outcome(
+    case: &Case,
+    kiosk: Counted,
+    center: Counted,
+    ended: &[String],
+    interrupted: &[String],
+) -> Outcome {
+    let (hit, what) = match case {
+        Case::Nothing => (true, String::new()),
+        Case::Cut { side: Side::Kiosk, .. } => (kiosk.cut.is_some(), kiosk.cut.unwrap_or_default()),
+        Case::Cut { side: Side::Center, .. } => (center.cut.is_some(), center.cut.unwrap_or_default()),
+        Case::Acceptor { .. } => (!interrupted.is_empty(), interrupted.join(", ")),
+        Case::Random { .. } => (!ended.is_empty(), ended.join(", ")),
+    };
+    Outcome { hit, kiosk: kiosk.calls, center: center.calls, what }
+}
+
+/// Runs a payment without any cut under `strace`: what the cutter counted, and what the kernel was asked for; writes and syncs.
+///
+/// # Panics
+/// If `strace` is missing, or the payment fails.
+pub fn count_twice(template: &Template) -> [(u32, u32); 2] {
+    let (directory, place) = template.copy();
+    let trace = directory.path().join("trace");
+    let mut bench = Bench::set_up(place, None);
+    bench.start_center(None);
+    let started = bench.start_traced_kiosk(&trace);
+    let mut citizen = Citizen::default();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let view = bench.look();
+        if citizen.is_served(&bench, &view) {
+            break;
+        }
+        citizen.act(&mut bench, &view);
+        assert!(
+            bench.kiosk_ended().is_none(),
+            "it ended under strace (apt-get install strace)\n{}",
+            bench.report()
+        );
+        assert!(Instant::now() < deadline, "it never came to its end\n{}", bench.report());
+    }
+    bench.stop();
+    let sum = |calls: &BTreeMap<String, u32>, kind: &str| {
+        calls.iter().filter(|(name, _)| name.ends_with(kind)).map(|(_, count)| count).sum()
+    };
+    let counted = read(&bench.place.calls(&started)).calls;
+    let trace = std::fs::read_to_string(&trace).expect("strace wrote what it saw");
+    // `1234 fdatasync(7) = 0`; a call that was interrupted stands there once with its name and once as `<... resumed>`.
+    let names = trace
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(1)?.split_once('(').map(|(name, _)| name));
+    let syncs = |name: &&str| ["fsync", "fdatasync"].contains(name);
+    let (sync, write): (Vec<&str>, Vec<&str>) = names.partition(syncs);
+    [(sum(&counted, ".write"), sum(&counted, ".sync")), (write.len() as u32, sync.len() as u32)]
+}
+
+/// Whoever restarts what has died.
+struct Shift {
+    /// How the lives to come shall end; after the last one nothing is cut any more.
+    ends: VecDeque<End>,
+    /// How this life shall end.
+    now: Option<End>,
+    /// Since when it lives.
+    since: Instant,
+    /// How lives ended.
+    ended: Vec<String>,
+}
+
+impl Shift {
+    fn start(&mut self, bench: &mut Bench, counted: bool) -> super::processes::Started {
+        self.now = self.ends.pop_front();
+        self.since = Instant::now();
+        let cut = self.now.as_ref().and_then(End::cut);
+        bench.start_kiosk((counted || cut.is_some()).then_some(cut))
+    }
+
+    /// Looks after both programs.
+    fn tend(&mut self, bench: &mut Bench) {
+        if let Some(End::After(moment, _)) = &self.now
+            && self.since.elapsed() >= *moment
+        {
+            bench.kill_kiosk();
+        }
+        if let Some(status) = bench.kiosk_ended() {
+            assert!(
+                self.now.is_some(),
+                "the terminal ended although nothing was cut: {status}\n{}",
+                bench.report()
+            );
+            self.ended.push(status.to_string());
+            if self.now.as_ref().is_some_and(|end| end.how() == How::Power) {
+                bench.blackout();
+            }
+            self.start(bench, false);
+        }
+        if bench.center_ended().is_some() {
+            bench.start_center(None);
+        }
+    }
+}
+
+/// How much is swept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Plan {
+    /// What a build machine has minutes for: the terminal killed at every call (the plug pulled at every second one), and a part
+    /// of all else.
+    Short,
+    /// Everything, and this many random cases.
+    Full {
+        /// Random cases, from seed 1.
+        random: u64,
+    },
+}
+
+/// What a sweep found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Cases and cuts by place and kind.
+    pub rows: BTreeMap<String, Row>,
+    /// What failed: the case and why.
+    pub failures: Vec<(Case, String)>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// One line of the report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Row {
+    /// Cases run.
+    pub cases: u32,
+    /// Of which the cut was made; the others came to their end before.
+    pub cuts: u32,
+    /// Of which something was lost or never came to its end.
+    pub losses: u32,
+}
+
+impl Report {
+    /// Cuts made, over all rows.
+    pub fn cuts(&self) -> u32 {
+        self.rows.values().map(|row| row.cuts).sum()
+    }
+
+    fn add(&mut self, case: &Case, result: Result<Outcome, String>) {
+        let row = self.rows.entry(row_of(case)).or_default();
+        row.cases += 1;
+        match result {
+            Ok(outcome) => row.cuts += u32::from(outcome.hit),
+            Err(why) => {
+                row.cuts += 1;
+                row.losses += 1;
+                eprintln!(
+                    "FAILED: {case}\n{why}\nagain: cargo run -p tolem-tests --bin tolem-killsweep -- '{case}'"
+                );
+                self.failures.push((case.clone(), why));
+            }
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:34} {:>6} {:>6} {:>6}", "place, how", "cases", "cuts", "losses")?;
+        for (name, row) in &self.rows {
+            writeln!(f, "{name:34} {:>6} {:>6} {:>6}", row.cases, row.cuts, row.losses)?;
+        }
+        let losses: u32 = self.rows.values().map(|row| row.losses).sum();
+        write!(f, "{} cuts, {losses} losses, {} s", self.cuts(), self.took.as_secs())
+    }
+}
+
+fn row_of(case: &Case) -> String {
+    match case {
+        Case::Nothing => "nothing".into(),
+        Case::Cut { side, at, how, .. } => {
+            format!("{} {at}, {}", if *side == Side::Kiosk { "kiosk" } else { "center" }, how.word())
+        }
+        Case::Acceptor { .. } => "acceptor loses power".into(),
+        Case::Random { .. } => "random lives".into(),
+    }
+}
+
+/// Runs all cases of a plan, `lanes` at a time.
+///
+/// # Panics
+/// If even the case without a cut fails.
+pub fn sweep(plan: Plan, lanes: usize) -> Report {
+    let began = Instant::now();
+    let template = Template::make();
+    let counts = run_case(&template, &Case::Nothing).unwrap_or_else(|why| panic!("without any cut: {why}"));
+    println!("calls of the terminal: {:?}\ncalls of the center: {:?}", counts.kiosk, counts.center);
+    let mut report = Report::default();
+    report.add(&Case::Nothing, Ok(counts.clone()));
+    run_all(&template, cases(plan, &counts), lanes, &mut report);
+    // A run has not always the same number of calls: go on until the end is passed for certain.
+    for at in KIOSK_PLACES {
+        let counted = counts.kiosk.get(at).copied().unwrap_or_default();
+        let mut missed = 0;
+        for number in counted + 1..counted + 40 {
+            let case = Case::Cut { side: Side::Kiosk, at: at.into(), number, how: How::Kill };
+            let result = run_case(&template, &case);
+            let hit = result.as_ref().map_or(true, |outcome| outcome.hit);
+            report.add(&case, result);
+            missed = if hit { 0 } else { missed + 1 };
+            if missed >= BEYOND {
+                break;
+            }
+        }
+    }
+    report.took = began.elapsed();
+    report
+}
+
+fn run_all(template: &Template, cases: Vec<Case>, lanes: usize, report: &mut Report) {
+    let planned = cases.len();
+    let (queue, results) = (Mutex::new(VecDeque::from(cases)), Mutex::new((0, report)));
+    std::thread::scope(|scope| {
+        for _ in 0..lanes {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    let Some(case) = next else { return };
+                    let result = run_case(template, &case);
+                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                    results.1.add(&case, result);
+                    results.0 += 1;
+                    if results.0 % 50 == 0 {
+                        println!("{} of {planned} cases", results.0);
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// All cases of a plan.
+fn cases(plan: Plan, counts: &Outcome) -> Vec<Case> {
+    let mut all = Vec::new();
+    let mut add = |side: Side, at: &str, how: &dyn Fn(u32) -> Vec<How>| {
+        let calls = if side == Side::Kiosk { &counts.kiosk } else { &counts.center };
+        for number in 1..=calls.get(at).copied().unwrap_or_default() {
+            all.extend(how(number).into_iter().map(|how| Case::Cut { side, at: at.into(), number, how }));
+        }
+    };
+    for at in KIOSK_PLACES {
+        add(Side::Kiosk, at, &|number| match plan {
+            Plan::Full { .. } => How::ALL.to_vec(),
+            Plan::Short => {
+                let mut how = vec![if number % 2 == 0 { How::Power } else { How::Kill }];
+                if number % 40 == 20 {
+                    how.extend([How::Eio, How::Half]);
+                }
+                how
+            }
+        });
+    }
+    for at in CENTER_PLACES {
+        add(Side::Center, at, &|number| match plan {
+            Plan::Full { .. } => How::ALL.into_iter().filter(|how| *how != How::Power).collect(),
+            Plan::Short if number % 20 == 10 => vec![if number % 40 == 10 { How::Kill } else { How::Eio }],
+            Plan::Short => Vec::new(),
+        });
+    }
+    // An acceptor's answers change some forty times in a payment of two notes; those beyond are not reached.
+    let (every, random) = match plan {
+        Plan::Full { random } => (1, random),
+        Plan::Short => (8, 4),
+    };
+    all.extend((1..=48).step_by(every).map(|number| Case::Acceptor { number }));
+    all.extend((1..=random).map(|seed| Case::Random { seed }));
+    all
+}

@@ -1,0 +1,101 @@
+//! The books from outside, after everything has settled: cassette, journal, ledger, paper.
+
+use super::{PATIENCE, processes::Bench};
+use crate::bench::{
+    books::{counted, fact, unsettled, whole_tenge},
+    run, tolem, tolem_center,
+};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+/// Between two looks into the journal.
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// What the terminal's own tool says stands in the journal.
+fn journal(bench: &Bench) -> Vec<Value> {
+    let text =
+        run(&tolem(), &[&"journal", &"show", &"--json", &"--config", &bench.place.kiosk_config()]).good();
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+}
+
+/// Waits until every order to stack has an outcome and every deposit a final answer.
+///
+/// # Panics
+/// If that does not happen.
+pub(super) fn until_settled(bench: &mut Bench, mut tend: impl FnMut(&mut Bench)) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let open = unsettled(&journal(bench));
+        if open.is_empty() && !bench.note_is_moving() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "never settled: {open:?}\n{}", bench.report());
+        let pause = Instant::now() + PAUSE;
+        while Instant::now() < pause {
+            bench.look();
+            tend(bench);
+        }
+    }
+}
+
+/// Compares the books. Both programs have ended.
+///
+/// # Panics
+/// If they disagree about a tenge, or a paper promises what the journal does not know.
+pub(super) fn check(bench: &Bench) {
+    let (kiosk, center) = (bench.place.kiosk_config(), bench.place.center_config());
+    run(&tolem(), &[&"journal", &"verify", &"--config", &kiosk]).good();
+    let records = journal(bench);
+    let story = || {
+        let lines: Vec<String> = records.iter().map(ToString::to_string).collect();
+        format!("{}\n{}", lines.join("\n"), bench.report())
+    };
+    let cassette = bench.cassette_tenge();
+    assert_eq!(counted(&records), cassette, "journal and cassette\n{}", story());
+    let ledger = run(&tolem_center(), &[&"audit", &"--config", &center]).good();
+    let booked: u64 = ledger.lines().filter(|line| line.starts_with("cash:00001 ")).map(whole_tenge).sum();
+    assert_eq!(booked, cassette, "ledger and cassette\n{ledger}\n{}", story());
+    let doubts = records.iter().filter(|record| fact(record) == "NoteInDoubt").count();
+    assert!(doubts <= 1, "only one note can be on its way: {doubts} in doubt\n{}", story());
+    check_papers(bench, &records, &kiosk, &story);
+}
+
+/// A code on paper was settled before the first dot, is the center's, and is an original once.
+fn check_papers(bench: &Bench, records: &[Value], kiosk: &PathBuf, story: &dyn Fn() -> String) {
+    let mut settled: BTreeMap<String, usize> = BTreeMap::new();
+    let mut originals: BTreeMap<String, u32> = BTreeMap::new();
+    let mut ordered: BTreeMap<String, String> = BTreeMap::new();
+    for (position, record) in records.iter().enumerate() {
+        let text = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
+        match fact(record) {
+            "Settled" if record["code"].is_string() => {
+                let code: String = text("code").chars().filter(char::is_ascii_digit).collect();
+                assert!(settled.insert(code, position).is_none(), "one code, settled twice\n{}", story());
+            }
+            "PrintOrdered" if text("paper").starts_with("Receipt") && text("copy") == "false" => {
+                ordered.insert(text("print"), text("payment"));
+            }
+            "Printed" => {
+                if let Some(payment) = ordered.get(&text("print")) {
+                    *originals.entry(payment.clone()).or_default() += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(originals.values().all(|count| *count <= 1), "an original twice: {originals:?}\n{}", story());
+    for text in bench.symbols().iter().filter(|text| text.starts_with("TOLEM:C1:")) {
+        let proof = run(&tolem(), &[&"receipt", &"verify", &"--config", kiosk, text]).good();
+        let code: String =
+            proof.lines().next().unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
+        assert!(
+            settled.contains_key(&code),
+            "a code on paper that the journal does not know: {proof}\n{}",
+            story()
+        );
+    }
+}

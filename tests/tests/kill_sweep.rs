@@ -1,0 +1,28 @@
+//! The programs as they are shipped, killed at every write and every sync of a whole cash payment (`docs/testing.md`).
+
+use tolem_tests::kill::{Plan, Template, count_twice, sweep};
+
+/// Cases that run side by side: each waits most of its time, for devices and answers.
+const LANES: usize = 6;
+/// A payment of two notes writes and syncs far more often than this; fewer mean that something is not counted.
+const AT_LEAST: u32 = 300;
+
+#[test]
+fn cut_at_every_write_and_sync_of_a_cash_payment_nothing_is_lost() {
+    let report = sweep(Plan::Short, LANES);
+    println!("{report}");
+    assert!(report.failures.is_empty(), "{} cases failed, see above", report.failures.len());
+    assert!(report.cuts() >= AT_LEAST, "{} cuts", report.cuts());
+    for place in ["journal.sync", "journal.write", "acceptor.write", "printer.write", "center.write"] {
+        let row = report.rows.get(&format!("kiosk {place}, kill")).copied().unwrap_or_default();
+        assert!(row.cuts > 0, "nothing was cut at {place}");
+    }
+}
+
+/// The cutter stands between the program and its C library. A call that went past it would be a place that was never cut.
+#[test]
+fn the_cutter_counts_every_call_that_the_kernel_sees() {
+    let [counted, seen] = count_twice(&Template::make());
+    assert!(counted.0 > 0 && counted.1 > 0, "{counted:?}");
+    assert_eq!(counted, seen, "writes and syncs: of the cutter, of strace");
+}
