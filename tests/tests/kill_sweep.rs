@@ -1,6 +1,7 @@
 //! The programs as they are shipped, killed at every write and every sync of a whole cash payment (`docs/testing.md`).
 
-use tolem_tests::kill::{Plan, Template, count_twice, sweep};
+use tolem_hal_sim::ccnet_device::{Banknote, Contents};
+use tolem_tests::kill::{Plan, Template, count_twice, run_case_with_foreign_notes, sweep};
 
 /// Cases that run side by side: each waits most of its time, for devices and answers.
 const LANES: usize = 6;
@@ -25,4 +26,13 @@ fn the_cutter_counts_every_call_that_the_kernel_sees() {
     let [counted, seen] = count_twice(&Template::make());
     assert!(counted.0 > 0 && counted.1 > 0, "{counted:?}");
     assert_eq!(counted, seen, "writes and syncs: of the cutter, of strace");
+}
+
+/// A sweep whose books always agree would prove nothing.
+#[test]
+fn a_note_that_no_book_knows_is_found() {
+    let contents = Contents { notes: vec![Banknote::tenge(500)], counter: 1, credit: None };
+    let lost = run_case_with_foreign_notes(&Template::make(), contents);
+    let why = lost.expect_err("500 tenge too many lie in the cassette");
+    assert!(why.contains("journal and cassette"), "{why}");
 }

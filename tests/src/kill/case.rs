@@ -7,8 +7,23 @@ use std::{fmt, str::FromStr};
 pub enum Side {
     /// `tolem run`.
     Kiosk,
+    /// `tolem run` on a disk without a journal: its very first start.
+    Fresh,
     /// `tolem-center serve`.
     Center,
+}
+
+impl Side {
+    const ALL: [Self; 3] = [Self::Kiosk, Self::Fresh, Self::Center];
+
+    /// As it is written in a case.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Kiosk => "kiosk",
+            Self::Fresh => "fresh",
+            Self::Center => "center",
+        }
+    }
 }
 
 /// What happens at the place.
@@ -86,11 +101,7 @@ impl fmt::Display for Case {
         match self {
             Self::Nothing => f.write_str("nothing"),
             Self::Cut { side, at, number, how } => {
-                let side = match side {
-                    Side::Kiosk => "kiosk",
-                    Side::Center => "center",
-                };
-                write!(f, "{side} {at} {number} {}", how.word())
+                write!(f, "{} {at} {number} {}", side.word(), how.word())
             }
             Self::Acceptor { number } => write!(f, "acceptor {number}"),
             Self::Random { seed } => write!(f, "random {seed}"),
@@ -104,7 +115,7 @@ impl FromStr for Case {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "{text:?} is no case: nothing | kiosk|center NAME.CALL N kill|power|after|half|eio|eio-kept | acceptor N | random SEED"
+                "{text:?} is no case: nothing | kiosk|fresh|center NAME.CALL N kill|power|after|half|eio|eio-kept | acceptor N | random SEED"
             )
         };
         let words: Vec<&str> = text.split_whitespace().collect();
@@ -112,8 +123,8 @@ impl FromStr for Case {
             ["nothing"] => Ok(Self::Nothing),
             ["acceptor", number] => Ok(Self::Acceptor { number: number.parse().map_err(|_| wrong())? }),
             ["random", seed] => Ok(Self::Random { seed: seed.parse().map_err(|_| wrong())? }),
-            [side @ ("kiosk" | "center"), at, number, how] => Ok(Self::Cut {
-                side: if *side == "kiosk" { Side::Kiosk } else { Side::Center },
+            [side, at, number, how] => Ok(Self::Cut {
+                side: Side::ALL.into_iter().find(|known| known.word() == *side).ok_or_else(wrong)?,
                 at: (*at).to_owned(),
                 number: number.parse().map_err(|_| wrong())?,
                 how: How::ALL.into_iter().find(|known| known.word() == *how).ok_or_else(wrong)?,
@@ -129,9 +140,14 @@ mod tests {
 
     #[test]
     fn a_case_is_run_again_by_its_own_words() {
-        for text in
-            ["nothing", "kiosk journal.sync 17 eio-kept", "center any 3 power", "acceptor 12", "random 7"]
-        {
+        for text in [
+            "nothing",
+            "kiosk journal.sync 17 eio-kept",
+            "center any 3 power",
+            "fresh journal.write 1 half",
+            "acceptor 12",
+            "random 7",
+        ] {
             assert_eq!(text.parse::<Case>().expect(text).to_string(), text);
         }
         for text in ["", "kiosk journal.sync 17", "kiosk journal.sync x kill", "kiosk journal.sync 1 burn"] {

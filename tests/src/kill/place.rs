@@ -10,14 +10,18 @@ use std::{
 use tempfile::TempDir;
 use tolem_center::setup::CONFIG_FILE;
 use tolem_firmware::demo::Home;
+use tolem_hal_sim::ccnet_device::Contents;
 use tolem_protocol::KioskNumber;
 
 /// Below the range from which systems take ports for outgoing connections.
 const FIRST_PORT: u16 = 18_000;
 const PORTS: u16 = 12_000;
 
-/// The directory that each case is copied from.
-pub struct Template(TempDir);
+/// The directories that cases are copied from: a terminal that has started once, and one that was never switched on.
+pub struct Template {
+    started: TempDir,
+    fresh: TempDir,
+}
 
 impl Template {
     /// Founds a center, enrols a terminal and lets both start once.
@@ -25,38 +29,37 @@ impl Template {
     /// # Panics
     /// If that fails.
     pub fn make() -> Self {
-        let template = Self::before_the_first_start();
-        let place = Place { directory: template.0.path().to_owned(), port: free_port() };
-        let mut bench = Bench::set_up(place, None);
+        let fresh = directory();
+        let home = Home::open(fresh.path(), false).expect("the directory is empty");
+        let center = home.center().expect("a center can be founded");
+        let number = KioskNumber::new(1).expect("invariant: 1 is a number");
+        home.kiosk(&center, number).expect("a kiosk can be enrolled");
+
+        let (started, place) = copied(&fresh);
+        let mut bench = Bench::set_up(place, None, Contents::default());
         bench.start_center(None);
         bench.start_kiosk(None);
         bench.until_ready();
         assert!(bench.stop().iter().all(std::process::ExitStatus::success), "{}", bench.report());
-        template
-    }
-
-    /// The same, with a terminal that was never switched on.
-    ///
-    /// # Panics
-    /// If that fails.
-    pub fn before_the_first_start() -> Self {
-        let directory =
-            tempfile::Builder::new().prefix("tolem-kill-").tempdir().expect("a directory for the template");
-        let home = Home::open(directory.path(), false).expect("the directory is empty");
-        let center = home.center().expect("a center can be founded");
-        let number = KioskNumber::new(1).expect("invariant: 1 is a number");
-        home.kiosk(&center, number).expect("a kiosk can be enrolled");
-        Self(directory)
+        Self { started, fresh }
     }
 
     /// A copy of it for one case.
-    pub(super) fn copy(&self) -> (TempDir, Place) {
-        let directory =
-            tempfile::Builder::new().prefix("tolem-kill-").tempdir().expect("a directory for a case");
-        copy(self.0.path(), directory.path());
-        let place = Place { directory: directory.path().to_owned(), port: free_port() };
-        (directory, place)
+    pub(super) fn copy(&self, fresh: bool) -> (TempDir, Place) {
+        copied(if fresh { &self.fresh } else { &self.started })
     }
+}
+
+/// Sockets live in it, and their paths are short by law: not in cargo's own directory for tests.
+fn directory() -> TempDir {
+    tempfile::Builder::new().prefix("tolem-kill-").tempdir().expect("a directory")
+}
+
+fn copied(from: &TempDir) -> (TempDir, Place) {
+    let directory = directory();
+    copy(from.path(), directory.path());
+    let place = Place { directory: directory.path().to_owned(), port: free_port() };
+    (directory, place)
 }
 
 /// The files of one case.

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tolem_hal_sim::{
-    ccnet_device::{CcnetConfig, Place as NotePlace, Timing},
+    ccnet_device::{CcnetConfig, Contents, Place as NotePlace, Timing},
     escpos_device::EscposConfig,
     served::{Cable, DeviceHandle, ServeOptions, WireLog, serve_acceptor, serve_printer},
 };
@@ -155,9 +155,9 @@ pub(super) struct Bench {
 
 impl Bench {
     /// Devices with power, configurations that know each other; no program yet. With `interrupt` the acceptor loses its power for
-    /// a moment at this change of its answer to POLL.
-    pub fn set_up(place: Place, interrupt: Option<u32>) -> Self {
-        let config = CcnetConfig { timing: Timing::FAST, ..CcnetConfig::default() };
+    /// a moment at this change of its answer to POLL. `contents` lies in its cassette already.
+    pub fn set_up(place: Place, interrupt: Option<u32>, contents: Contents) -> Self {
+        let config = CcnetConfig { timing: Timing::FAST, contents, ..CcnetConfig::default() };
         place.write_configs(config.types.iter().map(|kind| (kind.index, kind.pattern)).collect());
         let interrupted = Arc::<Mutex<Vec<String>>>::default();
         let (strike, struck) = channel();

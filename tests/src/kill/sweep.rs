@@ -5,7 +5,7 @@ use super::{
     case::{Case, How, Side},
     citizen::Citizen,
     cutter::{Counted, read},
-    place::{Place, Template},
+    place::Template,
     processes::Bench,
     truth,
 };
@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use tolem_hal_sim::line::Dice;
+use tolem_hal_sim::{ccnet_device::Contents, line::Dice};
 
 /// Calls of the terminal at which it is cut: its journal, and every wire on which money is spoken of.
 const KIOSK_PLACES: [&str; 5] =
@@ -27,6 +27,8 @@ const KIOSK_PLACES: [&str; 5] =
 const CENTER_PLACES: [&str; 3] = ["ledger.sync", "ledger.write", "kiosk.write"];
 /// A place counts as swept when so many numbers beyond the counted ones were never reached.
 const BEYOND: u32 = 2;
+/// A first start has made its tables and its first record after so many calls of a kind.
+const FIRST_START: u32 = 40;
 /// Random cases have at most so many cut lives.
 const LIVES: u64 = 4;
 /// A life of a random case is cut within so many calls, or so many milliseconds.
@@ -89,7 +91,15 @@ fn random_lives(seed: u64) -> VecDeque<End> {
 /// # Errors
 /// Says what was lost, or what never came to its end; the directory is kept then.
 pub fn run_case(template: &Template, case: &Case) -> Result<Outcome, String> {
-    run_case_in(template.copy(), case).map(|(outcome, _)| outcome)
+    run_case_with(template, case, Contents::default()).map(|(outcome, _)| outcome)
+}
+
+/// The same with notes in the cassette that no book knows: it has to fail.
+///
+/// # Errors
+/// What the books said.
+pub fn run_case_with_foreign_notes(template: &Template, contents: Contents) -> Result<Outcome, String> {
+    run_case_with(template, &Case::Nothing, contents).map(|(outcome, _)| outcome)
 }
 
 /// The same; the directory with journals, ledger and logs is kept in any case and named.
@@ -97,16 +107,17 @@ pub fn run_case(template: &Template, case: &Case) -> Result<Outcome, String> {
 /// # Errors
 /// As [`run_case`].
 pub fn run_case_and_keep(template: &Template, case: &Case) -> Result<(Outcome, PathBuf), String> {
-    run_case_in(template.copy(), case).map(|(outcome, directory)| (outcome, directory.keep()))
+    run_case_with(template, case, Contents::default()).map(|(outcome, directory)| (outcome, directory.keep()))
 }
 
-fn run_case_in((directory, place): (TempDir, Place), case: &Case) -> Result<(Outcome, TempDir), String> {
+fn run_case_with(template: &Template, case: &Case, contents: Contents) -> Result<(Outcome, TempDir), String> {
+    let (directory, place) = template.copy(matches!(case, Case::Cut { side: Side::Fresh, .. }));
     let result = catch_unwind(AssertUnwindSafe(|| {
         let interrupt = match case {
             Case::Acceptor { number } => Some(*number),
             Case::Nothing | Case::Cut { .. } | Case::Random { .. } => None,
         };
-        perform(Bench::set_up(place, interrupt), case)
+        perform(Bench::set_up(place, interrupt, contents), case)
     }));
     match result {
         Ok(outcome) => Ok((outcome, directory)),
@@ -127,7 +138,7 @@ fn perform(mut bench: Bench, case: &Case) -> Outcome {
     let mut ends = VecDeque::new();
     let mut center_cut = None;
     match case {
-        Case::Cut { side: Side::Kiosk, at, number, how } => {
+        Case::Cut { side: Side::Kiosk | Side::Fresh, at, number, how } => {
             ends.push_back(End::AtCall(at.clone(), *number, *how))
         }
         Case::Cut { side: Side::Center, at, number, how } => center_cut = Some((at.clone(), *number, *how)),
@@ -179,7 +190,9 @@ fn outcome(
 ) -> Outcome {
     let (hit, what) = match case {
         Case::Nothing => (true, String::new()),
-        Case::Cut { side: Side::Kiosk, .. } => (kiosk.cut.is_some(), kiosk.cut.unwrap_or_default()),
+        Case::Cut { side: Side::Kiosk | Side::Fresh, .. } => {
+            (kiosk.cut.is_some(), kiosk.cut.unwrap_or_default())
+        }
         Case::Cut { side: Side::Center, .. } => (center.cut.is_some(), center.cut.unwrap_or_default()),
         Case::Acceptor { .. } => (!interrupted.is_empty(), interrupted.join(", ")),
         Case::Random { .. } => (!ended.is_empty(), ended.join(", ")),
@@ -192,9 +205,9 @@ fn outcome(
 /// # Panics
 /// If `strace` is missing, or the payment fails.
 pub fn count_twice(template: &Template) -> [(u32, u32); 2] {
-    let (directory, place) = template.copy();
+    let (directory, place) = template.copy(false);
     let trace = directory.path().join("trace");
-    let mut bench = Bench::set_up(place, None);
+    let mut bench = Bench::set_up(place, None, Contents::default());
     bench.start_center(None);
     let started = bench.start_traced_kiosk(&trace);
     let mut citizen = Citizen::default();
@@ -345,7 +358,7 @@ fn row_of(case: &Case) -> String {
     match case {
         Case::Nothing => "nothing".into(),
         Case::Cut { side, at, how, .. } => {
-            format!("{} {at}, {}", if *side == Side::Kiosk { "kiosk" } else { "center" }, how.word())
+            format!("{} {at}, {}", side.word(), how.word())
         }
         Case::Acceptor { .. } => "acceptor loses power".into(),
         Case::Random { .. } => "random lives".into(),
@@ -432,6 +445,18 @@ fn cases(plan: Plan, counts: &Outcome) -> Vec<Case> {
             Plan::Short if number % 20 == 10 => vec![if number % 40 == 10 { How::Kill } else { How::Eio }],
             Plan::Short => Vec::new(),
         });
+    }
+    let (fresh, hows): (usize, &[How]) = match plan {
+        Plan::Full { .. } => (1, &[How::Kill, How::After, How::Half, How::Eio, How::EioKept]),
+        Plan::Short => (6, &[How::Kill]),
+    };
+    // The first start makes tables; what comes after it is a payment like any other.
+    for at in ["journal.sync", "journal.write"] {
+        let calls = counts.kiosk.get(at).copied().unwrap_or_default();
+        for number in (1..=calls.min(FIRST_START)).step_by(fresh) {
+            let case = |how: &How| Case::Cut { side: Side::Fresh, at: at.into(), number, how: *how };
+            all.extend(hows.iter().map(case));
+        }
     }
     // An acceptor's answers change some forty times in a payment of two notes; those beyond are not reached.
     let (every, random) = match plan {
