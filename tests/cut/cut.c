@@ -6,7 +6,7 @@
  *
  *   TOLEM_CUT_WATCH  journal=/path/prefix;acceptor=/dev/pts/3;center=inet    what is counted, under which name
  *   TOLEM_CUT        journal.write 17 kill                                   where to cut: name.call or "any", N, how
- *                    kill | after | half | eio | eio-kept
+ *                    kill | after | half | eio | eio-kept | stall (four seconds, then as usual)
  *   TOLEM_CUT_LOG    file; one line for each counted call: name.call N size path, and CUT where it was cut
  *
  * No environment, no effect. Built by the tests with the system's C compiler.
@@ -22,9 +22,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
-enum how { NOTHING, KILL, AFTER, HALF, EIO_LOST, EIO_KEPT };
+enum how { NOTHING, KILL, AFTER, HALF, EIO_LOST, EIO_KEPT, STALL };
 enum call { WRITE, SYNC, CALLS };
 static const char *const call_names[CALLS] = { "write", "sync" };
 
@@ -43,8 +44,8 @@ static int log_fd = -1;
 
 static enum how read_how(const char *word)
 {
-    static const char *const names[] = { "", "kill", "after", "half", "eio", "eio-kept" };
-    for (int how = KILL; how <= EIO_KEPT; how++)
+    static const char *const names[] = { "", "kill", "after", "half", "eio", "eio-kept", "stall" };
+    for (int how = KILL; how <= STALL; how++)
         if (!strcmp(word, names[how]))
             return how;
     fprintf(stderr, "TOLEM_CUT: how? %s\n", word);
@@ -122,6 +123,12 @@ static enum how reached_place(const char *place, enum call call, size_t size)
     }
     if (how == KILL)
         die();
+    if (how == STALL) {
+        struct timespec rest = { 4, 0 };
+        while (nanosleep(&rest, &rest) && errno == EINTR)
+            ;
+        how = NOTHING;
+    }
     errno = kept;
     return how;
 }
@@ -148,7 +155,7 @@ static ssize_t write_half(int fd, const struct iovec *parts)
 /* Carries a call out as the knife wants it. `whole` and `half` are expressions. */
 #define CUT(how, whole, half)                  \
     switch (how) {                             \
-    case NOTHING: return whole;                \
+    case NOTHING: case STALL: return whole;               \
     case EIO_LOST: errno = EIO; return -1;     \
     case HALF: (void)!half; die(); break;      \
     case KILL: case AFTER: (void)!whole; die(); break; \

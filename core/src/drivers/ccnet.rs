@@ -240,7 +240,7 @@ impl Ccnet {
 
     /// Takes bytes from the line, in any split.
     pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
-        self.now = now;
+        self.advance(now);
         if let Some((command, answer)) = self.link.handle_bytes(&self.config, now, bytes) {
             self.answered(command, answer);
         }
@@ -249,13 +249,20 @@ impl Ccnet {
 
     /// To be called at the instant of the last [`Output::Wait`]; harmless at any other.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.now = now;
+        self.advance(now);
         self.act();
+    }
+
+    /// Time goes on. What passes after the driver wanted to be called is the program's own delay, e.g. a slow disk: nothing was
+    /// asked then, so that silence proves nothing.
+    fn advance(&mut self, now: Instant) {
+        self.link.excuse_silence(now.since(self.wake().max(self.now)));
+        self.now = now;
     }
 
     /// Takes an order of the kiosk. One that does not fit any more (the note went its own way) does nothing.
     pub fn command(&mut self, now: Instant, command: Command) {
-        self.now = now;
+        self.advance(now);
         match command {
             // Before `Ready` nothing may be enabled; the kiosk says it again then.
             Command::Enable { types } => {

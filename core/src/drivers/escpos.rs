@@ -223,7 +223,7 @@ impl Escpos {
 
     /// Takes bytes from the line, in any split.
     pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
-        self.now = now;
+        self.advance(now);
         for byte in bytes {
             self.take_byte(*byte);
         }
@@ -232,13 +232,20 @@ impl Escpos {
 
     /// To be called at the instant of the last [`Output::Wait`]; harmless at any other.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.now = now;
+        self.advance(now);
         self.act();
+    }
+
+    /// Time goes on. What passes after the driver wanted to be called is the program's own delay, e.g. a slow disk: nothing was
+    /// asked then, so that silence proves nothing.
+    fn advance(&mut self, now: Instant) {
+        self.heard = self.heard + now.since(self.wake().max(self.now));
+        self.now = now;
     }
 
     /// Takes an order. A page that cannot be printed at all, or one too many, fails with [`PrintFault::Mechanism`].
     pub fn command(&mut self, now: Instant, command: Command) {
-        self.now = now;
+        self.advance(now);
         let Command::Print { print, page } = command;
         let bytes_per_row = usize::from(page.width / 8);
         let sane = page.width.is_multiple_of(8)

@@ -1,6 +1,6 @@
 //! The io thread: serial lines, the link, pins, the disk's free space, signals and the watchdog, on one runtime.
 
-use super::{FAREWELL, Input, Pulse, list::ListKeeper, log, spawn};
+use super::{FAREWELL, Input, Inputs, Pulse, list::ListKeeper, log, spawn};
 use crate::{
     config::Config,
     link::{Link, LinkEvent, LinkOrder, Timing, tls::Clock},
@@ -11,10 +11,7 @@ use crate::{
 };
 use anyhow::Context;
 use std::{
-    sync::{
-        Arc,
-        mpsc::{SyncSender, TrySendError},
-    },
+    sync::{Arc, mpsc::TrySendError},
     thread::JoinHandle,
     time::Duration,
 };
@@ -69,7 +66,7 @@ pub(super) struct Io {
     pub clock: Arc<Clock>,
     pub seed: u64,
     pub reserve_ready: bool,
-    pub inputs: SyncSender<Input>,
+    pub inputs: Inputs,
     pub notifier: Arc<Notifier>,
     pub pulse: Pulse,
 }
@@ -137,11 +134,11 @@ impl Io {
 }
 
 /// Passes an event on, waiting while the kiosk thread is behind. False when it is gone.
-pub(super) async fn deliver(inputs: &SyncSender<Input>, event: Event) -> bool {
-    pass(inputs, Input::Event(event)).await
+pub(super) async fn deliver(inputs: &Inputs, event: Event) -> bool {
+    pass(inputs, inputs.stamped(event)).await
 }
 
-async fn pass(inputs: &SyncSender<Input>, mut input: Input) -> bool {
+async fn pass(inputs: &Inputs, mut input: Input) -> bool {
     loop {
         match inputs.try_send(input) {
             Ok(()) => return true,
@@ -155,7 +152,7 @@ async fn pass(inputs: &SyncSender<Input>, mut input: Input) -> bool {
 async fn serve_line(
     line: Line,
     orders: mpsc::Receiver<Vec<u8>>,
-    inputs: SyncSender<Input>,
+    inputs: Inputs,
     event: fn(Vec<u8>) -> Event,
 ) {
     let name = line.name;
@@ -177,7 +174,7 @@ async fn serve_line(
     tokio::join!(serving, passing);
 }
 
-async fn serve_link(link: Link, orders: mpsc::Receiver<LinkOrder>, inputs: SyncSender<Input>) {
+async fn serve_link(link: Link, orders: mpsc::Receiver<LinkOrder>, inputs: Inputs) {
     let (send, mut events) = mpsc::channel(TASK_EVENTS);
     let serving = link.run(orders, send);
     let passing = async move {
@@ -206,11 +203,7 @@ async fn serve_link(link: Link, orders: mpsc::Receiver<LinkOrder>, inputs: SyncS
     tokio::join!(serving, passing);
 }
 
-async fn serve_pins(
-    cabinet: Box<dyn Cabinet>,
-    lamps: mpsc::Receiver<(Lamp, bool)>,
-    inputs: SyncSender<Input>,
-) {
+async fn serve_pins(cabinet: Box<dyn Cabinet>, lamps: mpsc::Receiver<(Lamp, bool)>, inputs: Inputs) {
     let (send, mut events) = mpsc::channel(TASK_EVENTS);
     let passing = async move {
         while let Some(happened) = events.recv().await {
@@ -227,7 +220,7 @@ async fn serve_pins(
     tokio::join!(pins::serve(cabinet, lamps, send), passing);
 }
 
-async fn watch_disk(path: std::path::PathBuf, reserve_ready: bool, inputs: SyncSender<Input>) {
+async fn watch_disk(path: std::path::PathBuf, reserve_ready: bool, inputs: Inputs) {
     let mut looks = tokio::time::interval(DISK_EVERY);
     loop {
         looks.tick().await;
@@ -239,7 +232,7 @@ async fn watch_disk(path: std::path::PathBuf, reserve_ready: bool, inputs: SyncS
     }
 }
 
-async fn watch_signals(inputs: SyncSender<Input>) {
+async fn watch_signals(inputs: Inputs) {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {

@@ -37,17 +37,17 @@ impl KioskThread {
             let Some(wait) = self.drain() else { return };
             self.tell_status();
             self.heart.beat();
-            let event = match self.inputs.recv_timeout(wait) {
-                Ok(Input::Event(event)) => event,
-                Err(RecvTimeoutError::Timeout) => Event::Tick,
+            let (at, event) = match self.inputs.recv_timeout(wait) {
+                Ok(Input::Event(at, event)) => (at, event),
+                Err(RecvTimeoutError::Timeout) => (self.time.now(), Event::Tick),
                 Ok(Input::Stop) if !stopping => {
                     stopping = true;
-                    Event::Stop
+                    (self.time.now(), Event::Stop)
                 }
                 // Told twice: whoever insists has a reason.
                 Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             };
-            self.kiosk.handle(self.time.now(), Time::utc(), event);
+            self.kiosk.handle(at, Time::utc(), event);
         }
     }
 

@@ -1,16 +1,12 @@
 //! Keeps the revocation list of the center in force: takes what the link brings, and fetches it without TLS when there is none to
 //! connect with.
 
-use super::{Input, io::deliver, log};
+use super::{Inputs, io::deliver, log};
 use crate::{
     config::Center,
     link::{LinkOrder, list, tls::Clock},
 };
-use std::{
-    path::Path,
-    sync::{Arc, mpsc::SyncSender},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tolem_core::kiosk::Event;
 use tolem_protocol::UtcTime;
@@ -24,7 +20,7 @@ pub(super) struct ListKeeper {
     pub clock: Arc<Clock>,
     /// Is told when another list is in force.
     pub link: mpsc::Sender<LinkOrder>,
-    pub inputs: SyncSender<Input>,
+    pub inputs: Inputs,
     /// What the kiosk was told last.
     pub good_until: Option<UtcTime>,
     /// What was logged last: a trouble that lasts is said once.

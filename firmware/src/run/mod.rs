@@ -51,10 +51,35 @@ pub struct Parts {
     pub trace: Option<Box<dyn FnMut(u8, &'static str) + Send>>,
 }
 
-/// An event for the kiosk thread, or the order to stop.
+/// An event for the kiosk thread and when it came, or the order to stop.
 pub(crate) enum Input {
-    Event(Event),
+    Event(Instant, Event),
     Stop,
+}
+
+/// The way into the kiosk thread. What goes in is stamped: a thread that was held up, by a slow disk or a receipt to draw, must
+/// judge an answer by the time at which it came, and not call a device silent because it looked late.
+#[derive(Clone)]
+pub(crate) struct Inputs {
+    sender: mpsc::SyncSender<Input>,
+    time: Time,
+}
+
+impl Inputs {
+    /// The event with the present time.
+    pub fn stamped(&self, event: Event) -> Input {
+        Input::Event(self.time.now(), event)
+    }
+
+    /// Never waits.
+    pub fn try_send(&self, input: Input) -> Result<(), mpsc::TrySendError<Input>> {
+        self.sender.try_send(input)
+    }
+
+    /// Waits for room; an error when the kiosk thread has ended.
+    pub fn send(&self, input: Input) -> Result<(), mpsc::SendError<Input>> {
+        self.sender.send(input)
+    }
 }
 
 /// A clock for the core: milliseconds since the start of the program, and the wall clock.
@@ -83,7 +108,8 @@ pub fn run(config: &Config, parts: Parts) -> anyhow::Result<()> {
     let opened = open::open(config, time.now(), Time::utc())?;
     let pulse = Pulse::new(config.watchdog.stalled_after);
 
-    let (inputs, input_end) = mpsc::sync_channel(EVENTS);
+    let (sender, input_end) = mpsc::sync_channel(EVENTS);
+    let inputs = Inputs { sender, time };
     let (views, view_end) = mpsc::sync_channel(VIEWS);
     let io = io::Io {
         config: config.clone(),
@@ -172,7 +198,7 @@ fn cabinet(config: &Config, given: Option<Box<dyn Cabinet>>) -> anyhow::Result<O
     }
 }
 
-fn spawn_verifier(path: PathBuf, keys: Keys, inputs: mpsc::SyncSender<Input>) -> anyhow::Result<()> {
+fn spawn_verifier(path: PathBuf, keys: Keys, inputs: Inputs) -> anyhow::Result<()> {
     spawn("verify", move || {
         let result = match crate::store::Reader::open(&path) {
             Err(error) => Err(JournalFault::from(error)),
@@ -186,7 +212,7 @@ fn spawn_verifier(path: PathBuf, keys: Keys, inputs: mpsc::SyncSender<Input>) ->
                     bad.fault
                 }),
         };
-        inputs.send(Input::Event(Event::JournalVerified(result))).ok();
+        inputs.send(inputs.stamped(Event::JournalVerified(result))).ok();
     })?;
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! The screen's side of the main thread: which backend, and what a screen is given.
 
-use super::{Heart, Input};
+use super::{Heart, Inputs};
 use crate::config::{Backend, Format};
 use anyhow::anyhow;
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError},
+    sync::mpsc::{Receiver, RecvTimeoutError, TrySendError},
     time::Duration,
 };
 use tolem_core::{
@@ -32,12 +32,13 @@ pub struct Glass {
 
 /// Takes the citizen's intents. Never waits: a touch for which there is no room is lost, and the citizen touches again.
 #[derive(Clone)]
-pub struct Intents(pub(super) SyncSender<Input>);
+pub struct Intents(pub(super) Inputs);
 
 impl Intents {
     /// Passes a touch on; false when the terminal has stopped.
     pub fn send(&self, intent: Intent) -> bool {
-        !matches!(self.0.try_send(Input::Event(Event::Touch(intent))), Err(TrySendError::Disconnected(_)))
+        let touch = self.0.stamped(Event::Touch(intent));
+        !matches!(self.0.try_send(touch), Err(TrySendError::Disconnected(_)))
     }
 }
 

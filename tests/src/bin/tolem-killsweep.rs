@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tolem_tests::kill::{Case, Plan, Template, run_case, run_case_and_keep, sweep};
 
 const USAGE: &str = "tolem-killsweep [--lanes N] --short | --full [RANDOM] | [--keep] CASE...\n  \
-                     CASE: 'nothing' | 'kiosk|fresh|center NAME.CALL N kill|power|after|half|eio|eio-kept' | 'acceptor N' | 'random SEED'";
+                     CASE: 'nothing' | 'kiosk|fresh|center NAME.CALL N kill|power|after|half|eio|eio-kept|stall' | 'acceptor N' | 'random SEED'";
 
 fn main() -> ExitCode {
     // What a case says when it fails stands in its report.

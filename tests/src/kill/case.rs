@@ -41,11 +41,14 @@ pub enum How {
     Eio,
     /// The call fails with an I/O error and has done its work.
     EioKept,
+    /// The call takes four seconds longer, as a worn flash disk does. Nobody may notice but the clock.
+    Stall,
 }
 
 impl How {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Kill, Self::Power, Self::After, Self::Half, Self::Eio, Self::EioKept];
+    pub const ALL: [Self; 7] =
+        [Self::Kill, Self::Power, Self::After, Self::Half, Self::Eio, Self::EioKept, Self::Stall];
 
     /// As it is written in a case.
     pub fn word(self) -> &'static str {
@@ -56,6 +59,7 @@ impl How {
             Self::Half => "half",
             Self::Eio => "eio",
             Self::EioKept => "eio-kept",
+            Self::Stall => "stall",
         }
     }
 
@@ -115,7 +119,7 @@ impl FromStr for Case {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "{text:?} is no case: nothing | kiosk|fresh|center NAME.CALL N kill|power|after|half|eio|eio-kept | acceptor N | random SEED"
+                "{text:?} is no case: nothing | kiosk|fresh|center NAME.CALL N kill|power|after|half|eio|eio-kept|stall | acceptor N | random SEED"
             )
         };
         let words: Vec<&str> = text.split_whitespace().collect();

@@ -125,6 +125,9 @@ mod tests {
             assert!(!success, "{how:?}");
             assert!(counted.cut.is_some_and(|line| line.starts_with("file.write 2 ")), "{how:?}");
         }
+        let (text, counted, success) = cut("file.write", 2, How::Stall);
+        assert_eq!((text.as_str(), success), ("abcdabcdabcd", true));
+        assert!(counted.cut.is_some());
         let (text, counted, success) = cut("file.write", 9, How::Kill);
         assert_eq!((text.as_str(), success, counted.cut), ("abcdabcdabcd", true, None));
         assert_eq!(counted.calls.get("file.write"), Some(&3));

@@ -96,7 +96,7 @@ impl Place {
         let kiosk = home.kiosk(&center, number).expect("the kiosk is enrolled");
         let link = (Ipv4Addr::LOCALHOST, self.port).into();
         kiosk
-            .write_config(&Wiring { link, landscape: false, window: false, patterns })
+            .write_config(&Wiring { link, lists: None, landscape: false, window: false, patterns })
             .expect("the configuration can be written");
         let config = self.center_config();
         let text = fs::read_to_string(&config).expect("the center has a configuration");

@@ -64,6 +64,18 @@ pub(super) fn check(bench: &Bench) {
     check_papers(bench, &records, &kiosk, &story);
 }
 
+/// A slow disk is no fault of a device: the receipt is printed, and none is called absent.
+///
+/// # Panics
+/// If not.
+pub(super) fn check_undisturbed(bench: &Bench) {
+    for record in journal(bench) {
+        let gone = record["now"] == "present"
+            && record["code"].as_str().is_some_and(|code| code.ends_with("ABSENT"));
+        assert!(fact(&record) != "PrintFailed" && !gone, "for a slow disk: {record}\n{}", bench.report());
+    }
+}
+
 /// A code on paper was settled before the first dot, is the center's, and is an original once.
 fn check_papers(bench: &Bench, records: &[Value], kiosk: &PathBuf, story: &dyn Fn() -> String) {
     let mut settled: BTreeMap<String, usize> = BTreeMap::new();

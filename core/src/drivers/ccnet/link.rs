@@ -5,7 +5,7 @@
 
 use super::{Config, MAX_TRANSMITS};
 use crate::time::Instant;
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 use tolem_protocol::ccnet::{ADDRESS, Command, Decoded, Decoder, MIN_FRAME, Payload};
 
 /// How a command ended.
@@ -82,6 +82,11 @@ impl Link {
     /// Starts counting silence and garbage anew.
     pub(super) fn restart_silence(&mut self, now: Instant) {
         (self.heard, self.garbage) = (now, 0);
+    }
+
+    /// So long nobody could have been heard.
+    pub(super) fn excuse_silence(&mut self, span: Duration) {
+        self.heard = self.heard + span;
     }
 
     pub(super) fn next_transmit(&mut self) -> Option<Vec<u8>> {

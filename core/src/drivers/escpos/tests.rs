@@ -319,6 +319,20 @@ fn a_printer_that_falls_silent_fails_the_print_and_recovers() {
     );
 }
 
+/// A slow disk or a receipt to draw: nothing was asked, so nothing was left unanswered.
+#[test]
+fn silence_while_the_program_stood_still_is_not_the_printers() {
+    let mut bench = Bench::new(Config::default());
+    bench.go("run 2000");
+    bench.now += 5_000;
+    bench.driver.handle_timeout(Instant(bench.now));
+    bench.drain();
+    bench.go("run 2000");
+    assert!(!bench.events.contains(&Event::Absent), "{}", bench.log);
+    bench.go("set silent; run 5000");
+    assert!(bench.events.contains(&Event::Absent), "silence that was asked for still counts\n{}", bench.log);
+}
+
 #[test]
 fn a_printer_that_never_answers_is_absent_after_three_seconds() {
     check(

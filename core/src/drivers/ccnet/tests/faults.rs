@@ -475,3 +475,14 @@ fn power_lost_while_the_table_is_asked_does_not_wait_for_an_acknowledgement() {
         bench.log
     );
 }
+
+/// A slow disk or a receipt to draw: nothing was asked, so nothing was left unanswered.
+#[test]
+fn silence_while_the_program_stood_still_is_not_the_acceptors() {
+    let mut bench = Bench::enabled(0x1e);
+    bench.now += 8_000;
+    bench.driver.handle_timeout(Instant(bench.now));
+    bench.drain();
+    bench.run_more("poll 14; poll 14");
+    assert!(bench.events.is_empty(), "{}", bench.log);
+}
