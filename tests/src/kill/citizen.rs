@@ -11,14 +11,21 @@ const SERVICE: &str = "id-card";
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// Somebody with small notes and patience.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Citizen {
     touched: Option<(View, Instant)>,
+    /// What lay in the cassette before this citizen came.
+    before: u64,
     /// The code was on the screen, or the money was kept safe, and the citizen has read it.
     pub done: bool,
 }
 
 impl Citizen {
+    /// In front of this terminal.
+    pub fn at(bench: &Bench) -> Self {
+        Self { touched: None, before: bench.cassette_tenge(), done: false }
+    }
+
     /// Whether there is nothing left to want: the screen is at its start and offers to go on with nothing.
     ///
     /// # Panics
@@ -27,7 +34,7 @@ impl Citizen {
         if view.screen != "attract" || view.offers("WasInterrupted") {
             return false;
         }
-        if !self.done && bench.cassette_tenge() > 0 {
+        if !self.done && bench.cassette_tenge() > self.before {
             // Paper in hand counts although the last screen was never seen.
             let symbols = bench.symbols();
             self.done = symbols.iter().any(|text| {

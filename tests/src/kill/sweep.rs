@@ -151,7 +151,7 @@ fn perform(mut bench: Bench, case: &Case) -> Outcome {
     let mut shift = Shift { ends, now: None, since: Instant::now(), ended: Vec::new() };
     let kiosk = shift.start(&mut bench, true);
 
-    let mut citizen = Citizen::default();
+    let mut citizen = Citizen::at(&bench);
     let deadline = Instant::now() + PATIENCE;
     loop {
         let view = bench.look();
@@ -215,7 +215,7 @@ pub fn count_twice(template: &Template) -> [(u32, u32); 2] {
     let mut bench = Bench::set_up(place, None, Contents::default());
     bench.start_center(None);
     let started = bench.start_traced_kiosk(&trace);
-    let mut citizen = Citizen::default();
+    let mut citizen = Citizen::at(&bench);
     let deadline = Instant::now() + PATIENCE;
     loop {
         let view = bench.look();
@@ -445,9 +445,6 @@ fn cases(plan: Plan, counts: &Outcome) -> Vec<Case> {
                 let mut how = vec![if number % 2 == 0 { How::Power } else { How::Kill }];
                 if number % 40 == 20 {
                     how.extend([How::Eio, How::Half]);
-                }
-                if at == "journal.sync" && number % 3 == 0 {
-                    how.push(How::Stall);
                 }
                 how
             }
