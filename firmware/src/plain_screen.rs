@@ -17,7 +17,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc::RecvTimeoutError},
     time::Duration,
 };
-use tolem_core::view::{Action, Body, Intent, ViewModel};
+use tolem_core::{
+    secret::Key,
+    view::{Action, Body, Intent, ViewModel},
+};
 use tolem_protocol::catalogue::Language;
 
 /// A screen without news shows at least this often that it is alive.
@@ -77,7 +80,11 @@ fn listen(touches: BufReader<UnixStream>, offered: &Mutex<Vec<Intent>>, intents:
 
 /// How a touch is called on the line, e.g. `Confirm` or `Digit(7)`.
 fn name(intent: Intent) -> String {
-    format!("{intent:?}")
+    match intent {
+        // A key does not print itself, because in a log it would be part of an IIN. Here it is what the test itself types.
+        Intent::Digit(key) => format!("Digit({})", key.digit()),
+        intent => format!("{intent:?}"),
+    }
 }
 
 /// One picture: name, language, words a failure's report needs, and what can be touched.
@@ -113,7 +120,7 @@ fn offers(view: &ViewModel) -> Vec<Intent> {
             all.extend(cards.iter().map(|card| card.intent));
         }
         Body::Keypad { .. } => {
-            all.extend((0..=9).map(Intent::Digit));
+            all.extend((0..=9).map(|digit| Intent::Digit(Key::new(digit))));
             all.extend([Intent::Erase, Intent::Clear]);
         }
         Body::Facts { .. }
