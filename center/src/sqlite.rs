@@ -85,7 +85,12 @@ impl SqliteStore {
             .mode(0o600)
             .open(path)
             .map_err(|error| StoreError(format!("{}: {error}", path.display())))?;
-        let mut store = Self { connection: Connection::open(path)? };
+        Self::create_on(Connection::open(path)?, center_epoch)
+    }
+
+    /// The same on a connection to an empty database.
+    pub fn create_on(connection: Connection, center_epoch: u32) -> Result<Self> {
+        let mut store = Self { connection };
         store.prepare()?;
         store.transact(|store| {
             store.connection.execute_batch(SCHEMA)?;
@@ -100,10 +105,15 @@ impl SqliteStore {
         if !path.is_file() {
             return Err(StoreError(format!("{} is missing; tolem-center init makes one", path.display())));
         }
-        let store = Self { connection: Connection::open(path)? };
+        Self::open_on(Connection::open(path)?)
+    }
+
+    /// The same on a connection.
+    pub fn open_on(connection: Connection) -> Result<Self> {
+        let store = Self { connection };
         let version: i64 = store.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if version != SCHEMA_VERSION {
-            let name = path.display();
+            let name = store.connection.path().unwrap_or("the database");
             let fault = format!("{name} has table version {version}, this build reads {SCHEMA_VERSION}");
             return Err(StoreError(fault));
         }

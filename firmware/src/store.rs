@@ -6,11 +6,13 @@
 //! disk is unknown then; the one exception is a disk that reports itself full, where nothing was written and the reserve
 //! file makes room to finish the open payment. It refuses a second writer, a file that is not a journal and one of a newer layout.
 
+mod ground;
+
+pub use ground::{Ground, SystemGround, disk_space};
+
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, config::DbConfig, ffi, params};
-use rustix::fs::{FallocateFlags, FlockOperation};
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, Write},
+    fs::File,
     path::{Path, PathBuf},
 };
 use tolem_core::ports::{Append, Store, StoreError};
@@ -23,6 +25,8 @@ const LAYOUT: i64 = 1;
 /// Space kept for finishing the open payment on a full disk: the write-ahead log at its usual largest (1000 pages of 4 KiB)
 /// and as much again for the database.
 pub const RESERVE_BYTES: u64 = 8 * 1024 * 1024;
+/// The file beside the journal whose deletion gives the open payment room on a full disk.
+const RESERVE: &str = ".reserve";
 
 const TABLES: &str = "
     CREATE TABLE entry (seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL, leaf BLOB NOT NULL CHECK (length(leaf) = 32)) STRICT;
@@ -270,11 +274,13 @@ impl From<LayoutError> for StoreError {
 pub struct SqliteStore {
     reader: Reader,
     size: u64,
-    reserve: Reserve,
+    ground: Box<dyn Ground + Send>,
+    /// The space for finishing a payment is set aside.
+    reserve_ready: bool,
     /// Set by the first failed write; nothing is written after it.
     failed: Option<String>,
     /// Held for the life of the store: SQLite's own locks let a second writer in between two transactions.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl SqliteStore {
@@ -282,21 +288,30 @@ impl SqliteStore {
     ///
     /// Time does not depend on the number of records: all of them are judged by [`crate::verify`], which runs beside the kiosk.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let lock = lock(path)?;
-        let reader = match Self::connect(path) {
+        Self::open_on(Box::new(SystemGround), path)
+    }
+
+    /// The same on another ground.
+    pub fn open_on(ground: Box<dyn Ground + Send>, path: &Path) -> Result<Self, StoreError> {
+        let lock = ground
+            .lock(&beside(path, ".lock"))
+            .map_err(|cause| StoreError(format!("journal {}: cannot open: {cause}", path.display())))?;
+        let reserve = beside(path, RESERVE);
+        let reader = match Self::connect(&*ground, path) {
             Ok(reader) => reader,
             // On a full disk not even the log's index can be made. What is open from before comes first; a new reserve cannot
             // be set aside below, so cash stays closed.
-            Err(_) if Reserve::at(path).release() => Self::connect(path)?,
+            Err(_) if ground.give_back(&reserve) => Self::connect(&*ground, path)?,
             Err(error) => return Err(error),
         };
         let size = reader.size()?;
-        let store = Self { reader, size, reserve: Reserve::set_aside(path), failed: None, _lock: lock };
+        let reserve_ready = ground.set_aside(&reserve, RESERVE_BYTES);
+        let store = Self { reader, size, ground, reserve_ready, failed: None, _lock: lock };
         store.check_last_record()?;
         Ok(store)
     }
 
-    fn connect(path: &Path) -> Result<Reader, StoreError> {
+    fn connect(ground: &dyn Ground, path: &Path) -> Result<Reader, StoreError> {
         let fail = |doing: &str, cause: &str| {
             StoreError(format!("journal {}: cannot {doing}: {cause}", path.display()))
         };
@@ -304,8 +319,11 @@ impl SqliteStore {
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_EXRESCODE;
-        let connection =
-            Connection::open_with_flags(path, flags).map_err(|error| fail("open", &explain(&error)))?;
+        let connection = match ground.file_layer() {
+            None => Connection::open_with_flags(path, flags),
+            Some(name) => Connection::open_with_flags_and_vfs(path, flags, name),
+        };
+        let connection = connection.map_err(|error| fail("open", &explain(&error)))?;
         let reader = Reader { connection, path: path.to_owned() };
         // A foreign database is refused before anything in it is touched.
         let tables = reader.one("SELECT count(*) FROM sqlite_schema", "open")?;
@@ -315,13 +333,15 @@ impl SqliteStore {
         prepare(&reader.connection, tables == 0).map_err(|error| fail("prepare", &explain(&error)))?;
         reader.check_layout()?;
         fold_in_log(&reader)?;
-        sync_directory(path)?;
+        ground
+            .sync_directory(ground::directory_of(path))
+            .map_err(|error| fail("make its directory durable", &error.to_string()))?;
         Ok(reader)
     }
 
     /// Whether the space for finishing a payment is set aside. If not, cash must stay closed.
     pub fn reserve_ready(&self) -> bool {
-        self.reserve.ready
+        self.reserve_ready
     }
 
     /// Where it is.
@@ -369,6 +389,11 @@ impl SqliteStore {
         Ok(())
     }
 
+    /// Gives the reserve back to the disk. True if there was one.
+    fn give_back(&mut self) -> bool {
+        std::mem::take(&mut self.reserve_ready) && self.ground.give_back(&beside(self.path(), RESERVE))
+    }
+
     /// Leaves the transaction that a full disk broke off. False if even that fails.
     fn roll_back(&self) -> bool {
         let connection = &self.reader.connection;
@@ -389,11 +414,7 @@ impl Store for SqliteStore {
         }
         assert_eq!(step.seq, self.size, "records are appended without gaps");
         let mut result = self.write(step);
-        if result.as_ref().is_err_and(is_full)
-            && self.reserve.ready
-            && self.roll_back()
-            && self.reserve.release()
-        {
+        if result.as_ref().is_err_and(is_full) && self.reserve_ready && self.roll_back() && self.give_back() {
             result = self.write(step);
         }
         if let Err(error) = result {
@@ -428,80 +449,10 @@ impl Store for SqliteStore {
     }
 }
 
-/// Free bytes on the file system of `path`, as an ordinary user may use them, and whether it can be written.
-pub fn disk_space(path: &Path) -> io::Result<(u64, bool)> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let space = rustix::fs::statvfs(directory)?;
-    let writable = !space.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
-    Ok((space.f_bavail.saturating_mul(space.f_frsize), writable))
-}
-
-/// The file whose deletion gives the open payment room on a full disk.
-struct Reserve {
-    path: PathBuf,
-    ready: bool,
-}
-
-impl Reserve {
-    /// What an earlier start may have left.
-    fn at(journal: &Path) -> Self {
-        Self { path: beside(journal, ".reserve"), ready: false }
-    }
-
-    fn set_aside(journal: &Path) -> Self {
-        let mut reserve = Self::at(journal);
-        reserve.ready = fill(&reserve.path).is_ok();
-        if !reserve.ready {
-            // A part of it would only take the space that is missing.
-            std::fs::remove_file(&reserve.path).ok();
-        }
-        reserve
-    }
-
-    /// True if the space was given back.
-    fn release(&mut self) -> bool {
-        self.ready = false;
-        std::fs::remove_file(&self.path).is_ok()
-    }
-}
-
-fn fill(path: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-    match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, RESERVE_BYTES) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::OPNOTSUPP) => {
-            let block = [0; 64 * 1024];
-            for _ in 0..RESERVE_BYTES / block.len() as u64 {
-                file.write_all(&block)?;
-            }
-        }
-        Err(error) => return Err(error.into()),
-    }
-    file.sync_all()
-}
-
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let name = beside(path, ".lock");
-    let fail = |cause: String| StoreError(format!("journal {}: cannot open: {cause}", path.display()));
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&name)
-        .map_err(|error| fail(format!("{}: {error}", name.display())))?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::AGAIN) => {
-            Err(fail("another kiosk process writes this journal; stop it first".into()))
-        }
-        Err(error) => Err(fail(format!("{}: {error}", name.display()))),
-    }
-}
-
 fn prepare(connection: &Connection, fresh: bool) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.pragma_update(None, "cell_size_check", true)?;
-    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    let mode = switch_to_log(connection)?;
     if mode != "wal" {
         return Err(rusqlite::Error::SqliteFailure(
             ffi::Error::new(ffi::SQLITE_CANTOPEN),
@@ -519,6 +470,16 @@ fn prepare(connection: &Connection, fresh: bool) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// The journal mode after asking for WAL. SQLite answers `wal` first and writes the header of the database when the statement
+/// ends: whoever reads the answer only would take a failed write for success, and go on without a log.
+fn switch_to_log(connection: &Connection) -> rusqlite::Result<String> {
+    let mut statement = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let mut rows = statement.query([])?;
+    let mode = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?.get(0)?;
+    while rows.next()?.is_some() {}
+    Ok(mode)
+}
+
 fn fold_in_log(reader: &Reader) -> Result<(), StoreError> {
     let busy: i64 = reader
         .connection
@@ -529,13 +490,6 @@ fn fold_in_log(reader: &Reader) -> Result<(), StoreError> {
     } else {
         Err(reader.fault("fold in the write-ahead log", "another program is reading the journal; try again"))
     }
-}
-
-fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(|error| {
-        StoreError(format!("journal {}: cannot make its directory durable: {error}", path.display()))
-    })
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -1,0 +1,89 @@
+//! What a journal stands on: SQLite's file layer and the few files beside the database.
+//!
+//! A kiosk stands on [`SystemGround`]. The seam exists for the test that cuts the power below SQLite: the store that runs
+//! there is this very store, with its settings and its recovery. Nothing here decides anything.
+
+use rustix::fs::{FallocateFlags, FlockOperation};
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+};
+
+/// The places a store needs beside its connection.
+pub trait Ground {
+    /// Name of the SQLite file layer (VFS); `None` is the system's.
+    fn file_layer(&self) -> Option<&str>;
+    /// Keeps a second writer out for as long as the answer lives. The error says what to do.
+    fn lock(&self, path: &Path) -> Result<Option<File>, String>;
+    /// Makes a file of `bytes` that really takes up its space, or nothing. True if it is there.
+    fn set_aside(&self, path: &Path, bytes: u64) -> bool;
+    /// Deletes that file. True if it was there and its space is free now.
+    fn give_back(&self, path: &Path) -> bool;
+    /// Makes the names in a directory durable.
+    fn sync_directory(&self, directory: &Path) -> io::Result<()>;
+}
+
+/// The file system of this machine.
+pub struct SystemGround;
+
+impl Ground for SystemGround {
+    fn file_layer(&self) -> Option<&str> {
+        None
+    }
+
+    fn lock(&self, path: &Path) -> Result<Option<File>, String> {
+        let fail = |error: io::Error| format!("{}: {error}", path.display());
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(fail)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(file)),
+            Err(rustix::io::Errno::AGAIN) => {
+                Err("another kiosk process writes this journal; stop it first".into())
+            }
+            Err(error) => Err(fail(error.into())),
+        }
+    }
+
+    fn set_aside(&self, path: &Path, bytes: u64) -> bool {
+        let ready = fill(path, bytes).is_ok();
+        if !ready {
+            // A part of it would only take the space that is missing.
+            std::fs::remove_file(path).ok();
+        }
+        ready
+    }
+
+    fn give_back(&self, path: &Path) -> bool {
+        std::fs::remove_file(path).is_ok()
+    }
+
+    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+        File::open(directory)?.sync_all()
+    }
+}
+
+/// Free bytes on the file system of `path`, as an ordinary user may use them, and whether it can be written.
+pub fn disk_space(path: &Path) -> io::Result<(u64, bool)> {
+    let space = rustix::fs::statvfs(directory_of(path))?;
+    let writable = !space.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
+    Ok((space.f_bavail.saturating_mul(space.f_frsize), writable))
+}
+
+pub(super) fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn fill(path: &Path, bytes: u64) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::OPNOTSUPP) => {
+            let block = [0; 64 * 1024];
+            for _ in 0..bytes / block.len() as u64 {
+                file.write_all(&block)?;
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    file.sync_all()
+}
