@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod browser;
+pub mod cuts;
 pub mod files;
 pub mod kill;
 pub mod rig;

@@ -11,7 +11,7 @@ use std::{
 use tolem_tests::files::{text_files, top};
 
 /// The rooms and what each may use of the others. `tests` may use all.
-const DIRECTIONS: [(&str, &[&str]); 9] = [
+const DIRECTIONS: [(&str, &[&str]); 10] = [
     ("tolem-probe", &[]),
     ("tolem-protocol", &[]),
     ("tolem-core", &["tolem-probe", "tolem-protocol"]),
@@ -21,13 +21,14 @@ const DIRECTIONS: [(&str, &[&str]); 9] = [
     ("tolem-ui", &["tolem-core", "tolem-protocol", "tolem-glass"]),
     ("tolem-center", &["tolem-probe", "tolem-protocol", "tolem-card-keys"]),
     ("tolem-firmware", &["tolem-core", "tolem-protocol", "tolem-ui", "tolem-hal-sim", "tolem-center"]),
+    ("tolem-crash-vfs", &["tolem-hal-sim"]),
 ];
 
 /// What `firmware` may know only for the demo, and so only as an optional dependency.
 const DEMO_ROOMS: [&str; 2] = ["tolem-hal-sim", "tolem-center"];
 
 /// Slint is used under the GPL, so what links it is GPL; what others are invited to reuse is not.
-const LICENCES: [(&str, &str); 10] = [
+const LICENCES: [(&str, &str); 11] = [
     ("tolem-probe", "MIT OR Apache-2.0"),
     ("tolem-protocol", "MIT OR Apache-2.0"),
     ("tolem-core", "MIT OR Apache-2.0"),
@@ -38,6 +39,7 @@ const LICENCES: [(&str, &str); 10] = [
     ("tolem-glass", "GPL-3.0-only"),
     ("tolem-firmware", "GPL-3.0-only"),
     ("tolem-tests", "GPL-3.0-only"),
+    ("tolem-crash-vfs", "GPL-3.0-only"),
 ];
 
 /// Licences under which a part may enter the binary; each dependency offers at least one. The same list is in `deny.toml`.
@@ -154,9 +156,16 @@ fn the_demo_is_a_feature_and_on_by_default() {
 #[test]
 fn the_image_has_no_simulator_no_center_no_bench_and_no_test_screen() {
     let image = tree(&["-p", "tolem-firmware", "--no-default-features", "--edges", "normal,build"]);
-    for absent in
-        ["tolem-hal-sim", "tolem-center", "tolem-tests", "axum", "hyper", "i-slint-backend-testing", "rcgen"]
-    {
+    for absent in [
+        "tolem-hal-sim",
+        "tolem-center",
+        "tolem-tests",
+        "tolem-crash-vfs",
+        "axum",
+        "hyper",
+        "i-slint-backend-testing",
+        "rcgen",
+    ] {
         assert!(!image.contains_key(absent), "the image links {absent}");
     }
     assert!(image.contains_key("tolem-ui") && image.contains_key("tolem-core"), "the image is a whole kiosk");

@@ -5,7 +5,7 @@
 //! drop the kiosk and keep the disk.
 
 mod disk;
-mod keys;
+pub(crate) mod keys;
 mod story;
 
 pub use disk::{Disk, DiskFault};

@@ -1,0 +1,186 @@
+//! The center's database through power cuts: what was answered is there, each request wholly or not at all.
+
+use super::{Fault, LIVES, Setting, Story};
+use rusqlite::{Connection, OpenFlags};
+use tolem_center::{
+    logic::{
+        ledger::{Account, Posting},
+        store::{Alarm, AttemptRow, Store as _, StoreError, Transact as _},
+    },
+    sqlite::SqliteStore,
+};
+use tolem_crash_vfs::{Disk, FILE_LAYER, Failure};
+use tolem_hal_sim::line::Dice;
+use tolem_protocol::{Amount, KioskNumber, PaymentId, UtcTime};
+
+const PATH: &str = "/center/center.db";
+const OPERATIONS_OF_OPENING: u64 = 16;
+const OPERATIONS_OF_REQUEST: u64 = 12;
+
+/// Tells the story of `seed`.
+pub fn story(seed: u64, setting: &Setting) -> Story {
+    let disk = Disk::new(seed, setting.media);
+    if let Some(value) = setting.synchronous {
+        disk.bend_pragma("synchronous", value);
+    }
+    if let Some(value) = setting.checkpoint {
+        disk.bend_pragma("wal_checkpoint", value);
+    }
+    let mut dice = Dice::new(seed ^ 0x6365_6e74_6572_0000);
+    let mut center = Center { disk, answered: 0, story: Story::default() };
+    center.found();
+    for _ in 0..LIVES {
+        if let Err(fault) = center.life(&mut dice, setting.errors) {
+            center.story.fault = Some((center.disk.counts().cuts, fault));
+            break;
+        }
+    }
+    if center.story.fault.is_none()
+        && let Err(fault) = center.last_look()
+    {
+        center.story.fault = Some((center.disk.counts().cuts, fault));
+    }
+    center.story.cuts = center.disk.counts().cuts;
+    center.story.digest = center.disk.digest();
+    center.story
+}
+
+struct Center {
+    disk: Disk,
+    /// Requests whose answer has left.
+    answered: u32,
+    story: Story,
+}
+
+impl Center {
+    fn connect() -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        Ok(Connection::open_with_flags_and_vfs(PATH, flags, FILE_LAYER)?)
+    }
+
+    /// An operator makes the database with the power on, and looks at it.
+    fn found(&self) {
+        let store = Self::connect().and_then(|connection| SqliteStore::create_on(connection, 1));
+        drop(store.expect("a disk without faults"));
+        self.disk.hand().sync_directory().expect("a disk without faults");
+    }
+
+    fn life(&mut self, dice: &mut Dice, errors: bool) -> Result<(), Fault> {
+        self.story.lives += 1;
+        let requests = if dice.chance(15) { 400 } else { dice.below(24) };
+        let failure = match dice.below(10) {
+            0 if errors => Failure::ErrorButKept,
+            1 if errors => Failure::ErrorNotKept,
+            2 if errors => Failure::Full,
+            _ => Failure::Cut,
+        };
+        let room = OPERATIONS_OF_OPENING + requests * OPERATIONS_OF_REQUEST;
+        let room = if dice.chance(350) { OPERATIONS_OF_OPENING } else { room };
+        self.disk.fail_after(dice.below(room), failure);
+        let opened = self.live(requests)?;
+        let failed = self.disk.has_failed();
+        if failed {
+            self.story.in_recovery += u64::from(!opened);
+            match failure {
+                Failure::Cut => {}
+                Failure::Full => self.story.full += 1,
+                Failure::ErrorButKept | Failure::ErrorNotKept => self.story.errors += 1,
+            }
+        }
+        if failure == Failure::Full {
+            self.disk.limit(None);
+        }
+        if failed && failure != Failure::Cut && dice.chance(500) {
+            self.disk.restart();
+        } else {
+            self.disk.cut();
+        }
+        Ok(())
+    }
+
+    /// False if the failure came before the database was open.
+    fn live(&mut self, requests: u64) -> Result<bool, Fault> {
+        let mut store =
+            match Self::connect().and_then(SqliteStore::open_on).and_then(|store| self.judge(store)) {
+                Ok(Ok(store)) => store,
+                Ok(Err(fault)) => return Err(fault),
+                Err(_) if self.disk.has_failed() => return Ok(false),
+                Err(error) => return Err(Fault::Damaged(error.0)),
+            };
+        for _ in 0..requests {
+            let number = self.answered + 1;
+            match store.transact(|store| request(store, number)) {
+                Ok(()) => {
+                    self.answered = number;
+                    self.story.acknowledged += 1;
+                }
+                Err(_) if self.disk.has_failed() => return Ok(true),
+                Err(error) => return Err(Fault::Damaged(error.0)),
+            }
+        }
+        if !self.disk.has_failed() {
+            self.disk.fail_after(0, Failure::Cut);
+        }
+        Ok(true)
+    }
+
+    /// All three places must tell of the same requests: those that were answered, and at most one more.
+    fn judge(&mut self, store: SqliteStore) -> Result<Result<SqliteStore, Fault>, StoreError> {
+        let alarms = store.alarms()?.len() as u64;
+        let attempts = u64::from(store.attempts(KEY)?.map_or(0, |row| row.count));
+        let (mut postings, mut sum) = (0, 0);
+        store.each_posting(&mut |posting| {
+            postings += 1;
+            sum += posting.lines.iter().map(|(_, tiyn)| tiyn).sum::<i64>();
+        })?;
+        let answered = u64::from(self.answered);
+        Ok(if let Some(missing) = answered.checked_sub(alarms).filter(|missing| *missing > 0) {
+            Err(Fault::Lost(missing))
+        } else if (alarms, postings, sum) != (attempts, attempts, 0) || alarms > answered + 1 {
+            Err(Fault::Damaged(format!(
+                "{answered} answered, but {alarms} alarms, {attempts} attempts, {postings} postings of sum {sum}"
+            )))
+        } else {
+            self.story.extra += alarms - answered;
+            self.answered = alarms as u32;
+            Ok(store)
+        })
+    }
+
+    fn last_look(&mut self) -> Result<(), Fault> {
+        self.disk.forget_plan();
+        let open = || Self::connect().and_then(SqliteStore::open_on);
+        let store = open().and_then(|store| self.judge(store)).map_err(|error| Fault::Damaged(error.0))??;
+        drop(store);
+        let said = Self::connect()
+            .and_then(|second| {
+                Ok(second.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))?)
+            })
+            .map_err(|error| Fault::Damaged(error.0))?;
+        if said == "ok" { Ok(()) } else { Err(Fault::Damaged(said)) }
+    }
+}
+
+const KEY: &str = "requests";
+
+/// A request that touches several tables, as a settled payment does.
+fn request(store: &mut SqliteStore, number: u32) -> Result<(), StoreError> {
+    let at = UtcTime::from_seconds(1_795_000_000 + i64::from(number));
+    let kiosk = KioskNumber::new(42).expect("in range");
+    let payment = PaymentId { kiosk, epoch: 1, number: number.into(), nonce: [3; 16] };
+    store.put_attempts(KEY, AttemptRow { first: at, count: number })?;
+    store.post(&Posting {
+        at,
+        payment,
+        kind: "accepted",
+        lines: vec![(Account::KioskCash(kiosk), 50_000), (Account::Commission, -50_000)],
+    })?;
+    store.raise(&Alarm {
+        at,
+        kiosk,
+        kind: "of-a-test".into(),
+        text: format!("request {number}"),
+        disputed: Amount::from_tenge(500),
+        evidence: vec![number as u8; (number % 700) as usize],
+    })
+}
