@@ -98,6 +98,9 @@ enum Command {
     Alarms {
         #[command(flatten)]
         at: At,
+        /// With the evidence that was kept: text as it came, other bytes in base64.
+        #[arg(long)]
+        evidence: bool,
     },
     /// Begins a new life after the database was restored from a backup: kiosks then send their signed answers again.
     Restored {
@@ -231,10 +234,13 @@ fn run(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Audit { at } => audit(&at),
-        Command::Alarms { at } => {
+        Command::Alarms { at, evidence } => {
             for alarm in open(&at)?.1.alarms()? {
                 let (when, disputed) = (alarm.at.local(), alarm.disputed);
                 println!("{when} kiosk {} {} (disputed {disputed}): {}", alarm.kiosk, alarm.kind, alarm.text);
+                if evidence {
+                    print_evidence(&alarm.evidence);
+                }
             }
             Ok(())
         }
@@ -260,6 +266,15 @@ fn print_keys(directory: &Path) -> anyhow::Result<()> {
     println!("sealing_key = {:?}", BASE64.encode(&keys.sealing_public()));
     println!("witness_key = {:?}", keys.witness().to_vkey());
     Ok(())
+}
+
+/// Set in by four spaces, so that a note can be copied out and checked with any tool for signed notes.
+fn print_evidence(bytes: &[u8]) {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => BASE64.encode(bytes),
+    };
+    text.lines().for_each(|line| println!("    {line}"));
 }
 
 fn open(at: &At) -> anyhow::Result<(Config, SqliteStore)> {

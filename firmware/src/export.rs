@@ -11,7 +11,7 @@ use crate::{
 };
 use std::{
     fs::File,
-    io::{self, Write},
+    io::{self, Read as _, Write},
     path::{Path, PathBuf},
 };
 use tolem_core::{journal::STORED_LEVELS, ports::StoreError};
@@ -129,9 +129,39 @@ impl Tiles<'_> {
     }
 }
 
+/// Where the files of an export lie.
+pub trait Files {
+    /// The whole file `name`. An error names it and says why; more than `limit` bytes are refused, not read.
+    fn read(&self, name: &Path, limit: u64) -> Result<Vec<u8>, String>;
+}
+
+/// A directory of the file system. It may come from a stranger: what is no plain file in it is not read.
+pub struct Directory(PathBuf);
+
+impl Files for Directory {
+    fn read(&self, name: &Path, limit: u64) -> Result<Vec<u8>, String> {
+        let path = self.0.join(name);
+        let fail = |error: io::Error| format!("{}: {error}", path.display());
+        let about = std::fs::metadata(&path).map_err(fail)?;
+        if !about.is_file() {
+            // A device has no end, a pipe no beginning.
+            return Err(format!("{}: not a plain file", path.display()));
+        }
+        if about.len() > limit {
+            return Err(format!("{}: {} bytes, at most {limit} make sense", path.display(), about.len()));
+        }
+        let mut bytes = Vec::new();
+        File::open(&path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(fail)?;
+        Ok(bytes)
+    }
+}
+
 /// An export on disk as something to verify.
-pub struct ExportDirectory {
-    path: PathBuf,
+pub type ExportDirectory = Export<Directory>;
+
+/// An export, wherever its files lie, as something to verify.
+pub struct Export<F> {
+    files: F,
     size: u64,
     /// The bundle and leaf tile read last, so that reading on does not read them again.
     cached: Option<(u64, Vec<Entry>)>,
@@ -141,16 +171,14 @@ pub struct ExportDirectory {
 impl ExportDirectory {
     /// An export at `path`; whether it is one is seen by `head`.
     pub fn open(path: &Path) -> Self {
-        Self { path: path.to_owned(), size: 0, cached: None, tile: None }
+        Self::new(Directory(path.to_owned()))
     }
+}
 
-    fn read(&self, name: &Path, limit: u64) -> Result<Vec<u8>, String> {
-        let path = self.path.join(name);
-        let about = std::fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        if about.len() > limit {
-            return Err(format!("{}: {} bytes, at most {limit} make sense", path.display(), about.len()));
-        }
-        std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))
+impl<F: Files> Export<F> {
+    /// An export of these files; whether it is one is seen by `head`.
+    pub fn new(files: F) -> Self {
+        Self { files, size: 0, cached: None, tile: None }
     }
 
     /// Hashes of the tile that holds number `index` of tiles' level `level`.
@@ -160,7 +188,7 @@ impl ExportDirectory {
             let in_level = self.size >> (u32::from(level) * u32::from(STORED_LEVELS));
             let width = usize::try_from((in_level - number * TILE).min(TILE)).unwrap_or(usize::MAX);
             let name = tile_path(&level.to_string(), number, width);
-            let bytes = self.read(&name, TILE * 32)?;
+            let bytes = self.files.read(&name, TILE * 32)?;
             if bytes.len() != width * 32 {
                 return Err(format!("{}: {} bytes, must be {}", name.display(), bytes.len(), width * 32));
             }
@@ -189,8 +217,10 @@ impl ExportDirectory {
         let first = number * TILE;
         let width = usize::try_from((self.size - first).min(TILE)).unwrap_or(usize::MAX);
         let name = tile_path("entries", number, width);
-        let bytes =
-            self.read(&name, MAX_BUNDLE).map_err(|reason| BadJournal::record_unreadable(first, reason))?;
+        let bytes = self
+            .files
+            .read(&name, MAX_BUNDLE)
+            .map_err(|reason| BadJournal::record_unreadable(first, reason))?;
         let mut rest = &bytes[..];
         let mut entries = Vec::with_capacity(width);
         for seq in first..first + width as u64 {
@@ -214,9 +244,9 @@ impl ExportDirectory {
     }
 }
 
-impl Source for ExportDirectory {
+impl<F: Files> Source for Export<F> {
     fn head(&mut self) -> Result<(u64, Option<String>), BadJournal> {
-        let bytes = self.read(Path::new("checkpoint"), 64 * 1024).map_err(BadJournal::unreadable)?;
+        let bytes = self.files.read(Path::new("checkpoint"), 64 * 1024).map_err(BadJournal::unreadable)?;
         let note = String::from_utf8(bytes)
             .map_err(|_| BadJournal::unreadable("checkpoint: not text; this is no export".into()))?;
         let checkpoint = tolem_protocol::signed_note::split(&note)

@@ -149,15 +149,15 @@ pub fn verify(
     let (size, note) = source.head()?;
     let checkpoint = note.as_deref().map(|note| open_checkpoint(note, keys)).transpose()?;
     let origin = checkpoint.as_ref().map(|checkpoint| checkpoint.origin.clone());
-    let mut pass = Pass::new(source, keys, origin);
+    let mut pass = Pass::new(keys, origin);
     match &checkpoint {
         Some(signed) if signed.size > size => {
             // The records that are there are judged first: what is missing may not be the first fault.
-            pass.read(size, go_on)?;
+            pass.read(source, size, go_on)?;
             let reason = format!("it and all after it are missing: {} records were signed", signed.size);
             return Err(BadJournal::order(size, reason));
         }
-        _ => pass.read(size, go_on)?,
+        _ => pass.read(source, size, go_on)?,
     }
     let root = pass.frontier.root();
     match &checkpoint {
@@ -212,9 +212,10 @@ fn open_checkpoint(note: &str, keys: &Keys) -> Result<Checkpoint, BadJournal> {
     Ok(checkpoint)
 }
 
-/// The state of one pass.
-struct Pass<'a> {
-    source: &'a mut dyn Source,
+/// A pass over the records, as far as it came. A copy of it goes on from the same record: who has read a journal up to there
+/// need not read it again to judge what follows.
+#[derive(Clone)]
+pub struct Pass<'a> {
     keys: &'a Keys,
     frontier: Frontier,
     /// Computed hashes of the stored levels: `tops[n]` is level `8 * (n + 1)`.
@@ -229,9 +230,9 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn new(source: &'a mut dyn Source, keys: &'a Keys, origin: Option<String>) -> Self {
+    /// Before the first record of the journal named `origin`.
+    pub fn new(keys: &'a Keys, origin: Option<String>) -> Self {
         Self {
-            source,
             keys,
             frontier: Frontier::default(),
             tops: Vec::new(),
@@ -244,12 +245,18 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn read(&mut self, size: u64, go_on: &mut dyn FnMut(u64) -> bool) -> Result<(), BadJournal> {
+    /// Reads on until `size` records are judged. `go_on` as in [`verify`].
+    pub fn read(
+        &mut self,
+        source: &mut dyn Source,
+        size: u64,
+        go_on: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<(), BadJournal> {
         let mut limit = BATCH;
         while self.frontier.size() < size {
             let next = self.frontier.size();
             let left = u32::try_from(size - next).unwrap_or(u32::MAX);
-            let entries = match self.source.batch(next, limit.min(left)) {
+            let entries = match source.batch(next, limit.min(left)) {
                 Ok(entries) => entries,
                 // Somewhere in this step something cannot be read: go on one by one, to name the record.
                 Err(_) if limit > 1 => {
@@ -263,7 +270,7 @@ impl<'a> Pass<'a> {
                 return Err(BadJournal::order(next, "it and all after it are missing".into()));
             }
             for entry in &entries {
-                self.entry(entry)?;
+                self.entry(source, entry)?;
             }
             if !go_on(self.frontier.size()) {
                 return Err(BadJournal::unreadable("verification was stopped".into()));
@@ -272,7 +279,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn entry(&mut self, entry: &Entry) -> Result<(), BadJournal> {
+    fn entry(&mut self, source: &mut dyn Source, entry: &Entry) -> Result<(), BadJournal> {
         let seq = self.frontier.size();
         if entry.seq != seq {
             return Err(BadJournal::order(
@@ -290,9 +297,9 @@ impl<'a> Pass<'a> {
             fault: JournalFault::Record(seq, error),
         })?;
         self.neighbours(seq, &record)?;
-        self.push(leaf)?;
+        self.push(source, leaf)?;
         if let Fact::Cosigned { size, line } = &record.fact {
-            self.cosigned(seq, *size, line)?;
+            self.cosigned(source, seq, *size, line)?;
         }
         Ok(())
     }
@@ -316,7 +323,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Extends the tree and compares each stored hash that the leaf completes.
-    fn push(&mut self, leaf: Hash) -> Result<(), BadJournal> {
+    fn push(&mut self, source: &mut dyn Source, leaf: Hash) -> Result<(), BadJournal> {
         let mut completed = Vec::new();
         self.frontier.push(leaf, |level, index, hash| {
             if level > 0 && level.is_multiple_of(STORED_LEVELS) {
@@ -333,7 +340,7 @@ impl<'a> Pass<'a> {
                 self.tops.push(Vec::new());
             }
             self.tops[place].push(hash);
-            if self.source.node(level, index)? != hash {
+            if source.node(level, index)? != hash {
                 let first = (index << level).max(self.trusted);
                 let last = ((index + 1) << level) - 1;
                 let reason = format!(
@@ -346,7 +353,13 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn cosigned(&mut self, seq: u64, size: u64, line: &str) -> Result<(), BadJournal> {
+    fn cosigned(
+        &mut self,
+        source: &mut dyn Source,
+        seq: u64,
+        size: u64,
+        line: &str,
+    ) -> Result<(), BadJournal> {
         if size > seq {
             let reason =
                 format!("it says that the center cosigned {size} records, but it is record {seq} itself");
@@ -358,7 +371,7 @@ impl<'a> Pass<'a> {
         };
         let stranger = |reason| BadJournal { record: Some(seq), reason, fault: JournalFault::Root(size) };
         let witness = self.witness_of(line).map_err(stranger)?.clone();
-        let root = self.root_at(size)?;
+        let root = self.root_at(source, size)?;
         let text = Checkpoint { origin, size, root }.text();
         let note = format!("{text}\n{}\n", line.trim_end_matches('\n'));
         let opened = signed_note::open(&note, &witness.key, ed25519);
@@ -407,27 +420,28 @@ impl<'a> Pass<'a> {
     }
 
     /// Root of the first `size` records, all of which were read in this pass.
-    fn root_at(&mut self, size: u64) -> Result<Hash, BadJournal> {
-        Ok(Frontier::from_nodes(size, |level, index| self.computed(level, index))?.root())
+    fn root_at(&self, source: &mut dyn Source, size: u64) -> Result<Hash, BadJournal> {
+        Ok(Frontier::from_nodes(size, |level, index| self.computed(source, level, index))?.root())
     }
 
-    fn computed(&mut self, level: u8, index: u64) -> Result<Hash, BadJournal> {
+    fn computed(&self, source: &mut dyn Source, level: u8, index: u64) -> Result<Hash, BadJournal> {
         if level == 0 {
-            return self.leaf(index);
+            return self.leaf(source, index);
         }
         if level.is_multiple_of(STORED_LEVELS) {
             let place = usize::from(level / STORED_LEVELS) - 1;
             return Ok(self.tops[place][usize::try_from(index).expect("invariant: it is in memory")]);
         }
-        Ok(node_hash(&self.computed(level - 1, index * 2)?, &self.computed(level - 1, index * 2 + 1)?))
+        let left = self.computed(source, level - 1, index * 2)?;
+        Ok(node_hash(&left, &self.computed(source, level - 1, index * 2 + 1)?))
     }
 
-    fn leaf(&mut self, seq: u64) -> Result<Hash, BadJournal> {
+    fn leaf(&self, source: &mut dyn Source, seq: u64) -> Result<Hash, BadJournal> {
         let first = self.frontier.size() - self.recent.len() as u64;
         if let Some(hash) = seq.checked_sub(first).and_then(|at| self.recent.get(usize::try_from(at).ok()?)) {
             return Ok(*hash);
         }
-        match self.source.batch(seq, 1)?.first() {
+        match source.batch(seq, 1)?.first() {
             Some(entry) if entry.seq == seq => Ok(entry.leaf),
             _ => Err(BadJournal::order(seq, "it went missing during verification".into())),
         }
