@@ -7,5 +7,6 @@ pub mod bench;
 pub mod browser;
 pub mod cuts;
 pub mod files;
+pub mod fuzz;
 pub mod kill;
 pub mod rig;
