@@ -64,7 +64,7 @@ fn no_byte_of_a_thousand_records_can_be_changed_unseen() {
     kept.grow(1_000);
     let good = kept.files("export");
     // The weakest judge there is: it does not know the center's key.
-    let keys = Keys { log: Some(kept.log_key()), witness: None };
+    let keys = Keys { log: Some(kept.log_key()), witnesses: vec![] };
     let mut source = Export::new(&good);
     let (size, _) = source.head().unwrap();
     let mut pass = Pass::new(&keys, Some(journal_origin(kiosk())));

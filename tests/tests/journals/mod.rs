@@ -12,7 +12,7 @@ use tolem_core::{journal::Journal, ports::Signer as _, session::Session, time::I
 use tolem_firmware::{
     export::{ExportDirectory, Files},
     store::SqliteStore,
-    verify::{BadJournal, Keys, Report, verify},
+    verify::{BadJournal, Keys, Report, Witness, verify},
 };
 use tolem_protocol::{
     Denomination, KioskNumber, UtcTime,
@@ -73,7 +73,7 @@ impl Kept {
     }
 
     pub fn keys(&self) -> Keys {
-        Keys { log: Some(self.log_key()), witness: Some(self.witness_key()) }
+        Keys { log: Some(self.log_key()), witnesses: vec![Witness { key: self.witness_key(), until: None }] }
     }
 
     /// One start of the program that leaves the journal with `size` records.
