@@ -277,7 +277,7 @@ impl Kiosk {
         let kiosk = kiosk_number();
         let key = NoteKey { name: journal_origin(kiosk), kind: KeyKind::Log, public: self.keys.public_key() };
         let report =
-            verify(&mut Seen(store.reader()), &Keys { log: Some(key), witness: None }, &mut |_| true)
+            verify(&mut Seen(store.reader()), &Keys { log: Some(key), witnesses: vec![] }, &mut |_| true)
                 .map_err(|bad| Fault::Damaged(format!("verification: {bad}")))?;
         if report.records != self.known.len() as u64 {
             return Err(Fault::Damaged(format!("{} of {} records verify", report.records, self.known.len())));
