@@ -1,5 +1,7 @@
 //! The command line of the center.
 
+mod attach;
+
 use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 use data_encoding::BASE64;
@@ -107,9 +109,18 @@ enum Command {
         #[command(flatten)]
         at: At,
     },
-    /// The reference gateway, as a portal or service center uses it.
+    /// The reference gateway.
     #[command(subcommand)]
     Gateway(GatewayCommand),
+    /// Redeems codes at a gateway as a portal does (use case 6).
+    #[command(subcommand)]
+    Portal(attach::Portal),
+    /// Redeems codes at a gateway as a service center does, in two steps (use case 7).
+    #[command(subcommand)]
+    Desk(attach::Desk),
+    /// Reads registers, statistics and summaries of a gateway.
+    #[command(subcommand)]
+    Auditor(attach::Auditor),
 }
 
 #[derive(Subcommand)]
@@ -198,9 +209,11 @@ struct Bearer {
 
 #[derive(Subcommand)]
 enum GatewayCommand {
-    /// Asks whether a code is good.
+    #[command(flatten)]
+    Operate(attach::Operate),
+    /// Asks whether a code is good, in the center's own books.
     Validate(Bearer),
-    /// Uses a code up.
+    /// Uses a code up, in the center's own books.
     Consume(Bearer),
 }
 
@@ -252,6 +265,9 @@ fn run(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Gateway(command) => ask_gateway(command),
+        Command::Portal(command) => attach::portal(command),
+        Command::Desk(command) => attach::desk(command),
+        Command::Auditor(command) => attach::auditor(command),
     }
 }
 
@@ -504,6 +520,7 @@ fn audit(at: &At) -> anyhow::Result<()> {
 
 fn ask_gateway(command: GatewayCommand) -> anyhow::Result<()> {
     let (bearer, consume) = match command {
+        GatewayCommand::Operate(command) => return attach::operate(command),
         GatewayCommand::Validate(bearer) => (bearer, false),
         GatewayCommand::Consume(bearer) => (bearer, true),
     };
