@@ -15,3 +15,4 @@ pub mod link_proxy;
 pub mod paper;
 pub mod pty;
 pub mod served;
+pub mod world;

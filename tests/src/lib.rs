@@ -9,4 +9,5 @@ pub mod cuts;
 pub mod files;
 pub mod fuzz;
 pub mod kill;
-pub mod rig;
+
+pub use tolem_world::{ledger, rig, swarm};

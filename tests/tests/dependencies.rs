@@ -11,7 +11,7 @@ use std::{
 use tolem_tests::files::{text_files, top};
 
 /// The rooms and what each may use of the others. `tests` may use all.
-const DIRECTIONS: [(&str, &[&str]); 10] = [
+const DIRECTIONS: [(&str, &[&str]); 11] = [
     ("tolem-probe", &[]),
     ("tolem-protocol", &[]),
     ("tolem-core", &["tolem-probe", "tolem-protocol"]),
@@ -22,13 +22,14 @@ const DIRECTIONS: [(&str, &[&str]); 10] = [
     ("tolem-center", &["tolem-probe", "tolem-protocol", "tolem-card-keys"]),
     ("tolem-firmware", &["tolem-core", "tolem-protocol", "tolem-ui", "tolem-hal-sim", "tolem-center"]),
     ("tolem-crash-vfs", &["tolem-hal-sim"]),
+    ("tolem-world", &["tolem-core", "tolem-protocol", "tolem-hal-sim", "tolem-center"]),
 ];
 
 /// What `firmware` may know only for the demo, and so only as an optional dependency.
 const DEMO_ROOMS: [&str; 2] = ["tolem-hal-sim", "tolem-center"];
 
 /// Slint is used under the GPL, so what links it is GPL; what others are invited to reuse is not.
-const LICENCES: [(&str, &str); 11] = [
+const LICENCES: [(&str, &str); 12] = [
     ("tolem-probe", "MIT OR Apache-2.0"),
     ("tolem-protocol", "MIT OR Apache-2.0"),
     ("tolem-core", "MIT OR Apache-2.0"),
@@ -40,6 +41,7 @@ const LICENCES: [(&str, &str); 11] = [
     ("tolem-firmware", "GPL-3.0-only"),
     ("tolem-tests", "GPL-3.0-only"),
     ("tolem-crash-vfs", "GPL-3.0-only"),
+    ("tolem-world", "GPL-3.0-only"),
 ];
 
 /// Licences under which a part may enter the binary; each dependency offers at least one. The same list is in `deny.toml`.

@@ -17,6 +17,7 @@ use tolem_firmware::{
     keys::{CenterKeys, RingSigner},
     store::SqliteStore,
 };
+use tolem_hal_sim::world::Center as _;
 use tolem_hal_sim::{
     ccnet_device::{Banknote, CcnetConfig, CcnetDevice, DeviceOutput, Timing},
     escpos_device::{EscposConfig, EscposDevice, PrinterOutput},

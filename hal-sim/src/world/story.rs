@@ -6,7 +6,7 @@ use tolem_protocol::{
 };
 
 /// One line a fact; facts that carry no money are left out, a boot is a rule across the page.
-pub(super) fn tell(records: &[Record]) -> String {
+pub fn tell(records: &[Record]) -> String {
     let mut story = String::new();
     for record in records {
         if let Some(line) = line(&record.fact) {
@@ -17,7 +17,7 @@ pub(super) fn tell(records: &[Record]) -> String {
     story
 }
 
-fn line(fact: &Fact) -> Option<String> {
+pub(super) fn line(fact: &Fact) -> Option<String> {
     Some(match fact {
         Fact::Booted { .. } => "-- boot --".into(),
         Fact::Started { payment, quote, .. } => {

@@ -1,0 +1,57 @@
+//! The center as the world sees it. The world's crate may not know the real one; whoever does plugs it in.
+
+use super::invariants::Ledger;
+use tolem_core::ports::Signer;
+use tolem_protocol::{
+    KioskNumber, PaymentCode, UtcTime,
+    messages::{Deposit, Request, Response},
+    signed::Signed,
+};
+
+/// One center, shared by its kiosks: a clone is another handle to the same one.
+pub trait Center: Clone {
+    /// The keys of a kiosk of this center.
+    type Keys: Signer;
+
+    /// A center with an empty ledger. All its chance comes from `seed`.
+    fn found(seed: u64) -> Self;
+
+    /// The keys of kiosk `kiosk`; `unit` counts the computers it had.
+    fn keys(&self, kiosk: KioskNumber, unit: u32) -> Self::Keys;
+
+    /// Registers a kiosk, or gives it a new journal key.
+    fn enrol(&self, kiosk: KioskNumber, journal_key: [u8; 32]);
+
+    /// Answers one request; `None` when nothing can be answered, which the kiosk hears as silence.
+    fn handle(&self, now: UtcTime, who: KioskNumber, request: Request) -> Option<Response>;
+
+    /// An operator reads in the deposit of a slip.
+    fn import(&self, now: UtcTime, slip: &Signed<Deposit>);
+
+    /// Takes a backup of the database; only the newest is kept.
+    fn back_up(&self);
+
+    /// Puts the backup in place of the database, as an operator does it: a new life begins. False without a backup.
+    fn restore(&self) -> bool;
+
+    /// The gateway stops answering, or answers again.
+    fn set_gateway_silent(&self, silent: bool);
+
+    /// The registry of persons stops answering, or answers again.
+    fn set_registry_silent(&self, silent: bool);
+
+    /// An operator lets a closed kiosk work again.
+    fn clear(&self, kiosk: KioskNumber);
+
+    /// Whether the center has put this kiosk out of service.
+    fn is_closed(&self, kiosk: KioskNumber) -> bool;
+
+    /// Whether the books say that this code was given for a payment.
+    fn has_booked(&self, code: PaymentCode) -> bool;
+
+    /// Position of a service in the catalogue.
+    fn service(&self, code: &str) -> Option<u16>;
+
+    /// Everything the invariants compare.
+    fn ledger(&self) -> Ledger;
+}

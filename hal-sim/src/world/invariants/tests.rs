@@ -1,0 +1,226 @@
+//! Each rule finds what it is there for, and says nothing about books that are in order.
+
+use super::*;
+use tolem_protocol::{
+    Amount, UtcTime,
+    messages::{CodeToken, Deposit, DepositKind, HeldBalance, HoldReason, Outcome},
+    notes::NotePile,
+    record::StackedBy,
+    signed::{Signature, Signed, Statement},
+};
+
+const NOTE: Denomination = Denomination(2000);
+
+fn kiosk() -> KioskNumber {
+    KioskNumber::new(42).unwrap()
+}
+
+fn payment(number: u64) -> PaymentId {
+    PaymentId { kiosk: kiosk(), epoch: 1, number, nonce: [7; 16] }
+}
+
+fn signed<T: Statement>(statement: &T) -> Signed<T> {
+    Signed::new(statement, |_| Signature([1; 64]))
+}
+
+fn deposit() -> Signed<Deposit> {
+    let mut notes = NotePile::default();
+    notes.add(NOTE);
+    signed(&Deposit {
+        payment: payment(1),
+        kind: DepositKind::Hold(HoldReason::Stopped),
+        quote: None,
+        payer: None,
+        notes,
+        made_at: UtcTime(0),
+    })
+}
+
+fn outcome() -> Signed<Outcome> {
+    let balance = HeldBalance {
+        number: tolem_protocol::BalanceNumber::from_payload(5),
+        amount: Amount::from_tenge(2000),
+        reason: HoldReason::Stopped,
+    };
+    let deposit = deposit().digest();
+    let verdict = Verdict::Held(balance);
+    signed(&Outcome { payment: payment(1), deposit, verdict, at: UtcTime(0), center_epoch: 1 })
+}
+
+fn stacked_fact() -> Fact {
+    Fact::NoteStacked { note: 0, payment: payment(1), denomination: NOTE, by: StackedBy::Report }
+}
+
+fn records(facts: Vec<Fact>) -> Vec<Record> {
+    let number = |(seq, fact)| Record { seq, boot: 1, mono_ms: seq, utc: UtcTime(0), fact };
+    (0..).zip(facts).map(number).collect()
+}
+
+fn held() -> Vec<Fact> {
+    vec![
+        Fact::StackOrdered { note: 0, payment: payment(1), denomination: NOTE, counter: None },
+        stacked_fact(),
+        Fact::HoldRequested { deposit: deposit() },
+        Fact::Settled { outcome: outcome() },
+    ]
+}
+
+fn posting() -> Posting {
+    let lines = vec![("cash:00042".into(), 200_000), ("held".into(), -200_000)];
+    Posting { payment: payment(1), kind: "held".into(), lines }
+}
+
+/// One note that was stopped and is held.
+fn books() -> Books {
+    let records = records(held());
+    let mut tree = Frontier::default();
+    records.iter().for_each(|record| tree.push(leaf_hash(&record.to_bytes()), |_, _, _| {}));
+    let ledger = Ledger {
+        postings: vec![posting()],
+        settled: vec![Settlement { payment: payment(1), outcome: outcome().digest(), code: None }],
+        witnessed: vec![(kiosk(), 4, tree.root())],
+        findings: Vec::new(),
+    };
+    Books { tills: vec![Till::new(kiosk(), vec![NOTE], records)], ledger }
+}
+
+fn broken(change: impl FnOnce(&mut Books)) -> Vec<&'static str> {
+    let mut books = books();
+    change(&mut books);
+    let mut codes: Vec<&str> = at_rest(&books).iter().map(|violation| violation.invariant.code()).collect();
+    codes.dedup();
+    codes
+}
+
+fn retell(books: &mut Books, facts: Vec<Fact>) {
+    books.tills[0].records = records(facts);
+    books.ledger.witnessed.clear();
+}
+
+#[test]
+fn books_in_order_are_left_in_peace() {
+    assert_eq!(at_rest(&books()), []);
+}
+
+#[test]
+fn a_note_that_vanished_or_appeared_is_missed() {
+    assert_eq!(broken(|books| books.tills[0].cassette.clear()), ["I1"], "counted, but not there");
+    assert_eq!(broken(|books| books.tills[0].cassette.push(NOTE)), ["I1"], "there, but not counted");
+    assert_eq!(
+        broken(|books| books.tills[0].cassette = vec![Denomination(1000)]),
+        ["I1"],
+        "another note than the one that was counted"
+    );
+}
+
+#[test]
+fn a_note_counted_twice_is_found_in_journal_and_ledger() {
+    let twice = |books: &mut Books| {
+        let mut facts = held();
+        facts.insert(2, stacked_fact());
+        retell(books, facts);
+    };
+    assert_eq!(broken(twice), ["I1", "I6", "I3"]);
+}
+
+#[test]
+fn doubt_has_a_bound_and_is_raised() {
+    let doubtful = |books: &mut Books| {
+        let mut facts = held();
+        let doubt = tolem_protocol::record::Doubt::NoWitness;
+        facts.push(Fact::NoteInDoubt { note: 1, payment: payment(2), denomination: NOTE, doubt });
+        retell(books, facts);
+        books.tills[0].disturbances = Some(0);
+    };
+    assert_eq!(broken(doubtful), ["I2", "I3", "L4"]);
+}
+
+#[test]
+fn a_booking_that_is_off_missing_or_doubled_is_found() {
+    assert_eq!(broken(|books| books.ledger.postings[0].lines[0].1 += 1), ["I3"]);
+    assert_eq!(broken(|books| books.ledger.postings.clear()), ["I3"]);
+    assert_eq!(broken(|books| books.ledger.postings.push(posting())), ["I6", "I3"]);
+    assert_eq!(broken(|books| books.ledger.findings.push("off".into())), ["I3"]);
+}
+
+#[test]
+fn a_gap_in_the_journal_and_a_shorter_or_other_one_are_found() {
+    assert_eq!(broken(|books| books.tills[0].records[3].seq = 9), ["I9"]);
+    assert_eq!(broken(|books| books.ledger.witnessed[0].1 = 5), ["I9"]);
+    assert_eq!(broken(|books| books.ledger.witnessed[0].2 = [0; 32]), ["I9"]);
+}
+
+#[test]
+fn an_answer_that_only_one_side_knows_is_found() {
+    assert_eq!(broken(|books| books.ledger.settled.clear()), ["I11"]);
+    assert_eq!(broken(|books| retell(books, held()[..3].to_vec())), ["I11", "L2"]);
+    assert_eq!(broken(|books| books.ledger.settled[0].outcome = [0; 32]), ["I11"]);
+}
+
+#[test]
+fn an_order_without_end_is_found() {
+    let facts = || Fact::StackOrdered { note: 1, payment: payment(1), denomination: NOTE, counter: None };
+    assert_eq!(broken(|books| retell(books, [held(), vec![facts()]].concat())), ["L1"]);
+}
+
+#[test]
+fn a_receipt_without_an_answer_and_a_second_original_are_found() {
+    let print = |print| Fact::PrintOrdered { print, payment: payment(1), paper: Paper::Receipt, copy: false };
+    assert_eq!(broken(|books| retell(books, [held(), vec![print(0), print(1)]].concat())), ["I5"]);
+    let started = Fact::Started {
+        payment: payment(1),
+        quote: Signed::from_bytes(&deposit().to_bytes()).unwrap(),
+        payer: tolem_protocol::messages::SealedIin([0; 32], heapless::Vec::new()),
+        payer_tag: [0; 16],
+        language: tolem_protocol::catalogue::Language::default(),
+    };
+    assert_eq!(
+        broken(|books| retell(books, [vec![started], held(), vec![print(0)]].concat())),
+        ["I4"],
+        "it was held, not paid"
+    );
+}
+
+#[test]
+fn a_code_on_paper_that_is_not_booked_is_found() {
+    let token = CodeToken {
+        code: PaymentCode::from_payload(77),
+        payment: payment(1),
+        service: heapless::String::try_from("marriage").unwrap(),
+        fee: Amount::from_tenge(1),
+        payer_tail: 19,
+        paid_at: UtcTime(0),
+        valid_until: UtcTime(0),
+    };
+    let text = Qr::Code(signed(&token)).encode();
+    assert_eq!(broken(|books| books.tills[0].papers.push(text.clone())), ["I4"]);
+    let known = |books: &mut Books| {
+        books.tills[0].papers.push(text);
+        books.ledger.settled[0].code = Some(PaymentCode::from_payload(77));
+    };
+    assert_eq!(broken(known), [""; 0]);
+}
+
+#[test]
+fn a_lost_journal_still_may_not_make_money() {
+    let lost = |books: &mut Books| {
+        books.tills[0].journal_lost = true;
+        books.tills[0].records.clear();
+    };
+    assert_eq!(broken(lost), [""; 0]);
+    let empty = |books: &mut Books| {
+        lost(books);
+        books.tills[0].cassette.clear();
+    };
+    assert_eq!(broken(empty), ["I3"]);
+}
+
+#[test]
+fn an_unseen_door_and_a_readable_iin_are_found() {
+    assert_eq!(broken(|books| books.tills[0].doors_opened = Some(1)), ["I13"]);
+    let iin = "000101300019";
+    let numbers: Vec<u8> = iin.bytes().map(|digit| digit - b'0').collect();
+    assert!(secrets_in("a disk", format!("x{iin}y").as_bytes(), &[iin]).is_some());
+    assert!(secrets_in("a disk", &numbers, &[iin]).is_some());
+    assert_eq!(secrets_in("a disk", &iin.as_bytes()[1..], &[iin]), None);
+}

@@ -1,0 +1,106 @@
+//! `cargo swarm`: lives many worlds and says what they broke.
+//!
+//! ```text
+//! cargo swarm                     2000 seeds
+//! cargo swarm --seeds 500         the first 500
+//! cargo swarm --seed 7            this one, with its last events
+//! cargo swarm --replay FILE       a scenario that an earlier run has written
+//! cargo swarm --nightly           a million, each hundredth lived twice
+//! ```
+//! A failure prints the seed, shortens the story and writes it to a file in `target/scenarios/`. The exit code is then 1.
+
+use std::{path::PathBuf, process::ExitCode};
+use tolem_hal_sim::world::{Options, Plan, Report};
+use tolem_world::swarm::{campaign, live_plan, scenario};
+
+/// Seeds of a run without arguments.
+const SEEDS: u64 = 2_000;
+/// Seeds of a night.
+const NIGHT: u64 = 1_000_000;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // A failed assertion is a finding, told with its seed; the hook would tell it a hundred times while it is shortened.
+    std::panic::set_hook(Box::new(|_| {}));
+    let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
+    let result = match words[..] {
+        [] => Ok(run(0, SEEDS, 100)),
+        ["--nightly"] => Ok(run(0, NIGHT, 100)),
+        ["--seeds", count] => number(count).map(|count| run(0, count, 100)),
+        ["--seeds", count, "--from", from] => number(count)
+            .and_then(|count| Ok((count, number(from)?)))
+            .map(|(count, from)| run(from, count, 100)),
+        ["--seed", seed] => number(seed).map(|seed| one(&Plan::draw(seed))),
+        ["--replay", file] => std::fs::read_to_string(file)
+            .map_err(|error| format!("{file}: {error}"))
+            .and_then(|text| Plan::parse(&text).map_err(|error| format!("{file}: {error}")))
+            .map(|plan| one(&plan)),
+        _ => Err("use: cargo swarm [--seeds N [--from M] | --seed N | --replay FILE | --nightly]".into()),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// One life with everything it says.
+fn one(plan: &Plan) -> bool {
+    let report = live_plan(plan, Options { chronicle: true, thorough: true });
+    for line in &report.chronicle {
+        println!("{line}");
+    }
+    for story in &report.stories {
+        println!("\n{story}");
+    }
+    tell(&report);
+    report.violation.is_none()
+}
+
+fn tell(report: &Report) {
+    match &report.violation {
+        Some(violation) => println!("seed {} BROKE {violation}", report.seed),
+        None => println!("seed {} is in order, hash {}", report.seed, hex(&report.hash)),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn run(from: u64, count: u64, twice_every: u64) -> bool {
+    let campaign = campaign(from..from.saturating_add(count), twice_every);
+    print!("{}", campaign.summary());
+    for difference in &campaign.differences {
+        println!("NOT REPEATABLE: {difference}");
+    }
+    let missing = campaign.missing();
+    for word in &missing {
+        println!("NEVER HAPPENED: {word}");
+    }
+    for report in &campaign.failures {
+        tell(report);
+        let thorough = report.seed % 16 == 0;
+        let text = scenario(&Plan::draw(report.seed), Options { thorough, ..Options::default() });
+        match write(report.seed, &text) {
+            Ok(path) => println!("{text}\nwritten to {}", path.display()),
+            Err(error) => println!("{text}\nnot written: {error}"),
+        }
+    }
+    if campaign.failures.is_empty() {
+        println!("no rule was broken, no note lost");
+    }
+    campaign.failures.is_empty() && campaign.differences.is_empty() && missing.is_empty()
+}
+
+fn write(seed: u64, text: &str) -> std::io::Result<PathBuf> {
+    let folder = PathBuf::from("target").join("scenarios");
+    std::fs::create_dir_all(&folder)?;
+    let path = folder.join(format!("seed-{seed}.txt"));
+    std::fs::write(&path, text)?;
+    Ok(path)
+}

@@ -1,0 +1,199 @@
+//! The real center and its kiosks' keys, plugged into the world of `hal-sim`.
+//!
+//! The world brings the real kiosk with its devices, disk and wire ([`Station`]); here come the center's rules on rows in memory.
+//! The same seed gives the same story.
+
+mod keys;
+
+pub use keys::KioskKeys;
+pub use tolem_hal_sim::world::{Disk, DiskFault, Wire};
+
+use crate::ledger::ledger_of;
+use std::{cell::RefCell, rc::Rc};
+use tolem_center::{
+    catalogue::{Catalogue, REFERENCE, REFERENCE_PERSONS, parse_persons},
+    keys::{CenterKeys, Seeds},
+    logic::{
+        Center, Moment, Rules, Via,
+        gateway::InProcessGateway,
+        memory::MemoryStore,
+        operator,
+        registry::{ListRegistry, Switch},
+        store::{Store as _, Transact as _},
+    },
+};
+use tolem_hal_sim::{
+    line::Dice,
+    world::{self, Station, invariants::Ledger},
+};
+use tolem_protocol::{
+    KioskNumber, PaymentCode, UtcTime,
+    messages::{Deposit, Request, Response},
+    signed::Signed,
+    utc::Date,
+};
+
+/// One kiosk on its bench with the real center behind it.
+pub type Rig = Station<SharedCenter>;
+
+/// An IIN without a living holder that the reference registry knows.
+pub const PAYER: &str = "000101300019";
+/// Another one.
+pub const OTHER_PAYER: &str = "000101400015";
+
+/// The shared center of one or more kiosks.
+#[derive(Clone)]
+pub struct SharedCenter(Rc<RefCell<CenterState>>);
+
+struct CenterState {
+    center: Center,
+    store: MemoryStore,
+    backup: Option<MemoryStore>,
+    gateway: Switch,
+    registry: Switch,
+    dice: Dice,
+    public: ([u8; 32], [u8; 32]),
+}
+
+impl SharedCenter {
+    /// A center with the reference catalogue and registry.
+    pub fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let seeds = Seeds::draw(|bytes| bytes.iter_mut().for_each(|byte| *byte = dice.below(256) as u8));
+        let today = Date::parse_iso("2026-11-22").expect("invariant: a day of the calendar");
+        let persons = parse_persons(REFERENCE_PERSONS, today).expect("the reference persons are well formed");
+        let (gateway, registry) = (Switch::default(), Switch::default());
+        let keys = CenterKeys::new(&seeds);
+        let public = (keys.statement_public(), keys.sealing_public());
+        let center = Center {
+            catalogue: Catalogue::parse(REFERENCE).expect("the reference catalogue is well formed"),
+            rules: Rules::default(),
+            keys: Box::new(keys),
+            registry: Box::new(ListRegistry::new(persons, registry.clone())),
+            gateway: Box::new(InProcessGateway { down: gateway.clone() }),
+            crl: Vec::new(),
+        };
+        let store = MemoryStore::new(1);
+        let state = CenterState { center, store, backup: None, gateway, registry, dice, public };
+        Self(Rc::new(RefCell::new(state)))
+    }
+
+    /// Looks at the rows.
+    pub fn store<R>(&self, look: impl FnOnce(&MemoryStore) -> R) -> R {
+        look(&self.0.borrow().store)
+    }
+
+    /// Puts another database in: a backup is restored.
+    pub fn restore(&self, backup: MemoryStore) {
+        self.0.borrow_mut().store = backup;
+    }
+
+    /// Works on the rows with the rules at hand, as an operator does.
+    pub fn operate<R>(&self, work: impl FnOnce(&Center, &mut MemoryStore) -> R) -> R {
+        let state = &mut *self.0.borrow_mut();
+        work(&state.center, &mut state.store)
+    }
+
+    /// Changes the center.
+    pub fn change(&self, change: impl FnOnce(&mut Center)) {
+        change(&mut self.0.borrow_mut().center);
+    }
+
+    /// Statement and sealing key.
+    pub fn public_keys(&self) -> ([u8; 32], [u8; 32]) {
+        self.0.borrow().public
+    }
+
+    /// Runs `work` as the served center would: all of it is kept, or nothing.
+    fn transact<R>(
+        &self,
+        now: UtcTime,
+        work: impl FnOnce(&Center, &mut MemoryStore, &mut Moment<'_>) -> tolem_center::logic::store::Result<R>,
+    ) -> Option<R> {
+        let state = &mut *self.0.borrow_mut();
+        let (center, dice) = (&state.center, &mut state.dice);
+        let done = state.store.transact(|store| {
+            let mut fresh = || dice.next_u64();
+            let mut moment = Moment { now, fresh: &mut fresh, trace: &mut |_| {} };
+            work(center, store, &mut moment)
+        });
+        done.ok()
+    }
+}
+
+const MEMORY: &str = "memory does not fail";
+
+impl world::Center for SharedCenter {
+    type Keys = KioskKeys;
+
+    fn found(seed: u64) -> Self {
+        Self::new(seed)
+    }
+
+    fn keys(&self, kiosk: KioskNumber, unit: u32) -> KioskKeys {
+        let (statement, sealing) = self.public_keys();
+        KioskKeys::new(u64::from(unit) << 32 | u64::from(kiosk.get()), statement, sealing)
+    }
+
+    fn enrol(&self, kiosk: KioskNumber, journal_key: [u8; 32]) {
+        operator::register(&mut self.0.borrow_mut().store, kiosk, journal_key).expect(MEMORY);
+    }
+
+    fn handle(&self, now: UtcTime, who: KioskNumber, request: Request) -> Option<Response> {
+        self.transact(now, |center, store, moment| center.handle(store, moment, who, request))
+    }
+
+    fn import(&self, now: UtcTime, slip: &Signed<Deposit>) {
+        self.transact(now, |center, store, moment| center.settle(store, moment, Via::Import, slip));
+    }
+
+    fn back_up(&self) {
+        let state = &mut *self.0.borrow_mut();
+        state.backup = Some(state.store.clone());
+    }
+
+    fn restore(&self) -> bool {
+        let state = &mut *self.0.borrow_mut();
+        let Some(backup) = state.backup.clone() else { return false };
+        // The kiosks' certificates did not get lost with the database, nor how many lives it had.
+        let lives = state.store.center_epoch().expect(MEMORY);
+        let kiosks = state.store.kiosks().expect(MEMORY);
+        state.store = backup;
+        for kiosk in kiosks {
+            state.store.put_kiosk(&kiosk).expect(MEMORY);
+        }
+        state.store.set_center_epoch(lives).expect(MEMORY);
+        operator::begin_new_life(&mut state.store).expect(MEMORY);
+        true
+    }
+
+    fn set_gateway_silent(&self, silent: bool) {
+        self.0.borrow().gateway.set(silent);
+    }
+
+    fn set_registry_silent(&self, silent: bool) {
+        self.0.borrow().registry.set(silent);
+    }
+
+    fn clear(&self, kiosk: KioskNumber) {
+        operator::clear(&mut self.0.borrow_mut().store, kiosk).expect(MEMORY);
+    }
+
+    fn is_closed(&self, kiosk: KioskNumber) -> bool {
+        self.store(|store| store.kiosk(kiosk).expect(MEMORY)).is_some_and(|row| row.closed.is_some())
+    }
+
+    fn has_booked(&self, code: PaymentCode) -> bool {
+        self.store(|store| store.code(code).expect(MEMORY)).is_some()
+    }
+
+    fn service(&self, code: &str) -> Option<u16> {
+        let state = self.0.borrow();
+        let place = state.center.catalogue.services.iter().position(|entry| entry.code.as_str() == code);
+        place.and_then(|place| u16::try_from(place).ok())
+    }
+
+    fn ledger(&self) -> Ledger {
+        self.store(|store| ledger_of(store)).expect(MEMORY)
+    }
+}
