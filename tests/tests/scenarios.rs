@@ -424,6 +424,9 @@ fn a_broken_disk_gives_the_note_back_and_an_emergency_slip() {
     assert_eq!(place(&rig), Some(Place::Returned), "nothing was ordered, so nothing was taken");
     let texts = rig.qr_texts();
     assert!(matches!(Qr::parse(&texts[0]), Ok(Qr::Deposit(_))), "{texts:?}");
+    // The next start hears of the emergency hold and writes it down.
+    rig.power_on();
+    rig.rest(Duration::from_secs(60));
     rig.check_books();
 }
 

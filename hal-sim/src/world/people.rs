@@ -212,7 +212,7 @@ fn keep(slips: &mut Vec<Slip>, iin: &'static str, number: &str) {
 
 /// What a child at the screen would touch.
 fn any_intent(dice: &mut Dice) -> Intent {
-    let all: [Intent; 24] = [
+    const ALL: [Intent; 24] = [
         Intent::Start,
         Intent::SetLanguage(Language::ALL[0]),
         Intent::ToggleLargeText,
@@ -238,5 +238,5 @@ fn any_intent(dice: &mut Dice) -> Intent {
         Intent::WasInterrupted,
         Intent::Print,
     ];
-    all[dice.below(all.len() as u64) as usize]
+    ALL[dice.below(ALL.len() as u64) as usize]
 }

@@ -1,7 +1,7 @@
 //! The kiosk's journal through power cuts: the real store, the real tree, checkpoints and snapshots.
 
 use super::{Fault, LIVES, Setting, Story};
-use crate::rig::keys::KioskKeys;
+use crate::rig::KioskKeys;
 use std::{fs::File, io, path::Path};
 use tolem_core::{
     journal::Journal,
