@@ -19,6 +19,7 @@ use tolem_firmware::{
     export::Export,
     verify::{Keys, Pass, Source as _, ed25519, verify},
 };
+use tolem_hal_sim::world::Center as _;
 use tolem_protocol::{
     merkle::{Frontier, consistency_proof, leaf_hash},
     messages::{Refusal, Request, Response},

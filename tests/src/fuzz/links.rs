@@ -8,6 +8,7 @@ use tolem_center::{
     server::words,
 };
 use tolem_core::ports::Signer as _;
+use tolem_hal_sim::world::Center as _;
 use tolem_protocol::{
     Denomination, Iin, KioskNumber, PaymentId, UtcTime,
     messages::{

@@ -14,6 +14,7 @@ use tolem_firmware::{
     store::SqliteStore,
     verify::{BadJournal, Keys, Report, Witness, verify},
 };
+use tolem_hal_sim::world::Center as _;
 use tolem_protocol::{
     Denomination, KioskNumber, UtcTime,
     merkle::{Frontier, leaf_hash},
