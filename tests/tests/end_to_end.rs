@@ -437,7 +437,7 @@ fn told_to_stop_with_money_in_the_kiosk_hands_out_paper_and_then_ends() {
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "no core dump");
     kiosk.open_slot(ID_CARD.0, PAYER);
-    kiosk.insert_up_to(500, &[500]);
+    kiosk.insert(500);
     terminate(&kiosk);
     let papers = kiosk.papers();
     assert!(symbol(&papers[0], VOUCHER).starts_with(VOUCHER), "{papers:?}");
