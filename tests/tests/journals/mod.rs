@@ -102,7 +102,7 @@ impl Kept {
             0 => Fact::Booted { nonce: [7; 16], software: "tolem 0.1.0".try_into().unwrap() },
             1 | 2 => Fact::FaultChanged { code: "PRN-PAPER-LOW".try_into().unwrap(), present: size % 2 == 1 },
             3 => Fact::Opened { part: "door".try_into().unwrap(), open: true },
-            4 => Fact::CassetteRemoved(size % 2 == 0),
+            4 => Fact::CassetteRemoved(size.is_multiple_of(2)),
             5 => Fact::AcceptorIdentified {
                 serial: "0123456789".try_into().unwrap(),
                 part: "SM-KZ1234".try_into().unwrap(),
