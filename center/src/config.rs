@@ -1,13 +1,13 @@
 //! The configuration of a center: a TOML file. Every error names the key, the value and what is allowed.
 
-use crate::logic::Rules;
+use crate::logic::{Rules, reports::settlement::Terms};
 use serde::Deserialize;
 use std::{
     fmt, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
-use tolem_protocol::{Amount, messages::Limits};
+use tolem_protocol::{Amount, messages::Limits, utc::Date};
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -26,6 +26,27 @@ pub struct Config {
     pub rules: Rules,
     /// Bounds of the links.
     pub links: Links,
+    /// The folder of this bank as a participant of a gateway; `None` for the register in the center's own database.
+    pub gateway: Option<PathBuf>,
+    /// How payouts are computed.
+    pub terms: Terms,
+    /// What stands in the head of reports.
+    pub place: Place,
+}
+
+/// What stands in the head of reports.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Who runs the terminals.
+    pub name: String,
+    /// Where.
+    pub city: String,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { name: "Tolem".into(), city: "Astana".into() }
+    }
 }
 
 /// Bounds of the links.
@@ -70,6 +91,9 @@ impl Config {
             registry: None,
             rules: Rules::default(),
             links: Links::default(),
+            gateway: None,
+            terms: Terms::default(),
+            place: Place::default(),
         }
     }
 
@@ -108,6 +132,12 @@ struct File {
     attempts: AttemptsTable,
     #[serde(default)]
     links: LinksTable,
+    #[serde(default)]
+    gateway: GatewayTable,
+    #[serde(default)]
+    settlement: SettlementTable,
+    #[serde(default)]
+    reports: ReportsTable,
 }
 
 #[derive(Deserialize, Default)]
@@ -154,6 +184,28 @@ struct LinksTable {
     frame_ms: Option<u64>,
     idle_ms: Option<u64>,
     reload_ms: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct GatewayTable {
+    folder: Option<PathBuf>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct SettlementTable {
+    withheld_thousandths: Option<u64>,
+    withheld_least_tenge: Option<u64>,
+    #[serde(default)]
+    holidays: Vec<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct ReportsTable {
+    name: Option<String>,
+    city: Option<String>,
 }
 
 /// Takes the value of `key` if it lies in `from..=to`, or `default`.
@@ -211,6 +263,9 @@ impl File {
                 ..self.times.check(&self.attempts)?
             },
             links: self.links.check()?,
+            gateway: self.gateway.folder.map(place),
+            terms: self.settlement.check()?,
+            place: self.reports.check(),
         })
     }
 }
@@ -327,6 +382,40 @@ impl LinksTable {
     }
 }
 
+impl SettlementTable {
+    fn check(&self) -> Result<Terms, ConfigError> {
+        let mut terms = Terms {
+            withheld_thousandths: number(
+                "settlement.withheld_thousandths",
+                self.withheld_thousandths,
+                (0, 200),
+                0,
+            )?,
+            withheld_least: tenge(
+                "settlement.withheld_least_tenge",
+                self.withheld_least_tenge,
+                (0, 10_000),
+                Amount::ZERO,
+            )?,
+            ..Terms::default()
+        };
+        for text in &self.holidays {
+            let day = Date::parse_iso(text).ok_or_else(|| {
+                ConfigError(format!("key settlement.holidays: {text:?} is not a day like \"2026-12-16\""))
+            })?;
+            terms.close(day);
+        }
+        Ok(terms)
+    }
+}
+
+impl ReportsTable {
+    fn check(self) -> Place {
+        let default = Place::default();
+        Place { name: self.name.unwrap_or(default.name), city: self.city.unwrap_or(default.city) }
+    }
+}
+
 /// The file that `tolem-center init` writes.
 pub const EXAMPLE: &str = r#"# Configuration of a tolem-center. Paths are relative to this file. Keys that are left out have the value shown.
 
@@ -371,6 +460,18 @@ listen = "127.0.0.1:7443"
 # frame_ms = 10000
 # idle_ms = 180000
 # reload_ms = 5000                # changed files are looked for this often
+
+[gateway]
+# folder = "../gateway/parties/bank" # this bank's folder as a participant; without it codes are made in the center's own database
+
+[settlement]
+# withheld_thousandths = 0        # of each fee, kept from the provider's payout; never added to the payer
+# withheld_least_tenge = 0
+# holidays = []                   # days on which banks are closed, like "2026-12-16"; weekends are known
+
+[reports]
+# name = "Tolem"                  # head of the operations report
+# city = "Astana"
 "#;
 
 #[cfg(test)]
@@ -393,7 +494,7 @@ mod tests {
             })
             .flat_map(|line| [line, "\n"])
             .collect();
-        assert!(uncommented.contains("\nreload_ms = 5000"));
+        assert!(uncommented.contains("\nreload_ms = 5000") && uncommented.contains("\nholidays = []"));
         let spelled_out = parse(&uncommented).unwrap();
         assert_eq!((&as_is.rules, as_is.links), (&spelled_out.rules, spelled_out.links));
         assert_eq!(as_is.rules, Rules::default());
@@ -412,6 +513,7 @@ mod tests {
             "listen = \"127.0.0.1:1\"\n[tariff]\ncommission_thousandths = 201",
             "listen = \"127.0.0.1:1\"\n[links]\nmost = 0",
             "listen = \"127.0.0.1:1\"\n[times]\nquote_valid_s = 1",
+            "listen = \"127.0.0.1:1\"\n[settlement]\nholidays = [\"16.12.2026\"]",
         ]
         .map(|text| format!("{}\n", parse(text).unwrap_err()))
         .concat();
@@ -423,6 +525,7 @@ mod tests {
             key tariff.commission_thousandths: 201 is not allowed; allowed are 0..=200
             key links.most: 0 is not allowed; allowed are 1..=65536
             key times.quote_valid_s: 1 is not allowed; allowed are 60..=86400
+            key settlement.holidays: "16.12.2026" is not a day like "2026-12-16"
         "#]]
         .assert_eq(&list);
         for (text, named) in [

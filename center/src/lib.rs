@@ -6,9 +6,11 @@
 
 pub mod catalogue;
 pub mod config;
+pub mod export;
 pub mod gateway;
 pub mod keys;
 pub mod logic;
+pub mod pen;
 pub mod pki;
 pub mod server;
 pub mod setup;

@@ -1,12 +1,18 @@
 //! The command line of the center.
 
 mod attach;
+mod cli;
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use clap::{Args, Parser, Subcommand};
+use cli::{
+    At, audit,
+    office::{self, OperatorCommand, RequestCommand, Signer},
+    open,
+    reports::{self, ReportCommand},
+};
 use data_encoding::BASE64;
 use std::{
-    io::Read as _,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -16,33 +22,22 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tolem_center::{
     config::Config,
     logic::{
-        Keys as _, Moment, Via, gateway, ledger, operator,
+        Keys as _, gateway, ledger, operator,
         operator::Found,
+        rebuild,
         store::{BalanceState, Store, Transact},
     },
     pki::{self, Pki},
-    server::{self, Faults, Options, Seen, desk::fresh, system_clock},
-    setup::{self, CONFIG_FILE, DATABASE},
-    sqlite::SqliteStore,
+    server::{self, Options, Seen, system_clock},
+    setup,
 };
-use tolem_protocol::{
-    BalanceNumber, Iin, KioskNumber, PaymentCode,
-    messages::{Response, Verdict},
-    qr::Qr,
-};
+use tolem_protocol::{BalanceNumber, Iin, KioskNumber, PaymentCode};
 
 #[derive(Parser)]
 #[command(name = "tolem-center", version, about = "Reference processing center of Tolem kiosks")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Args)]
-struct At {
-    /// Configuration file.
-    #[arg(long, default_value = CONFIG_FILE)]
-    config: PathBuf,
 }
 
 #[derive(Subcommand)]
@@ -79,9 +74,26 @@ enum Command {
         #[arg(long)]
         csr: Option<PathBuf>,
     },
+    /// People who decide about money.
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+    /// What somebody asked for and somebody else must approve.
+    #[command(subcommand)]
+    Request(RequestCommand),
+    /// Reports for people and their tools.
+    #[command(subcommand)]
+    Report(ReportCommand),
+    /// Shows what was done at the office, and by whom.
+    Deeds {
+        #[command(flatten)]
+        at: At,
+    },
     /// Claim slips.
     #[command(subcommand)]
     Claim(ClaimCommand),
+    /// Journals of kiosks that cannot send them any more.
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Held balances.
     #[command(subcommand)]
     Balance(BalanceCommand),
@@ -91,10 +103,20 @@ enum Command {
     /// The revocation list.
     #[command(subcommand)]
     Crl(CrlCommand),
-    /// Compares the ledger with all payments and balances; fails if a tiyn is unaccounted for.
+    /// Compares the ledger with all payments and balances, with journals of kiosks, and with the gateway's register; fails if a
+    /// tiyn is unaccounted for.
     Audit {
         #[command(flatten)]
         at: At,
+        /// Directories that `tolem journal export` made.
+        #[arg(long = "journal", value_name = "EXPORT")]
+        journals: Vec<PathBuf>,
+        /// Also ask the gateway that the configuration names, for the days from this one on, like 2026-11-25.
+        #[arg(long, value_name = "DAY")]
+        gateway_since: Option<String>,
+        /// This bank, as the gateway calls it.
+        #[arg(long, default_value = "bank")]
+        bank: String,
     },
     /// Shows what an operator must look at.
     Alarms {
@@ -104,10 +126,29 @@ enum Command {
         #[arg(long)]
         evidence: bool,
     },
-    /// Begins a new life after the database was restored from a backup: kiosks then send their signed answers again.
+    /// Copies the database of a running center to a new file.
+    Backup {
+        #[command(flatten)]
+        at: At,
+        /// The file.
+        file: PathBuf,
+    },
+    /// Begins a new life after the database was restored from a backup: it listens to all kiosks before it sells.
     Restored {
         #[command(flatten)]
         at: At,
+    },
+    /// Shows which kiosks a restored center still waits for.
+    Rebuild {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Asks for a restored center to be opened although kiosks are missing.
+    Open {
+        #[command(flatten)]
+        at: At,
+        #[command(flatten)]
+        signer: Signer,
     },
     /// The reference gateway.
     #[command(subcommand)]
@@ -125,12 +166,27 @@ enum Command {
 
 #[derive(Subcommand)]
 enum ClaimCommand {
-    /// Settles the deposit in the QR text of a claim slip; the same slip gives the same answer again.
+    /// Asks for the deposit in the QR text of a claim slip to be settled; shows the answer of one that was settled before.
     Import {
         #[command(flatten)]
         at: At,
         /// File with the text, or - for standard input.
         file: PathBuf,
+        #[command(flatten)]
+        signer: Signer,
+    },
+}
+
+#[derive(Subcommand)]
+enum JournalCommand {
+    /// Verifies the export of a dead or revoked kiosk's journal and asks for what is open in it to be settled.
+    Import {
+        #[command(flatten)]
+        at: At,
+        /// The directory that `tolem journal export` made.
+        export: PathBuf,
+        #[command(flatten)]
+        signer: Signer,
     },
 }
 
@@ -141,7 +197,7 @@ enum BalanceCommand {
         #[command(flatten)]
         at: At,
     },
-    /// Settles a suspense after the cassette was counted.
+    /// Asks for a suspense to be settled after the cassette was counted.
     Resolve {
         #[command(flatten)]
         at: At,
@@ -150,13 +206,17 @@ enum BalanceCommand {
         /// Whether the money was found: yes or no.
         #[arg(long, value_parser = ["yes", "no"])]
         found: String,
+        #[command(flatten)]
+        signer: Signer,
     },
-    /// Records that a balance was paid back to its owner.
+    /// Asks for a balance to be paid back to its owner.
     Refund {
         #[command(flatten)]
         at: At,
         /// Number of the balance.
         number: String,
+        #[command(flatten)]
+        signer: Signer,
     },
 }
 
@@ -237,7 +297,14 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Keys { at } => print_keys(&Config::read(&at.config)?.directory),
         Command::Serve { at } => serve(&at.config),
         Command::Enroll { at, kiosk, journal_key, csr } => enroll(&at, kiosk, &journal_key, csr),
-        Command::Claim(ClaimCommand::Import { at, file }) => import(&at, &file),
+        Command::Operator(command) => office::operator(command),
+        Command::Request(command) => office::request(command),
+        Command::Report(command) => reports::report(command),
+        Command::Deeds { at } => office::deeds(&at),
+        Command::Claim(ClaimCommand::Import { at, file, signer }) => office::import_slip(&at, &file, &signer),
+        Command::Journal(JournalCommand::Import { at, export, signer }) => {
+            office::import_journal(&at, &export, &signer)
+        }
         Command::Balance(command) => balance(command),
         Command::Kiosk(command) => kiosk(command),
         Command::Crl(CrlCommand::Refresh { at, days }) => {
@@ -246,7 +313,9 @@ fn run(command: Command) -> anyhow::Result<()> {
             println!("the revocation list is valid for {days} days; a running center reads it by itself");
             Ok(())
         }
-        Command::Audit { at } => audit(&at),
+        Command::Audit { at, journals, gateway_since, bank } => {
+            audit::audit(&at, &journals, gateway_since.as_deref(), &bank)
+        }
         Command::Alarms { at, evidence } => {
             for alarm in open(&at)?.1.alarms()? {
                 let (when, disputed) = (alarm.at.local(), alarm.disputed);
@@ -257,13 +326,18 @@ fn run(command: Command) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Command::Backup { at, file } => Ok(open(&at)?.1.back_up(&file)?),
         Command::Restored { at } => {
-            let epoch = open(&at)?.1.transact(|store| operator::begin_new_life(store))?;
+            let (_, mut store) = open(&at)?;
+            let epoch =
+                store.transact(|store| rebuild::begin(store, system_clock(), &mut server::desk::fresh()))?;
             println!(
-                "the database lives its epoch {epoch}; kiosks send their answers again at their next Hello"
+                "the database lives its epoch {epoch}; it sells nothing until all kiosks have told what they know"
             );
-            Ok(())
+            office::missing(&store)
         }
+        Command::Rebuild { at } => office::missing(&open(&at)?.1),
+        Command::Open { at, signer } => office::open_early(&at, &signer),
         Command::Gateway(command) => ask_gateway(command),
         Command::Portal(command) => attach::portal(command),
         Command::Desk(command) => attach::desk(command),
@@ -293,12 +367,6 @@ fn print_evidence(bytes: &[u8]) {
     text.lines().for_each(|line| println!("    {line}"));
 }
 
-fn open(at: &At) -> anyhow::Result<(Config, SqliteStore)> {
-    let config = Config::read(&at.config)?;
-    let store = SqliteStore::open(&config.directory.join(DATABASE))?;
-    Ok((config, store))
-}
-
 fn serve(path: &Path) -> anyhow::Result<()> {
     let config = Config::read(path)?;
     let observer: server::Observer = Arc::new(|seen| {
@@ -311,7 +379,8 @@ fn serve(path: &Path) -> anyhow::Result<()> {
             Seen::Note(line) => eprintln!("{now} {line}"),
         }
     });
-    let running = server::start(Options { config, observer: Some(observer), clock: system_clock })?;
+    let running =
+        server::start(Options { config, observer: Some(observer), clock: system_clock, neighbours: None })?;
     println!("serving on {}", running.addr);
     if let Some(at) = running.crl_addr {
         println!("revocation list at http://{at}/crl");
@@ -387,50 +456,6 @@ fn enroll(at: &At, number: u32, journal_key: &str, csr: Option<PathBuf>) -> anyh
     Ok(())
 }
 
-fn import(at: &At, file: &Path) -> anyhow::Result<()> {
-    let mut text = String::new();
-    if file == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).context("standard input")?;
-    } else {
-        text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    }
-    let Qr::Deposit(deposit) = Qr::parse(&text)? else {
-        bail!("this is no claim slip: its text starts with TOLEM:D1:");
-    };
-    let (config, mut store) = open(at)?;
-    let center = server::open_center(&config, &Faults::default(), system_clock())?;
-    let mut fresh = fresh();
-    let mut moment = Moment { now: system_clock(), fresh: &mut fresh, trace: &mut |_| {} };
-    let response = store.transact(|store| center.settle(store, &mut moment, Via::Import, &deposit))?;
-    match response {
-        Response::Outcome(outcome) => {
-            let outcome = outcome.read_unverified().context("the answer is unreadable")?;
-            match outcome.verdict {
-                Verdict::Accepted { token, remainder } => {
-                    let token = token.read_unverified().context("the code is unreadable")?;
-                    println!(
-                        "payment {} is accepted: code {}, fee {}",
-                        outcome.payment, token.code, token.fee
-                    );
-                    if let Some(balance) = remainder {
-                        println!("remainder {} is held under {}", balance.amount, balance.number);
-                    }
-                }
-                Verdict::Held(balance) => println!(
-                    "payment {}: {} is held under {} ({})",
-                    outcome.payment,
-                    balance.amount,
-                    balance.number,
-                    ledger::reason_word(balance.reason)
-                ),
-            }
-            Ok(())
-        }
-        Response::Refused(refusal) => bail!("refused: {refusal:?}"),
-        _ => bail!("the center gave no answer to a deposit"),
-    }
-}
-
 fn balance(command: BalanceCommand) -> anyhow::Result<()> {
     let parse = |text: &str| {
         BalanceNumber::parse(text).ok_or_else(|| anyhow!("{text:?} is not a balance number of twelve digits"))
@@ -453,20 +478,11 @@ fn balance(command: BalanceCommand) -> anyhow::Result<()> {
             })?;
             Ok(())
         }
-        BalanceCommand::Resolve { at, number, found } => {
+        BalanceCommand::Resolve { at, number, found, signer } => {
             let found = if found == "yes" { Found::Money } else { Found::Nothing };
-            let number = parse(&number)?;
-            let changed =
-                open(&at)?.1.transact(|store| operator::resolve(store, system_clock(), number, found))?;
-            ensure!(changed, "there is no open suspense {number}");
-            Ok(())
+            office::resolve(&at, parse(&number)?, found, &signer)
         }
-        BalanceCommand::Refund { at, number } => {
-            let number = parse(&number)?;
-            let changed = open(&at)?.1.transact(|store| operator::refund(store, system_clock(), number))?;
-            ensure!(changed, "balance {number} is not open");
-            Ok(())
-        }
+        BalanceCommand::Refund { at, number, signer } => office::refund(&at, parse(&number)?, &signer),
     }
 }
 
@@ -497,25 +513,6 @@ fn kiosk(command: KioskCommand) -> anyhow::Result<()> {
             Ok(())
         }
     }
-}
-
-fn audit(at: &At) -> anyhow::Result<()> {
-    let (_, store) = open(at)?;
-    for (account, tiyn) in ledger::totals(&store)? {
-        println!(
-            "{account}  {}{}.{:02}",
-            if tiyn < 0 { "-" } else { "" },
-            tiyn.abs() / 100,
-            tiyn.abs() % 100
-        );
-    }
-    let findings = ledger::audit(&store)?;
-    for finding in &findings {
-        println!("{finding}");
-    }
-    ensure!(findings.is_empty(), "{} findings", findings.len());
-    println!("every tiyn is accounted for");
-    Ok(())
 }
 
 fn ask_gateway(command: GatewayCommand) -> anyhow::Result<()> {

@@ -2,9 +2,10 @@
 
 use crate::{
     config::{Config, EXAMPLE},
-    logic::{operator, store::Transact as _},
+    logic::{approval::Asked, office::Action, operator, store::Transact as _},
+    pen::Pen,
     pki::{Identity, Pki},
-    server::desk::fresh,
+    server::{Faults, desk::fresh, open_center},
     sqlite::SqliteStore,
 };
 use anyhow::Context as _;
@@ -30,6 +31,21 @@ pub fn init(directory: &Path, names: &[String], now: UtcTime) -> anyhow::Result<
     SqliteStore::create(&directory.join(DATABASE), epoch)?;
     fs::write(&file, EXAMPLE).with_context(|| file.display().to_string())?;
     Ok(Config::read(&file)?)
+}
+
+/// Makes a key in `file` for one of the first two operators of a center and lets them decide.
+///
+/// # Errors
+/// If the file exists, or there are two operators already: then two others must decide it.
+pub fn found_operator(config: &Config, name: &str, file: &Path, now: UtcTime) -> anyhow::Result<()> {
+    let pen = Pen::create(name, file)?;
+    let center = open_center(config, &Faults::default(), now)?;
+    let mut store = SqliteStore::open(&config.directory.join(DATABASE))?;
+    let action = Action::AddOperator { name: name.to_owned(), key: pen.public() };
+    let signature = pen.ask(now, &action);
+    let asked = store.transact(|store| center.ask_two(store, now, name, &action, &signature))??;
+    anyhow::ensure!(asked == Asked::Founded, "operator {name}: two others must approve it");
+    Ok(())
 }
 
 /// Registers a kiosk with the public key of its journal and issues a certificate for it. With `request` (PEM) the kiosk

@@ -213,7 +213,7 @@ fn settle_up<S: tolem_center::logic::store::Transact>(town: &Town<S>, truth: &Tr
     assert_eq!(payable, i64::try_from(fees.tiyn()).unwrap(), "SEED={seed}");
     assert_eq!(totals.get(&Account::OwnLoss), None, "SEED={seed}");
     assert_eq!(totals.values().sum::<i64>(), 0, "SEED={seed}");
-    assert!(town.store.codes_to_notify(1).unwrap().is_empty(), "SEED={seed}: every notice is delivered");
+    assert!(town.store.notices_open().unwrap().0 == 0, "SEED={seed}: every notice is delivered");
     town.store.each_posting(&mut |posting| codes += i32::from(posting.kind == "accepted")).unwrap();
     let accepted = truth
         .sent

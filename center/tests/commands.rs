@@ -54,6 +54,25 @@ impl Office {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// The operators aigul and bolat, with their key files.
+    fn staff(&self) {
+        for name in ["aigul", "bolat"] {
+            let file = format!("{name}.key");
+            let key = self.good(&["operator", "key", name, &file]);
+            self.good(&["operator", "add", name, "--key", key.trim(), "--as", &file]);
+        }
+    }
+
+    /// What is said when aigul asks and bolat approves.
+    fn decided(&self, arguments: &[&str]) -> String {
+        let asked = self.good(&[arguments, &["--as", "aigul.key"]].concat());
+        let (_, number) = asked.split_once("request approve ").unwrap_or_else(|| panic!("{asked}"));
+        let number = number.trim();
+        let alone = self.bad(&["request", "approve", number, "--as", "aigul.key"]);
+        assert!(alone.contains("somebody else must approve it"), "{alone}");
+        self.good(&["request", "approve", number, "--as", "bolat.key"])
+    }
+
     /// What a command says that must fail.
     fn bad(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
@@ -121,17 +140,25 @@ fn an_operator_founds_a_center_and_settles_slips_at_the_counter() {
     assert!(office.good(&["kiosk", "list"]).starts_with("00042  epoch 0"));
     let [paid, suspense] = slips(&office.0, &key);
     std::fs::write(office.0.join("slip.txt"), &paid).unwrap();
-    let first = office.good(&["claim", "import", "slip.txt"]);
+    assert!(office.bad(&["claim", "import", "slip.txt"]).contains("who are you?"));
+    office.staff();
+    let first = office.decided(&["claim", "import", "slip.txt"]);
     assert!(first.contains("is accepted: code 0") && first.contains("remainder 337\u{202f}₸"), "{first}");
     assert_eq!(office.good(&["claim", "import", "slip.txt"]), first, "the same slip, the same answer");
-    let held = office.pipe(&["claim", "import", "-"], &format!("{suspense}\n"));
-    let held = String::from_utf8(held.stdout).unwrap();
+    std::fs::write(office.0.join("suspense.txt"), format!("{suspense}\n")).unwrap();
+    let held = office.decided(&["claim", "import", "suspense.txt"]);
     assert!(held.contains("(suspense)"), "{held}");
 
     let number = held.split("under ").nth(1).unwrap().split(" (").next().unwrap();
-    assert!(office.bad(&["balance", "refund", number]).contains("is not open"));
-    office.good(&["balance", "resolve", number, "--found", "yes"]);
-    office.good(&["balance", "refund", number]);
+    let early = office.bad(&["balance", "refund", number, "--as", "bolat.key"]);
+    assert!(early.contains("is not open"), "{early}");
+    office.decided(&["balance", "resolve", number, "--found", "yes"]);
+    office.decided(&["balance", "refund", number]);
+    let deeds = office.good(&["deeds"]);
+    assert_eq!(deeds.lines().count(), 2 + 2 * 4, "{deeds}");
+    assert!(deeds.contains("aigul and bolat: request 4 is done: pay balance"), "{deeds}");
+    assert_eq!(office.good(&["request", "list"]), "");
+    assert_eq!(office.good(&["request", "list", "--all"]).lines().count(), 4);
     let list = office.good(&["balance", "list"]);
     assert!(list.contains("remainder") && list.contains("refunded"), "{list}");
     let audit = office.good(&["audit"]);
@@ -157,8 +184,16 @@ fn an_operator_founds_a_center_and_settles_slips_at_the_counter() {
     office.good(&["crl", "refresh", "--days", "30"]);
     office.good(&["kiosk", "revoke", "42"]);
     assert!(office.bad(&["kiosk", "clear", "42"]).contains("is not closed"));
-    assert!(office.good(&["restored"]).contains("lives its epoch"));
-    assert_eq!(office.good(&["alarms"]), "");
+    office.good(&["backup", "copy.db"]);
+    assert!(office.bad(&["backup", "copy.db"]).contains("not overwritten"));
+    let restored = office.good(&["restored"]);
+    assert!(
+        restored.contains("lives its epoch") && restored.contains("kiosk 00042 has not told"),
+        "{restored}"
+    );
+    office.decided(&["open"]);
+    assert_eq!(office.good(&["rebuild"]), "the center is open\n");
+    assert!(office.good(&["alarms"]).contains("own-gap"));
 }
 
 #[test]
@@ -183,8 +218,15 @@ fn slips_that_are_none_are_refused_with_the_reason() {
         Deposit { payment, kind, quote: None, payer: None, notes: pile(&[500]), made_at: system_clock() };
     let sign = |message: &[u8]| Signature(key.sign(message).as_ref().try_into().unwrap());
     let text = Qr::Deposit(Signed::new(&deposit, sign)).encode();
-    let output = office.pipe(&["claim", "import", "-"], &text);
+    office.staff();
+    let output = office.pipe(&["claim", "import", "-", "--as", "aigul.key"], &text);
     assert!(String::from_utf8(output.stderr).unwrap().contains("refused: NotYours"));
+    let none = office.bad(&["journal", "import", ".", "--as", "aigul.key"]);
+    assert!(none.contains("checkpoint"), "{none}");
+    let office_key = std::fs::read_to_string(office.0.join("center.toml")).unwrap();
+    std::fs::write(office.0.join("wrong.key"), office_key).unwrap();
+    let wrong = office.bad(&["balance", "refund", "123456789018", "--as", "wrong.key"]);
+    assert!(wrong.contains("wrong.key: not an operator key"), "{wrong}");
     assert!(office.bad(&["claim", "import", "nowhere.txt"]).contains("nowhere.txt"));
     std::fs::write(office.0.join("center.toml"), "listen = 7").unwrap();
     assert!(office.bad(&["serve"]).contains("listen"));

@@ -25,13 +25,23 @@ use std::{
 use tolem_center::{
     config::Config,
     keys::{CenterKeys, seal_iin},
-    logic::{Keys as _, ledger},
+    logic::{
+        Keys as _,
+        errands::{Errands as _, Made, Notice, Order, Reply},
+        ledger, rebuild,
+        registry::Lookup,
+        store::{Store as _, Transact as _},
+    },
     pki::{Identity, Pki, Profile},
-    server::{self, Options, Running, Seen, system_clock, tls},
+    server::{
+        self, Options, Running, Seen,
+        errands::{Coming, Neighbours},
+        system_clock, tls,
+    },
     setup,
 };
 use tolem_protocol::{
-    KioskNumber, PaymentId, UtcTime,
+    KioskNumber, PaymentCode, PaymentId, UtcTime,
     messages::{
         self, Deposit, DepositKind, Hello, MAX_FRAME, Method, Quote, Refusal, Request, Response, Verdict,
     },
@@ -76,6 +86,10 @@ impl House {
     }
 
     fn start(&mut self) {
+        self.start_with(None);
+    }
+
+    fn start_with(&mut self, neighbours: Option<Arc<dyn Neighbours>>) {
         self.running = None;
         let (sender, lines) = mpsc::channel();
         let sender = Mutex::new(sender);
@@ -87,7 +101,8 @@ impl House {
             };
             let _ = sender.lock().unwrap().send(line);
         });
-        let options = Options { config: self.config.clone(), observer: Some(observer), clock: self.clock };
+        let options =
+            Options { config: self.config.clone(), observer: Some(observer), clock: self.clock, neighbours };
         self.running = Some(server::start(options).unwrap());
         self.lines = Some(lines);
     }
@@ -540,10 +555,213 @@ fn missing_and_broken_files_are_named() {
             } else {
                 fs::remove_file(&path).unwrap();
             }
-            let options = Options { config: house.config.clone(), observer: None, clock: system_clock };
+            let options = Options {
+                config: house.config.clone(),
+                observer: None,
+                clock: system_clock,
+                neighbours: None,
+            };
             let error = server::start(options).err().map(|error| format!("{error:#}")).unwrap();
             let named = error.contains(file.rsplit('/').next().unwrap()) || error.contains("database");
             assert!(named, "{file}: {error}");
         }
     }
+}
+
+/// A gateway that answers when the test lets it, and remembers what it did.
+struct Slow {
+    open: tokio::sync::Semaphore,
+    asked: Mutex<Vec<PaymentId>>,
+    told: Mutex<Vec<PaymentCode>>,
+}
+
+impl Slow {
+    fn new() -> Self {
+        Self { open: tokio::sync::Semaphore::new(0), asked: Mutex::default(), told: Mutex::default() }
+    }
+
+    async fn passes(&self) {
+        self.open.acquire().await.unwrap().forget();
+    }
+}
+
+impl Neighbours for Slow {
+    fn check_payer<'a>(&'a self, _: &'a tolem_protocol::Iin) -> Coming<'a, Lookup> {
+        Box::pin(async { Lookup::Right { name: heapless::String::new() } })
+    }
+
+    fn create_code<'a>(&'a self, order: &'a Order) -> Coming<'a, Reply<Made>> {
+        Box::pin(async move {
+            self.asked.lock().unwrap().push(order.payment);
+            self.passes().await;
+            let code = PaymentCode::from_random(order.payment.number);
+            Reply::Done(Made { code, valid_until: order.valid_until })
+        })
+    }
+
+    fn deliver<'a>(&'a self, notice: &'a Notice) -> Coming<'a, Reply<()>> {
+        Box::pin(async move {
+            self.passes().await;
+            self.told.lock().unwrap().push(notice.code);
+            Reply::Done(())
+        })
+    }
+}
+
+#[test]
+fn a_slow_gateway_stops_no_other_kiosk_and_no_restart_loses_what_it_owes() {
+    let mut house = House::new();
+    let slow = Arc::new(Slow::new());
+    house.start_with(Some(slow.clone()));
+    let other = KioskNumber::new(43).unwrap();
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[6; 32]).unwrap();
+    let public = pair.public_key().as_ref().try_into().unwrap();
+    let neighbour = setup::enroll(&house.config, other, public, None, system_clock()).unwrap();
+
+    let mut wire = house.connect();
+    let epoch = wire.greet();
+    assert!(matches!(wire.ask(&Request::CheckPayer(iin(ANNA))), Some(Response::Payer(_))));
+    let quoted = quote(&mut wire, epoch, 1);
+    let paying = deposit(&house, &quoted);
+    assert!(wire.send(&messages::encode(77, &Request::Commit(paying.clone()))));
+    house.hear("Commit");
+    // The gateway sits on it. Another kiosk is served meanwhile.
+    let mut second = house.dial(house.client_config(Some(&neighbour)));
+    second.greet();
+    assert!(matches!(second.ask(&Request::CheckPayer(iin(BOLAT))), Some(Response::Payer(_))));
+    let booked = |house: &House| house.running().operate(|store, _| ledger::totals(store).unwrap().len());
+    assert_eq!(booked(&house), Some(0), "nothing is booked yet");
+    slow.open.add_permits(1);
+    let Some(Response::Outcome(answer)) = wire.read() else { panic!() };
+    assert_eq!(slow.asked.lock().unwrap().len(), 1);
+
+    // A second payment; the center dies with the code on its way and the first notice undelivered.
+    let mut wire = house.connect();
+    let epoch = wire.greet();
+    let quoted = quote(&mut wire, epoch, 2);
+    let second_payment = deposit(&house, &quoted);
+    assert!(wire.send(&messages::encode(77, &Request::Commit(second_payment.clone()))));
+    house.hear("Commit");
+    house.running().operate(|_, _| ()).unwrap();
+    house.start_with(Some(slow.clone()));
+    slow.open.add_permits(100);
+    house.hear("UC5.25");
+    house.hear("UC5.25");
+    let mut wire = house.connect();
+    wire.greet();
+    assert_eq!(wire.ask(&Request::Commit(paying)), Some(Response::Outcome(answer)), "the very same answer");
+    assert!(matches!(wire.ask(&Request::Commit(second_payment)), Some(Response::Outcome(_))));
+    let told: Vec<u64> = {
+        let mut told: Vec<u64> = slow.told.lock().unwrap().iter().map(|code| u64::from(*code)).collect();
+        told.sort_unstable();
+        told.dedup();
+        told
+    };
+    let mut codes = [1, 2].map(|number| u64::from(PaymentCode::from_random(number)));
+    codes.sort_unstable();
+    assert_eq!(told, codes);
+    let (open, findings) = house
+        .running()
+        .operate(|store, _| (store.notices_open().unwrap().0, ledger::audit(store).unwrap()))
+        .unwrap();
+    assert_eq!((open, findings), (0, vec![]));
+}
+
+#[test]
+fn a_restored_center_sells_nothing_over_the_wire_until_its_kiosk_has_told() {
+    let mut house = House::new();
+    let mut wire = house.connect();
+    let epoch = wire.greet();
+    let old = house.running().operate(|store, _| store.center_epoch().unwrap()).unwrap();
+    let quoted = quote(&mut wire, epoch, 1);
+    let paying = deposit(&house, &quoted);
+    let backup = house.directory.join("backup.db");
+    let copy = backup.clone();
+    let saved =
+        house.running().operate(move |store, _| store.back_up(&copy).map_err(|error| error.to_string()));
+    assert_eq!(saved, Some(Ok(())));
+    let Some(Response::Outcome(answer)) = wire.ask(&Request::Commit(paying.clone())) else { panic!() };
+    // The disk dies; the backup of before the payment comes back.
+    house.running = None;
+    for end in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(house.directory.join(format!("center.db{end}")));
+    }
+    fs::rename(&backup, house.directory.join("center.db")).unwrap();
+    let mut store = tolem_center::sqlite::SqliteStore::open(&house.directory.join("center.db")).unwrap();
+    let mut dice = Dice(99);
+    store.transact(|store| rebuild::begin(store, system_clock(), &mut || dice.next())).unwrap();
+    drop(store);
+    house.start();
+    let mut wire = house.connect();
+    let Request::Hello(mut greeting) = hello(1) else { panic!() };
+    greeting.center_epoch = old;
+    let Some(Response::Welcome(welcome)) = wire.ask(&Request::Hello(greeting.clone())) else { panic!() };
+    assert_ne!(welcome.center_epoch, old);
+    let rebuilding = Some(Response::Refused(Refusal::Rebuilding));
+    assert_eq!(wire.ask(&Request::CheckPayer(iin(ANNA))), rebuilding);
+    assert_eq!(wire.ask(&Request::Commit(paying.clone())), rebuilding);
+    let recall = Request::Recall { deposit: paying.clone(), outcome: answer.clone() };
+    assert_eq!(wire.ask(&recall), Some(Response::Recalled));
+    greeting.center_epoch = welcome.center_epoch;
+    assert!(matches!(wire.ask(&Request::Hello(greeting)), Some(Response::Welcome(_))));
+    assert_eq!(wire.ask(&Request::Commit(paying)), Some(Response::Outcome(answer)));
+    assert!(matches!(wire.ask(&Request::CheckPayer(iin(ANNA))), Some(Response::Payer(_))));
+}
+
+#[test]
+fn a_payment_goes_through_a_real_gateway_and_its_code_is_used_once() {
+    use tolem_center::gateway::{
+        GatewayClient, server as gateway, setup as gateway_setup,
+        words::{State, Token, ValidateUpc},
+    };
+    let mut house = House::new();
+    let directory = house.directory.parent().unwrap().join("gateway");
+    let mut config = gateway_setup::init(&directory, &["localhost".into()], system_clock()).unwrap();
+    config.listen = "127.0.0.1:0".parse().unwrap();
+    let served = gateway::start(gateway::Options { config, observer: None, clock: system_clock }).unwrap();
+    for party in ["bank", "portal"] {
+        let at = format!("localhost:{}", served.addr.port());
+        gateway_setup::tell_whereabouts(&directory.join("parties").join(party), &at).unwrap();
+    }
+    house.config.gateway = Some(directory.join("parties/bank"));
+    house.start();
+    let mut wire = house.connect();
+    let epoch = wire.greet();
+    assert!(matches!(wire.ask(&Request::CheckPayer(iin(ANNA))), Some(Response::Payer(_))));
+    served.faults.registry_down.set(true);
+    let unknown = wire.ask(&Request::CheckPayer(iin(ANNA)));
+    assert_eq!(unknown, Some(Response::Payer(messages::PayerCheck::Unavailable)));
+    served.faults.registry_down.set(false);
+
+    // The gateway makes the code and its answer gets lost: the kiosk is told to ask again, and gets that very code.
+    let quoted = quote(&mut wire, epoch, 1);
+    let paying = deposit(&house, &quoted);
+    served.faults.lose_answers.set(true);
+    let lost = wire.ask(&Request::Commit(paying.clone()));
+    assert_eq!(lost, Some(Response::Refused(Refusal::Unavailable)));
+    served.faults.lose_answers.set(false);
+    house.hear("UC5.25");
+    let Some(Response::Outcome(answer)) = wire.ask(&Request::Commit(paying)) else { panic!() };
+    let keys = house.keys();
+    let outcome = answer.open(|message, signature| keys.verify_own(message, signature)).unwrap();
+    let Verdict::Accepted { token, .. } = outcome.verdict else { panic!() };
+    let token = token.read_unverified().unwrap();
+    let portal = GatewayClient::open(&directory.join("parties/portal")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let redeem = |number: &str| {
+        let request = ValidateUpc {
+            message_id: Token::random(),
+            request: Token::new(number).unwrap(),
+            code: token.code,
+            recipient: iin(ANNA),
+            service: token.service.clone(),
+            consume: true,
+        };
+        runtime.block_on(portal.validate_upc(&request))
+    };
+    let used = redeem("R1").unwrap();
+    assert_eq!((used.state, used.amount), (State::Used, token.fee));
+    assert!(redeem("R2").is_err(), "once");
+    let open = house.running().operate(|store, _| store.notices_open().unwrap().0);
+    assert_eq!(open, Some(0));
 }

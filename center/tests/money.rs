@@ -393,7 +393,7 @@ fn codes_end_by_time_void_or_refund(lab: &impl Lab) {
     let void = make(&mut town).code;
     assert!(gateway::void(&mut town.store, void).unwrap());
     let (refund, late) = (make(&mut town).code, make(&mut town));
-    assert_eq!(town.notices(), 2, "a void code is not notified");
+    assert_eq!(town.notices(), 3, "the notice of a void code is taken, and changes nothing");
     assert!(gateway::refund(&mut town.store, refund).unwrap());
     let mut ask = |code, now| gateway::validate(&mut town.store, now, code, &anna, "id-card").unwrap();
     let now = noon();

@@ -10,15 +10,16 @@ use tolem_center::logic::{
     gateway::{self, Verdict as Code},
     ledger::{self, Account},
     operator,
-    store::{BalanceState, Store as _},
+    rebuild::{self, Standing as _},
+    store::{BalanceState, Store, Transact as _},
 };
 use tolem_protocol::messages;
 use tolem_protocol::{
     ClaimNumber, KioskNumber, UtcTime,
     merkle::{Frontier, Hash, consistency_proof, empty_root, leaf_hash},
     messages::{
-        ClaimAnswer, DepositKind, HoldReason, PayerCheck, PrintRight, Refusal, Request, Response, Verdict,
-        Welcome,
+        ClaimAnswer, DepositKind, Hello, HoldReason, PayerCheck, PrintRight, Refusal, Request, Response,
+        Verdict, Welcome,
     },
     signed::{Signature, Signed},
     signed_note::{self, Checkpoint, KeyKind, NoteKey, journal_origin},
@@ -396,6 +397,56 @@ fn a_restored_center_learns_its_answers_from_the_kiosks(lab: &impl Lab) {
     assert_eq!(town.alarms(), [""; 0]);
 }
 
+fn a_restored_center_listens_before_it_sells(lab: &impl Lab) {
+    let mut town = Town::new(lab.create());
+    let mut backup = town.without_memory(lab);
+    let quote = town.quote(1, "id-card", ANNA, None);
+    let (deposit, answer) = town.pay(&quote, ANNA, &[1000]);
+    let lost = town.store.payment(&quote.read_unverified().unwrap().payment).unwrap().unwrap();
+
+    let mut fresh = || 0x1234_5678_9ABC_DEF0;
+    let now = backup.now;
+    let epoch = backup.store.transact(|store| rebuild::begin(store, now, &mut fresh)).unwrap();
+    assert_ne!(epoch, 7);
+    let mut town = backup.restart(lab);
+    let numbers = |store: &dyn Store| -> Vec<u32> {
+        rebuild::missing(store).unwrap().into_iter().map(KioskNumber::get).collect()
+    };
+    assert_eq!(numbers(&town.store), [1, 2, 3]);
+    // It sells nothing, answers nothing that may be forgotten, and says why.
+    let payment = town.next_id(2);
+    assert_eq!(refused(town.want(payment, "id-card", BOLAT, None)), Refusal::Rebuilding);
+    assert_eq!(refused(town.ask(2, Request::CheckPayer(iin(BOLAT)))), Refusal::Rebuilding);
+    assert_eq!(refused(town.ask(1, Request::Commit(deposit.clone()))), Refusal::Rebuilding);
+    assert_eq!(refused(town.ask(1, Request::PrintRight(lost.payment))), Refusal::Rebuilding);
+    let claim = Request::Claim { claim: lost.payment.claim_number(), payer: iin(ANNA) };
+    assert_eq!(town.ask(3, claim), Response::Claim(ClaimAnswer::NotArrived), "keep the slip");
+    let told = |town: &mut Town<_>, number: u32, center_epoch: u32| {
+        let Request::Hello(hello) = town.kiosks[&number].hello() else { panic!() };
+        town.ask(number, Request::Hello(Hello { center_epoch, ..hello }))
+    };
+    // Kiosk 1 knows the old life: it has not told anything yet. Kiosk 2 never had an answer.
+    told(&mut town, 1, 7);
+    told(&mut town, 2, 0);
+    assert_eq!(numbers(&town.store), [1, 3]);
+    let recall = Request::Recall { deposit: deposit.clone(), outcome: answer.clone() };
+    assert_eq!(town.ask(1, recall), Response::Recalled);
+    told(&mut town, 1, epoch);
+    assert_eq!(numbers(&town.store), [3]);
+    assert_eq!(refused(town.ask(1, Request::Commit(deposit.clone()))), Refusal::Rebuilding, "3 is missing");
+    let mut town = town.restart(lab);
+    told(&mut town, 3, epoch);
+    assert_eq!(town.store.rebuilding().unwrap(), None);
+    assert_eq!(town.commit(1, &deposit), answer, "the answer of the lost life");
+    assert!(matches!(town.want(payment, "id-card", BOLAT, None), Response::Quote(_)));
+    let alarms = town.store.alarms().unwrap();
+    assert_eq!(alarms.len(), 1);
+    assert!(
+        alarms[0].text.contains("no kiosk is to blame") && alarms[0].text.contains("1 answers were recalled")
+    );
+    town.audit();
+}
+
 fn a_recall_needs_our_signature_and_must_add_up(lab: &impl Lab) {
     let mut town = Town::new(lab.create());
     let quote = town.quote(1, "id-card", ANNA, None);
@@ -574,6 +625,7 @@ on_both_stores!(
     a_false_proof_closes_the_kiosk,
     a_short_journal_is_found_at_hello,
     a_restored_center_learns_its_answers_from_the_kiosks,
+    a_restored_center_listens_before_it_sells,
     a_recall_needs_our_signature_and_must_add_up,
     a_balance_spent_twice_around_a_restore_is_the_centers_loss,
     all_steps_of_use_case_5_at_the_center_are_traced_in_order,

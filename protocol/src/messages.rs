@@ -388,6 +388,8 @@ pub enum Refusal {
     JournalRolledBack,
     /// The request is not well formed.
     Malformed,
+    /// The center was restored from a backup and still learns what it had answered; nothing is lost, try later.
+    Rebuilding,
 }
 
 /// What the center answers.

@@ -1,12 +1,16 @@
 //! What a hostile auditor tried: each story once lost money, printed twice, or stuck for ever.
 
 use std::time::Duration;
-use tolem_center::logic::{Moment, Via, operator, store::Store as _};
+use tolem_center::logic::{
+    Moment, Via, operator,
+    rebuild::{self, Standing as _},
+    store::Store as _,
+};
 use tolem_core::{
     health::FaultCode,
     kiosk::{Event, LinkFault, Pin},
     view::{Body, Intent},
-    words::Word,
+    words::{Word, word},
 };
 use tolem_hal_sim::{
     ccnet_device::{Fault, Place, Way},
@@ -119,6 +123,46 @@ fn a_restored_center_hears_everything_even_if_the_kiosk_restarts_meanwhile() {
     rig.power_on();
     rig.rest(secs(600));
     assert_eq!(rig.booked(), 200_000, "the restored center never hears of the held money");
+}
+
+#[test]
+fn a_restored_center_sells_nothing_until_every_kiosk_has_told_what_it_knows() {
+    let center = SharedCenter::new(61);
+    let mut rig = Rig::at(42, center.clone(), 61, true);
+    let mut other = Rig::at(43, center.clone(), 62, true);
+    rig.until_screen("attract");
+    other.until_screen("attract");
+    let backup = center.store(|s| s.clone());
+    rig.open_slot("marriage", PAYER);
+    rig.insert(2000);
+    rig.tap(Word::Stop);
+    rig.tap(Word::StopYes);
+    rig.until_screen("held");
+    rig.tap(Word::Done);
+    rig.until_settled();
+    rig.rest(secs(5));
+    rig.set_wire(Wire::Down);
+    other.set_wire(Wire::Down);
+    center.restore(backup);
+    let now = rig.utc();
+    center.operate(|_, s| rebuild::begin(s, now, &mut || 77 << 33)).unwrap();
+
+    // The other kiosk is back first, and must not sell: the citizen is told why before any money is in.
+    other.set_wire(Wire::Up);
+    other.rest(secs(60));
+    other.choose("marriage", PAYER);
+    other.until("the reason", |rig| rig.view.title == word(rig.view.language, Word::CenterRebuilding));
+    assert_eq!(center.store(|s| rebuild::missing(s).unwrap()), [KioskNumber::new(42).unwrap()]);
+
+    rig.set_wire(Wire::Up);
+    rig.rest(secs(60));
+    assert_eq!(center.store(|s| s.rebuilding().unwrap()), None, "the last kiosk opens it");
+    assert_eq!(rig.booked(), 200_000);
+    let alarms = center.store(|s| s.alarms().unwrap());
+    assert_eq!(alarms.iter().map(|alarm| alarm.kind.as_str()).collect::<Vec<_>>(), ["own-gap"]);
+    other.rest(secs(120));
+    other.until_screen("attract");
+    other.quote("marriage", PAYER);
 }
 
 #[test]

@@ -4,20 +4,23 @@
 //! again byte for byte for the same deposit; another deposit under the same id is a conflict that an operator settles.
 
 use crate::logic::{
-    Center, Moment,
-    gateway::Order,
+    Answer, Center, Moment,
+    errands::{Made, NoticeKind, WaitingRow},
     ledger::{Account, Posting, Split},
     quote::{may_take, release, tail},
     store::{Alarm, BalanceRow, BalanceState, PayerTag, PaymentRow, PaymentState, Result, Store},
 };
 use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
-    Amount, Iin, KioskNumber, PaymentCode, UtcTime,
+    Amount, Iin, KioskNumber, PaymentCode, PaymentId, UtcTime,
     messages::{
         CodeToken, Deposit, DepositKind, HeldBalance, HoldReason, Outcome, Quote, Refusal, Response, Verdict,
     },
     signed::Signed,
 };
+
+/// A balance that a waiting deposit uses stays reserved this long, in seconds: a hundred years, until there is an answer.
+const UNTIL_ANSWERED_S: i64 = 100 * 366 * 86_400;
 
 /// How a deposit reached the center.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,7 +48,9 @@ enum Plan {
 }
 
 impl Center {
-    /// Settles a deposit. Idempotent by payment id.
+    /// Settles a deposit, with the gateway that lies in this very store. Idempotent by payment id.
+    ///
+    /// With a gateway elsewhere a deposit that is to be paid stays waiting, and `Unavailable` says so.
     pub fn settle(
         &self,
         store: &mut dyn Store,
@@ -53,24 +58,49 @@ impl Center {
         via: Via,
         signed: &Signed<Deposit>,
     ) -> Result<Response> {
-        let refuse = |refusal| Ok(Response::Refused(refusal));
+        let answer = self.hand_in(store, at, via, signed)?;
+        self.answer_here(store, at, answer)
+    }
+
+    /// Takes a deposit: it is held, or kept until its code is there. Idempotent by payment id.
+    pub(super) fn hand_in(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        via: Via,
+        signed: &Signed<Deposit>,
+    ) -> Result<Answer> {
+        let refuse = |refusal| Ok(Answer::Ready(Response::Refused(refusal)));
         let deposit = match self.opened(store, via, signed)? {
             Ok(deposit) => deposit,
             Err(refusal) => return refuse(refusal),
         };
         let Some(inserted) = deposit.notes.total() else { return refuse(Refusal::Malformed) };
         let known = store.payment(&deposit.payment)?;
-        if let Some(PaymentRow { outcome: Some(outcome), deposit: Some(first), .. }) = &known {
-            let same = first.digest() == signed.digest();
-            if same && !planted(Fault::DepositBookedTwice) {
-                sometimes(Site::DepositRepeated);
-                return Ok(Response::Outcome(outcome.clone()));
+        let first = match &known {
+            Some(PaymentRow { outcome: Some(outcome), deposit: first, inserted: counted, .. }) => {
+                let same = first.as_ref().is_some_and(|first| first.digest() == signed.digest());
+                if same && !planted(Fault::DepositBookedTwice) {
+                    sometimes(Site::DepositRepeated);
+                    return Ok(Answer::Ready(Response::Outcome(outcome.clone())));
+                }
+                if first.is_none() && *counted == inserted {
+                    // Held on the word of an imported journal: it is the same money, and the kiosk asks for that answer next.
+                    return refuse(Refusal::IdConflict);
+                }
+                !same && !planted(Fault::ConflictBooked)
             }
-            if !same && !planted(Fault::ConflictBooked) {
-                sometimes(Site::DepositConflict);
-                self.dispute(store, at, &deposit, inserted, signed)?;
-                return refuse(Refusal::IdConflict);
-            }
+            _ => match store.waiting(&deposit.payment)? {
+                Some(waiting) if waiting.deposit.digest() == signed.digest() => {
+                    return Ok(Answer::Code(deposit.payment));
+                }
+                waiting => waiting.is_some(),
+            },
+        };
+        if first {
+            sometimes(Site::DepositConflict);
+            self.dispute(store, at, &deposit, inserted, signed)?;
+            return refuse(Refusal::IdConflict);
         }
         let claimed = self.claimed(&deposit, known.as_ref(), inserted);
         if matches!(deposit.kind, DepositKind::Pay) {
@@ -78,26 +108,55 @@ impl Center {
         }
         let verdict = match self.plan(store, at, &claimed)? {
             Plan::Hold(reason) => self.hold(store, at, &claimed, reason)?,
-            Plan::Pay { quote, payer, balance } => {
-                match self.pay(store, at, &claimed, &quote, &payer, balance)? {
-                    Some(verdict) => verdict,
-                    None => {
-                        sometimes(Site::GatewaySilent);
-                        return refuse(Refusal::Unavailable);
-                    }
+            Plan::Pay { balance, .. } => {
+                let (payment, by) = (deposit.payment, deposit.payment);
+                if let Some(mut row) = balance {
+                    // Whatever the gateway takes its time for, nobody else gets it meanwhile.
+                    let until = at.now.plus_seconds(UNTIL_ANSWERED_S);
+                    row.state = BalanceState::Reserved { by, until };
+                    store.put_balance(&row)?;
                 }
+                let (since, next, deposit) = (at.now, at.now, signed.clone());
+                store.put_waiting(&WaitingRow { payment, deposit, since, tries: 0, next })?;
+                return Ok(Answer::Code(payment));
             }
         };
-        let outcome = Outcome {
-            payment: deposit.payment,
-            deposit: signed.digest(),
-            verdict,
-            at: at.now,
-            center_epoch: store.center_epoch()?,
-        };
-        let outcome = Signed::new(&outcome, |message| self.keys.sign(message));
-        self.keep(store, &claimed, signed, &outcome, at.now)?;
-        Ok(Response::Outcome(outcome))
+        let outcome = self.outcome(store, at, deposit.payment, signed.digest(), verdict)?;
+        self.keep(store, &claimed, Some(signed), &outcome, at.now)?;
+        Ok(Answer::Ready(Response::Outcome(outcome)))
+    }
+
+    /// Books a deposit whose code is there. If it cannot be paid any more it is held, and the code is given back.
+    pub(super) fn pay_or_hold(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        claimed: &Claimed<'_>,
+        made: &Made,
+    ) -> Result<Verdict> {
+        match self.plan(store, at, claimed)? {
+            Plan::Pay { quote, payer, balance } => {
+                self.pay(store, at, claimed, (&quote, &payer, made), balance)
+            }
+            Plan::Hold(reason) => {
+                self.owe_notice(store, at.now, NoticeKind::Void, claimed.deposit.payment, made.code)?;
+                self.hold(store, at, claimed, reason)
+            }
+        }
+    }
+
+    /// Signs a final answer.
+    pub(super) fn outcome(
+        &self,
+        store: &dyn Store,
+        at: &Moment<'_>,
+        payment: PaymentId,
+        deposit: [u8; 32],
+        verdict: Verdict,
+    ) -> Result<Signed<Outcome>> {
+        let center_epoch = store.center_epoch()?;
+        let outcome = Outcome { payment, deposit, verdict, at: at.now, center_epoch };
+        Ok(Signed::new(&outcome, |message| self.keys.sign(message)))
     }
 
     /// Reads a deposit if a journal key of its kiosk signed it, be it a former one, and it came from there.
@@ -136,7 +195,7 @@ impl Center {
             .map(|quote| quote.payment)
             .filter(|origin| origin.kiosk == deposit.payment.kiosk);
         let payer = deposit.payer.as_ref().and_then(|sealed| {
-            let under = |payment: &tolem_protocol::PaymentId| self.keys.open_iin(sealed, payment);
+            let under = |payment: &PaymentId| self.keys.open_iin(sealed, payment);
             under(&deposit.payment).or_else(|| origin.as_ref().and_then(under))
         });
         let owner =
@@ -198,7 +257,7 @@ impl Center {
     }
 
     /// Everything is held for the payer.
-    fn hold(
+    pub(super) fn hold(
         &self,
         store: &mut dyn Store,
         at: &mut Moment<'_>,
@@ -220,21 +279,17 @@ impl Center {
         Ok(Verdict::Held(balance))
     }
 
-    /// The fee is paid and the rest is held; `None` while the gateway does not answer.
+    /// The fee is paid and the rest is held.
     fn pay(
         &self,
         store: &mut dyn Store,
         at: &mut Moment<'_>,
         claimed: &Claimed<'_>,
-        quote: &Quote,
-        payer: &Iin,
+        (quote, payer, made): (&Quote, &Iin, &Made),
         balance: Option<Box<BalanceRow>>,
-    ) -> Result<Option<Verdict>> {
+    ) -> Result<Verdict> {
         let deposit = claimed.deposit;
         let (kiosk, payment) = (deposit.payment.kiosk, Some(deposit.payment));
-        let valid_until = at.now.plus_seconds(self.rules.code_valid_s);
-        let order = order(quote, self.keys.tag_iin(payer), valid_until);
-        let Some(code) = self.gateway.issue(store, at.now, at.fresh, &order)? else { return Ok(None) };
         for number in 13..=18 {
             at.step(number, kiosk, payment);
         }
@@ -258,16 +313,17 @@ impl Center {
         let from = (Account::Held, extra);
         self.book_paid(store, at.now, claimed, quote, from, remainder.as_ref(), "accepted")?;
         let token = CodeToken {
-            code,
+            code: made.code,
             payment: deposit.payment,
             service: quote.service.clone(),
             fee: quote.fee,
             payer_tail: tail(payer),
             paid_at: at.now,
-            valid_until,
+            valid_until: made.valid_until,
         };
+        self.owe_notice(store, at.now, NoticeKind::Paid, deposit.payment, made.code)?;
         let token = Signed::new(&token, |message| self.keys.sign(message));
-        Ok(Some(Verdict::Accepted { token, remainder }))
+        Ok(Verdict::Accepted { token, remainder })
     }
 
     /// Books a paid fee and its remainder.
@@ -353,12 +409,12 @@ impl Center {
         })
     }
 
-    /// Keeps deposit and answer with the payment.
+    /// Keeps deposit and answer with the payment. Without a deposit an imported journal spoke for the money.
     pub(super) fn keep(
         &self,
         store: &mut dyn Store,
         claimed: &Claimed<'_>,
-        deposit: &Signed<Deposit>,
+        deposit: Option<&Signed<Deposit>>,
         outcome: &Signed<Outcome>,
         now: UtcTime,
     ) -> Result<()> {
@@ -375,7 +431,7 @@ impl Center {
             day: now.date(),
             payee: known.and_then(|row| row.payee),
             quote: known.and_then(|row| row.quote.clone()).or_else(|| claimed.deposit.quote.clone()),
-            deposit: Some(deposit.clone()),
+            deposit: deposit.cloned(),
             outcome: Some(outcome.clone()),
             inserted: claimed.inserted,
             printed_by: None,
@@ -420,38 +476,6 @@ impl Center {
         let text = format!("deposit of payment {payment} is held: {why}");
         self.alarm(store, at, payment.kiosk, "suspect-deposit", text, &[])
     }
-
-    /// Delivers notices of payment that are still due (steps 21-25 of use case 5). Gives the number delivered.
-    ///
-    /// The citizen has the code before the gateway has the notice, so this is repeated until it is accepted, and an
-    /// overdue notice raises one alarm.
-    pub fn deliver_notices(&self, store: &mut dyn Store, at: &mut Moment<'_>) -> Result<usize> {
-        let mut delivered = 0;
-        for row in store.codes_to_notify(NOTICES_AT_ONCE)? {
-            let kiosk = row.payment.kiosk;
-            if self.gateway.notify(store, at.now, row.code)? {
-                (21..=25).for_each(|number| at.step(number, kiosk, Some(row.payment)));
-                delivered += 1;
-                continue;
-            }
-            let overdue = row.issued_at.plus_seconds(self.rules.notice_alarm_s) < at.now;
-            let key = format!("notice:{}", row.payment);
-            if overdue && store.attempts(&key)?.is_none() {
-                self.count_attempt(store, at.now, &key)?;
-                let text = format!("the gateway has not taken the notice of payment {}", row.payment);
-                self.alarm(store, at, kiosk, "notice-overdue", text, &[])?;
-            }
-        }
-        Ok(delivered)
-    }
-}
-
-/// Notices that are delivered in one transaction.
-const NOTICES_AT_ONCE: u32 = 16;
-
-/// What the gateway is asked for when `quote` is paid.
-pub(super) fn order(quote: &Quote, payer: PayerTag, valid_until: UtcTime) -> Order {
-    Order { payment: quote.payment, service: quote.service.clone(), payer, fee: quote.fee, valid_until }
 }
 
 /// The code in a verdict, if it is one that our key signed.

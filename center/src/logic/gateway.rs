@@ -9,27 +9,14 @@
 //! A code answers "good" in `Paid` alone; `Issued` answers "payment not confirmed yet", never "unknown".
 
 use crate::logic::{
+    errands::{Notice, NoticeKind, Order},
     registry::Switch,
     store::{CodeRow, CodeState, PayerTag, Result, Store, StoreError},
 };
-use tolem_protocol::{Amount, PaymentCode, PaymentId, UtcTime, catalogue::ServiceCode};
+use tolem_protocol::{Amount, PaymentCode, UtcTime};
 
-/// What a code is asked for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Order {
-    /// The payment.
-    pub payment: PaymentId,
-    /// The service it pays.
-    pub service: ServiceCode,
-    /// Whose it is.
-    pub payer: PayerTag,
-    /// The exact fee.
-    pub fee: Amount,
-    /// Redeem before this.
-    pub valid_until: UtcTime,
-}
-
-/// The gateway as the center sees it.
+/// A gateway whose register lies in the same store as the center's rows, so that it is asked inside a transaction. For tests, for the
+/// simulated world, and for a center that is its own gateway; a gateway elsewhere is asked by the shell.
 pub trait Gateway {
     /// Makes a code for `order`; `None` while the gateway does not answer.
     fn issue(
@@ -40,8 +27,8 @@ pub trait Gateway {
         order: &Order,
     ) -> Result<Option<PaymentCode>>;
 
-    /// Delivers the notice of payment for `code`; false while the gateway does not answer. Idempotent.
-    fn notify(&self, store: &mut dyn Store, now: UtcTime, code: PaymentCode) -> Result<bool>;
+    /// Delivers a notice; false while the gateway does not answer. Idempotent.
+    fn notify(&self, store: &mut dyn Store, now: UtcTime, notice: &Notice) -> Result<bool>;
 
     /// Takes back a code that the center made before its database was lost. Idempotent.
     fn adopt(&self, store: &mut dyn Store, now: UtcTime, code: PaymentCode, order: &Order) -> Result<()>;
@@ -65,6 +52,9 @@ impl Gateway for InProcessGateway {
         if self.down.is_on() {
             return Ok(None);
         }
+        if let Some(row) = store.code_of(&order.payment)? {
+            return Ok(Some(row.code));
+        }
         for _ in 0..64 {
             let code = PaymentCode::from_random(fresh());
             if store.code(code)?.is_none() {
@@ -75,13 +65,18 @@ impl Gateway for InProcessGateway {
         Err(StoreError("no free payment code in 64 tries: the random source is broken".into()))
     }
 
-    fn notify(&self, store: &mut dyn Store, now: UtcTime, code: PaymentCode) -> Result<bool> {
+    fn notify(&self, store: &mut dyn Store, now: UtcTime, notice: &Notice) -> Result<bool> {
         if self.down.is_on() {
             return Ok(false);
         }
-        if let Some(mut row) = store.code(code)?.filter(|row| row.state == CodeState::Issued) {
-            row.state = CodeState::Paid;
-            row.paid_at = Some(now);
+        if let Some(mut row) = store.code(notice.code)?.filter(|row| row.state == CodeState::Issued) {
+            match notice.kind {
+                NoticeKind::Paid => {
+                    row.state = CodeState::Paid;
+                    row.paid_at = Some(now);
+                }
+                NoticeKind::Void => row.state = CodeState::Void,
+            }
             store.put_code(&row)?;
         }
         Ok(true)
@@ -95,12 +90,35 @@ impl Gateway for InProcessGateway {
     }
 }
 
+/// No gateway in this store: it is elsewhere, and the shell asks it.
+pub struct Elsewhere;
+
+impl Gateway for Elsewhere {
+    fn issue(
+        &self,
+        _: &mut dyn Store,
+        _: UtcTime,
+        _: &mut dyn FnMut() -> u64,
+        _: &Order,
+    ) -> Result<Option<PaymentCode>> {
+        Ok(None)
+    }
+
+    fn notify(&self, _: &mut dyn Store, _: UtcTime, _: &Notice) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn adopt(&self, _: &mut dyn Store, _: UtcTime, _: PaymentCode, _: &Order) -> Result<()> {
+        Ok(())
+    }
+}
+
 fn row(code: PaymentCode, now: UtcTime, order: &Order) -> CodeRow {
     CodeRow {
         code,
         payment: order.payment,
         service: order.service.clone(),
-        payer: order.payer,
+        payer: order.tag,
         fee: order.fee,
         state: CodeState::Issued,
         issued_at: now,

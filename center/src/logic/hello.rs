@@ -50,9 +50,14 @@ impl Center {
                 epoch
             }
         };
+        let center_epoch = store.center_epoch()?;
+        // 0: it never had an answer of ours. Another life: it will tell, and say hello again.
+        if [0, center_epoch].contains(&hello.center_epoch) {
+            self.heard_all_of(store, at, who)?;
+        }
         Ok(Response::Welcome(Welcome {
             epoch,
-            center_epoch: store.center_epoch()?,
+            center_epoch,
             clock: at.now,
             catalogue: self.catalogue.head.version,
             limits: self.rules.limits,

@@ -1,15 +1,19 @@
 //! A store in memory, for tests and for the simulated world. Cloning it is taking a backup.
 
 use crate::logic::{
+    errands::{Errands, NoticeRow, WaitingRow},
     ledger::Posting,
+    office::{Deed, Office, OperatorRow, RequestRow},
+    presence::{Presence, Slots},
+    rebuild::{Rebuilding, Standing},
     store::{
-        Alarm, AttemptRow, BalanceRow, CodeRow, CodeState, KioskRow, PayerTag, PaymentRow, Result, Store,
-        StoreError, Transact, WitnessRow,
+        Alarm, AttemptRow, BalanceRow, CodeRow, KioskRow, PayerTag, PaymentRow, Result, Store, StoreError,
+        Transact, WitnessRow,
     },
 };
 use std::collections::BTreeMap;
 use tolem_probe::{Fault, planted};
-use tolem_protocol::{BalanceNumber, KioskNumber, PaymentCode, PaymentId, utc::Date};
+use tolem_protocol::{BalanceNumber, KioskNumber, PaymentCode, PaymentId, UtcTime, utc::Date};
 
 /// Rows in ordered maps.
 #[derive(Clone, Default, Debug)]
@@ -25,6 +29,14 @@ pub struct MemoryStore {
     witness: BTreeMap<KioskNumber, WitnessRow>,
     attempts: BTreeMap<String, AttemptRow>,
     alarms: Vec<Alarm>,
+    operators: BTreeMap<String, OperatorRow>,
+    requests: BTreeMap<u32, RequestRow>,
+    deeds: Vec<Deed>,
+    waiting: BTreeMap<PaymentId, WaitingRow>,
+    notices: Vec<NoticeRow>,
+    rebuilding: Option<Rebuilding>,
+    heard: BTreeMap<KioskNumber, u32>,
+    slots: BTreeMap<(KioskNumber, i64), Slots>,
     /// While set, each transaction fails at its end, after its work: the disk is gone.
     pub broken: bool,
 }
@@ -125,12 +137,8 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn codes_to_notify(&self, limit: u32) -> Result<Vec<CodeRow>> {
-        let mut due: Vec<CodeRow> =
-            self.codes.values().filter(|row| row.state == CodeState::Issued).cloned().collect();
-        due.sort_by_key(|row| (row.issued_at, row.code));
-        due.truncate(limit as usize);
-        Ok(due)
+    fn code_of(&self, payment: &PaymentId) -> Result<Option<CodeRow>> {
+        Ok(self.codes.values().find(|row| row.payment == *payment).cloned())
     }
 
     fn post(&mut self, posting: &Posting) -> Result<()> {
@@ -168,6 +176,133 @@ impl Store for MemoryStore {
 
     fn alarms(&self) -> Result<Vec<Alarm>> {
         Ok(self.alarms.clone())
+    }
+}
+
+impl Office for MemoryStore {
+    fn operator(&self, name: &str) -> Result<Option<OperatorRow>> {
+        Ok(self.operators.get(name).cloned())
+    }
+
+    fn operators(&self) -> Result<Vec<OperatorRow>> {
+        Ok(self.operators.values().cloned().collect())
+    }
+
+    fn put_operator(&mut self, row: &OperatorRow) -> Result<()> {
+        self.operators.insert(row.name.clone(), row.clone());
+        Ok(())
+    }
+
+    fn request(&self, number: u32) -> Result<Option<RequestRow>> {
+        Ok(self.requests.get(&number).cloned())
+    }
+
+    fn requests(&self) -> Result<Vec<RequestRow>> {
+        Ok(self.requests.values().cloned().collect())
+    }
+
+    fn put_request(&mut self, row: &RequestRow) -> Result<()> {
+        self.requests.insert(row.number, row.clone());
+        Ok(())
+    }
+
+    fn write_deed(&mut self, deed: &Deed) -> Result<()> {
+        self.deeds.push(deed.clone());
+        Ok(())
+    }
+
+    fn deeds(&self) -> Result<Vec<Deed>> {
+        Ok(self.deeds.clone())
+    }
+}
+
+impl Errands for MemoryStore {
+    fn waiting(&self, payment: &PaymentId) -> Result<Option<WaitingRow>> {
+        Ok(self.waiting.get(payment).cloned())
+    }
+
+    fn put_waiting(&mut self, row: &WaitingRow) -> Result<()> {
+        self.waiting.insert(row.payment, row.clone());
+        Ok(())
+    }
+
+    fn end_waiting(&mut self, payment: &PaymentId) -> Result<()> {
+        self.waiting.remove(payment);
+        Ok(())
+    }
+
+    fn waiting_due(&self, now: UtcTime, limit: u32) -> Result<Vec<WaitingRow>> {
+        let mut due: Vec<WaitingRow> = self.waiting.values().filter(|row| row.next <= now).cloned().collect();
+        due.sort_by_key(|row| (row.since, row.payment));
+        due.truncate(limit as usize);
+        Ok(due)
+    }
+
+    fn add_notice(&mut self, row: &NoticeRow) -> Result<()> {
+        let id = self.notices.len() as u64 + 1;
+        self.notices.push(NoticeRow { id, ..row.clone() });
+        Ok(())
+    }
+
+    fn notice(&self, id: u64) -> Result<Option<NoticeRow>> {
+        Ok(self.notices.iter().find(|row| row.id == id).cloned())
+    }
+
+    fn put_notice(&mut self, row: &NoticeRow) -> Result<()> {
+        if let Some(known) = self.notices.iter_mut().find(|known| known.id == row.id) {
+            *known = row.clone();
+        }
+        Ok(())
+    }
+
+    fn notices_due(&self, now: UtcTime, limit: u32) -> Result<Vec<NoticeRow>> {
+        let open = |row: &&NoticeRow| row.taken_at.is_none();
+        let first = |row: &&NoticeRow| {
+            !self.notices.iter().filter(open).any(|other| other.code == row.code && other.id < row.id)
+        };
+        let due = self.notices.iter().filter(open).filter(|row| row.next <= now).filter(first);
+        Ok(due.take(limit as usize).cloned().collect())
+    }
+
+    fn each_notice(&self, each: &mut dyn FnMut(NoticeRow)) -> Result<()> {
+        self.notices.iter().cloned().for_each(each);
+        Ok(())
+    }
+
+    fn notices_open(&self) -> Result<(u64, Option<UtcTime>)> {
+        let open = || self.notices.iter().filter(|row| row.taken_at.is_none());
+        Ok((open().count() as u64, open().map(|row| row.made_at).min()))
+    }
+}
+
+impl Presence for MemoryStore {
+    fn slots(&self, kiosk: KioskNumber, day: i64) -> Result<Option<Slots>> {
+        Ok(self.slots.get(&(kiosk, day)).copied())
+    }
+
+    fn put_slots(&mut self, kiosk: KioskNumber, day: i64, slots: &Slots) -> Result<()> {
+        self.slots.insert((kiosk, day), *slots);
+        Ok(())
+    }
+}
+
+impl Standing for MemoryStore {
+    fn rebuilding(&self) -> Result<Option<Rebuilding>> {
+        Ok(self.rebuilding)
+    }
+
+    fn set_rebuilding(&mut self, state: Option<Rebuilding>) -> Result<()> {
+        self.rebuilding = state;
+        Ok(())
+    }
+
+    fn heard(&self, kiosk: KioskNumber) -> Result<Option<u32>> {
+        Ok(self.heard.get(&kiosk).copied())
+    }
+
+    fn put_heard(&mut self, kiosk: KioskNumber, center_epoch: u32) -> Result<()> {
+        self.heard.insert(kiosk, center_epoch);
+        Ok(())
     }
 }
 

@@ -4,16 +4,23 @@
 //! [`Store`]; the served binary and the simulated world run these very functions. Nothing here forgets money: a deposit
 //! that was rightly signed ends as *accepted* or *held*, and the same deposit gets the same answer for ever.
 
+pub mod approval;
 mod claims;
 mod deposit;
+pub mod errands;
 pub mod gateway;
 mod hello;
 pub mod ledger;
 pub mod memory;
+pub mod office;
 pub mod operator;
+pub mod presence;
 mod quote;
+pub mod rebuild;
 mod recall;
 pub mod registry;
+pub mod reports;
+pub mod rescue;
 pub mod store;
 pub mod trace;
 mod witness;
@@ -103,6 +110,18 @@ impl Default for Rules {
     }
 }
 
+/// What becomes of a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and most are ready")]
+pub enum Answer {
+    /// This is the answer.
+    Ready(Response),
+    /// First ask the registry about this IIN, then ask again with what it said. Nothing was kept.
+    Payer(Iin),
+    /// The money is taken and kept; the answer comes from [`Center::code_arrived`], now or after a restart.
+    Code(PaymentId),
+}
+
 /// What a request brings along from outside.
 pub struct Moment<'a> {
     /// The center's clock.
@@ -129,15 +148,15 @@ pub struct Center {
     pub keys: Box<dyn Keys + Send>,
     /// Says whether an IIN exists.
     pub registry: Box<dyn Registry + Send>,
-    /// Makes and keeps payment codes.
+    /// Makes payment codes, if its register is in the same store.
     pub gateway: Box<dyn Gateway + Send>,
     /// The certificate revocation list in force, DER.
     pub crl: Vec<u8>,
 }
 
 impl Center {
-    /// Answers one request of `who`, whom TLS has identified. What is answered must be durable before it is sent: the caller
-    /// runs this inside [`store::Transact::transact`].
+    /// Answers one request of `who`, whom TLS has identified, with the registry and the gateway of this process. What is
+    /// answered must be durable before it is sent: the caller runs this inside [`store::Transact::transact`].
     pub fn handle(
         &self,
         store: &mut dyn Store,
@@ -145,32 +164,74 @@ impl Center {
         who: KioskNumber,
         request: Request,
     ) -> Result<Response> {
-        match request {
-            Request::Hello(hello) => self.hello(store, at, who, &hello),
+        match self.ask(store, at, who, &request, None)? {
+            Answer::Payer(iin) => {
+                let lookup = self.registry.lookup(&iin);
+                let answer = self.ask(store, at, who, &request, Some(&lookup))?;
+                self.answer_here(store, at, answer)
+            }
+            answer => self.answer_here(store, at, answer),
+        }
+    }
+
+    fn answer_here(&self, store: &mut dyn Store, at: &mut Moment<'_>, answer: Answer) -> Result<Response> {
+        match answer {
+            Answer::Ready(response) => Ok(response),
+            Answer::Code(payment) => self.fetch_code(store, at, &payment),
+            // Only without a lookup, and whoever comes here has one.
+            Answer::Payer(_) => Ok(Response::Refused(Refusal::Unavailable)),
+        }
+    }
+
+    /// The same without any neighbour: says who must be asked before there is an answer. `lookup` is what the registry said of the
+    /// IIN in this request, if it was asked.
+    pub fn ask(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        who: KioskNumber,
+        request: &Request,
+        lookup: Option<&Lookup>,
+    ) -> Result<Answer> {
+        presence::seen(store, who, at.now)?;
+        if rebuild::must_wait(request) && store.rebuilding()?.is_some() {
+            return Ok(Answer::Ready(Response::Refused(Refusal::Rebuilding)));
+        }
+        let response = match request {
+            Request::Hello(hello) => self.hello(store, at, who, hello),
             Request::Catalogue => Ok(Response::Catalogue(self.catalogue.head.clone())),
-            Request::Service(index) => Ok(match self.catalogue.services.get(usize::from(index)) {
+            Request::Service(index) => Ok(match self.catalogue.services.get(usize::from(*index)) {
                 Some(service) => Response::Service(service.clone()),
                 None => Response::Refused(Refusal::Unknown),
             }),
-            Request::CheckPayer(iin) => self.check_payer(store, at, who, &iin),
+            Request::CheckPayer(iin) => return self.check_payer(store, at, who, iin, lookup),
             Request::Quote { payment, service, payer, method, balance } => {
-                self.quote(store, at, who, &quote::Wanted { payment, service, payer, method, balance })
+                let (payment, method, balance) = (*payment, *method, *balance);
+                let wanted = quote::Wanted {
+                    payment,
+                    service: service.clone(),
+                    payer: payer.clone(),
+                    method,
+                    balance,
+                };
+                return self.quote(store, at, who, &wanted, lookup);
             }
             Request::Commit(deposit) | Request::Hold(deposit) => {
-                self.settle(store, at, Via::Link(who), &deposit)
+                return self.hand_in(store, at, Via::Link(who), deposit);
             }
-            Request::Status(payment) => self.status(store, who, &payment),
-            Request::Void(payment) => self.void(store, at, who, &payment),
-            Request::Claim { claim, payer } => self.claim(store, at, who, claim, &payer),
-            Request::Voucher { number, payer } => self.voucher(store, at, who, number, &payer),
-            Request::PrintRight(payment) => self.print_right(store, who, &payment),
+            Request::Status(payment) => self.status(store, who, payment),
+            Request::Void(payment) => self.void(store, at, who, payment),
+            Request::Claim { claim, payer } => self.claim(store, at, who, *claim, payer),
+            Request::Voucher { number, payer } => self.voucher(store, at, who, *number, payer),
+            Request::PrintRight(payment) => self.print_right(store, who, payment),
             Request::Time => Ok(Response::Time(at.now)),
-            Request::Crl { offset } => Ok(self.crl_slice(offset)),
+            Request::Crl { offset } => Ok(self.crl_slice(*offset)),
             Request::Checkpoint { old_size, proof, note } => {
-                self.checkpoint(store, at, who, &witness::Shown { old_size, proof: &proof, note: &note })
+                self.checkpoint(store, at, who, &witness::Shown { old_size: *old_size, proof, note })
             }
-            Request::Recall { deposit, outcome } => self.recall(store, at, who, &deposit, &outcome),
-        }
+            Request::Recall { deposit, outcome } => self.recall(store, at, Via::Link(who), deposit, outcome),
+        };
+        response.map(Answer::Ready)
     }
 
     fn check_payer(
@@ -179,26 +240,28 @@ impl Center {
         at: &mut Moment<'_>,
         who: KioskNumber,
         iin: &Iin,
-    ) -> Result<Response> {
+        lookup: Option<&Lookup>,
+    ) -> Result<Answer> {
         let key = format!("payers:{who}");
         if self.too_many(store, at.now, &key, self.rules.wrong_payers)? {
-            return Ok(Response::Refused(Refusal::TooManyAttempts));
+            return Ok(Answer::Ready(Response::Refused(Refusal::TooManyAttempts)));
         }
+        let Some(lookup) = lookup else { return Ok(Answer::Payer(iin.clone())) };
         for number in 3..=5 {
             at.step(number, who, None);
         }
-        let answer = match self.registry.lookup(iin) {
-            Lookup::Right { name } => PayerCheck::Right { name },
+        let answer = match lookup {
+            Lookup::Right { name } => PayerCheck::Right { name: name.clone() },
             Lookup::Wrong => {
                 self.count_attempt(store, at.now, &key)?;
                 PayerCheck::Wrong
             }
-            Lookup::Unavailable => return Ok(Response::Payer(PayerCheck::Unavailable)),
+            Lookup::Unavailable => return Ok(Answer::Ready(Response::Payer(PayerCheck::Unavailable))),
         };
         for number in 6..=9 {
             at.step(number, who, None);
         }
-        Ok(Response::Payer(answer))
+        Ok(Answer::Ready(Response::Payer(answer)))
     }
 
     fn status(&self, store: &mut dyn Store, who: KioskNumber, payment: &PaymentId) -> Result<Response> {

@@ -4,6 +4,7 @@ use crate::logic::{
     ledger::{Account, Posting, assert_balanced},
     store::{BalanceRow, BalanceState, KioskRow, Result, Store, WitnessRow},
 };
+use serde::{Deserialize, Serialize};
 use tolem_protocol::{BalanceNumber, KioskNumber, UtcTime, merkle::empty_root, messages::HoldReason};
 
 /// Registers a kiosk, or gives a registered one a new journal key. With a new key a new journal begins at the witness;
@@ -44,7 +45,7 @@ fn forget_journal(store: &mut dyn Store, kiosk: KioskNumber) -> Result<()> {
 }
 
 /// What the count of the cassette said about a suspense.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Found {
     /// The money is there: the owner may use the balance.
     Money,
@@ -52,12 +53,24 @@ pub enum Found {
     Nothing,
 }
 
-/// Settles an open suspense. False if there is no open one with this number.
-pub fn resolve(store: &mut dyn Store, now: UtcTime, number: BalanceNumber, found: Found) -> Result<bool> {
-    let open = |row: &BalanceRow| {
-        row.reason == HoldReason::Suspense && !row.resolved && row.state == BalanceState::Issued
+/// Whether this is a suspense that waits for a count.
+pub fn may_resolve(row: &BalanceRow) -> bool {
+    row.reason == HoldReason::Suspense && !row.resolved && row.state == BalanceState::Issued
+}
+
+/// Whether this balance can be paid back: nobody has it, and it is certain that it is money.
+pub fn may_refund(row: &BalanceRow, now: UtcTime) -> bool {
+    let free = match row.state {
+        BalanceState::Issued => true,
+        BalanceState::Reserved { until, .. } => until < now,
+        BalanceState::Spent { .. } | BalanceState::Refunded | BalanceState::Cancelled => false,
     };
-    let Some(mut row) = store.balance(number)?.filter(open) else { return Ok(false) };
+    free && (row.reason != HoldReason::Suspense || row.resolved)
+}
+
+/// Settles an open suspense; two people have decided it (see [`Center::approve`](super::Center::approve)). False if there is no open one with this number.
+pub fn resolve(store: &mut dyn Store, now: UtcTime, number: BalanceNumber, found: Found) -> Result<bool> {
+    let Some(mut row) = store.balance(number)?.filter(may_resolve) else { return Ok(false) };
     row.resolved = true;
     if found == Found::Nothing {
         row.state = BalanceState::Cancelled;
@@ -67,17 +80,9 @@ pub fn resolve(store: &mut dyn Store, now: UtcTime, number: BalanceNumber, found
     Ok(true)
 }
 
-/// Marks an open balance as paid back to its owner. False if it is reserved, gone, or an unsettled suspense.
+/// Marks an open balance as paid back to its owner; two people have decided it. False if it is reserved, gone, or an unsettled suspense.
 pub fn refund(store: &mut dyn Store, now: UtcTime, number: BalanceNumber) -> Result<bool> {
-    let open = |row: &BalanceRow| {
-        let free = match row.state {
-            BalanceState::Issued => true,
-            BalanceState::Reserved { until, .. } => until < now,
-            BalanceState::Spent { .. } | BalanceState::Refunded | BalanceState::Cancelled => false,
-        };
-        free && (row.reason != HoldReason::Suspense || row.resolved)
-    };
-    let Some(mut row) = store.balance(number)?.filter(open) else { return Ok(false) };
+    let Some(mut row) = store.balance(number)?.filter(|row| may_refund(row, now)) else { return Ok(false) };
     row.state = BalanceState::Refunded;
     book(store, now, &row, Account::Refunds, "refunded")?;
     store.put_balance(&row)?;

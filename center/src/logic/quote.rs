@@ -3,7 +3,7 @@
 //! A quote is durable before it is answered, and the same question about the same payment gets the same quote.
 
 use crate::logic::{
-    Center, Moment,
+    Answer, Center, Moment,
     registry::Lookup,
     store::{BalanceRow, BalanceState, PayerTag, PaymentRow, PaymentState, Result, Store},
 };
@@ -56,8 +56,9 @@ impl Center {
         at: &mut Moment<'_>,
         who: KioskNumber,
         wanted: &Wanted,
-    ) -> Result<Response> {
-        let refuse = |refusal| Ok(Response::Refused(refusal));
+        lookup: Option<&Lookup>,
+    ) -> Result<Answer> {
+        let refuse = |refusal| Ok(Answer::Ready(Response::Refused(refusal)));
         let payment = wanted.payment;
         // Only a boot that this center greeted may start payments: no id is made on a copied or guessed epoch.
         if payment.kiosk != who || store.boot(who, &payment.nonce)? != Some(payment.epoch) {
@@ -65,7 +66,7 @@ impl Center {
         }
         let payer = self.keys.tag_iin(&wanted.payer);
         if let Some(known) = store.payment(&payment)? {
-            return self.quoted_before(store, at, wanted, &payer, &known);
+            return self.quoted_before(store, at, wanted, &payer, &known).map(Answer::Ready);
         }
         if store.kiosk(who)?.is_none_or(|row| row.closed.is_some()) {
             return refuse(Refusal::JournalRolledBack);
@@ -75,10 +76,11 @@ impl Center {
             return refuse(Refusal::Unavailable);
         }
         let Some(service) = self.catalogue.find(&wanted.service) else { return refuse(Refusal::Unknown) };
-        let name = match self.registry.lookup(&wanted.payer) {
-            Lookup::Right { name } => name,
-            Lookup::Wrong => return refuse(Refusal::Unknown),
-            Lookup::Unavailable => return refuse(Refusal::Unavailable),
+        let name = match lookup {
+            None => return Ok(Answer::Payer(wanted.payer.clone())),
+            Some(Lookup::Right { name }) => name.clone(),
+            Some(Lookup::Wrong) => return refuse(Refusal::Unknown),
+            Some(Lookup::Unavailable) => return refuse(Refusal::Unavailable),
         };
         let day = at.now.date();
         let Some((fee, commission)) = self.price(service, day) else { return refuse(Refusal::Unknown) };
@@ -132,7 +134,7 @@ impl Center {
             inserted: Amount::ZERO,
             printed_by: None,
         })?;
-        Ok(Response::Quote(signed))
+        Ok(Answer::Ready(Response::Quote(signed)))
     }
 
     /// The id is known: the same question gets the same quote, anything else is a conflict.
@@ -203,19 +205,20 @@ impl Center {
     /// Cash of one payer today: what went in, and what live quotes still ask for.
     fn cash_of(&self, store: &dyn Store, payer: &PayerTag, now: UtcTime) -> Result<Amount> {
         let rows = store.payments_of(payer, now.date())?;
-        Ok(rows.iter().fold(Amount::ZERO, |sum, row| {
+        let mut sum = Amount::ZERO;
+        for row in &rows {
+            let quoted = || {
+                let quote = row.quote.as_ref().and_then(Signed::read_unverified);
+                quote.filter(|quote| quote.valid_until >= now).map_or(Amount::ZERO, |quote| quote.due())
+            };
             let cash = match row.state {
                 PaymentState::Settled => row.inserted,
                 PaymentState::Voided => Amount::ZERO,
-                PaymentState::Quoted => row
-                    .quote
-                    .as_ref()
-                    .and_then(Signed::read_unverified)
-                    .filter(|quote| quote.valid_until >= now)
-                    .map_or(Amount::ZERO, |quote| quote.due()),
+                PaymentState::Quoted => self.is_waiting(store, row)?.unwrap_or_else(quoted),
             };
-            sum.checked_add(cash).unwrap_or(Amount::MAX)
-        }))
+            sum = sum.checked_add(cash).unwrap_or(Amount::MAX);
+        }
+        Ok(sum)
     }
 
     pub(super) fn void(
@@ -250,6 +253,10 @@ impl Center {
         };
         if let Some(outcome) = row.outcome {
             return Ok(Response::Outcome(outcome));
+        }
+        if store.waiting(payment)?.is_some() {
+            // Its money is in and signed for; that is not taken back by a word.
+            return Ok(Response::NoOutcome);
         }
         let quote = row.quote.as_ref().and_then(Signed::read_unverified);
         release(store, quote.as_ref(), payment)?;

@@ -5,13 +5,14 @@
 
 use crate::logic::{
     Center, Moment,
-    deposit::{Claimed, Via, order, token_of},
+    deposit::{Claimed, Via, token_of},
+    errands::{NoticeKind, Order},
     ledger::Account,
     store::{BalanceRow, BalanceState, PaymentRow, Result, Store},
 };
 use tolem_probe::{Site, sometimes};
 use tolem_protocol::{
-    Amount, BalanceNumber, KioskNumber,
+    Amount, BalanceNumber,
     messages::{Deposit, HoldReason, Outcome, Refusal, Response, Verdict},
     signed::Signed,
 };
@@ -21,18 +22,19 @@ impl Center {
         &self,
         store: &mut dyn Store,
         at: &mut Moment<'_>,
-        who: KioskNumber,
+        via: Via,
         signed: &Signed<Deposit>,
         answer: &Signed<Outcome>,
     ) -> Result<Response> {
         let refuse = |refusal| Ok(Response::Refused(refusal));
-        let deposit = match self.opened(store, Via::Link(who), signed)? {
+        let deposit = match self.opened(store, via, signed)? {
             Ok(deposit) => deposit,
             Err(refusal) => return refuse(refusal),
         };
         let Ok(outcome) = answer.open(|message, signature| self.keys.verify_own(message, signature)) else {
             return refuse(Refusal::NotYours);
         };
+        let who = deposit.payment.kiosk;
         if outcome.payment != deposit.payment || outcome.deposit != signed.digest() {
             return refuse(Refusal::NotYours);
         }
@@ -68,12 +70,14 @@ impl Center {
             return refuse(Refusal::Malformed);
         }
         sometimes(Site::RecallBooked);
-        self.keep(store, &claimed, signed, answer, outcome.at)?;
+        store.end_waiting(&deposit.payment)?;
+        self.keep(store, &claimed, Some(signed), answer, outcome.at)?;
         // Whoever asked first in the lost life printed the original; nobody may do it again.
         if let Some(mut row) = store.payment(&deposit.payment)? {
             row.printed_by = Some(who);
             store.put_payment(&row)?;
         }
+        self.count_recalled(store)?;
         Ok(Response::Recalled)
     }
 
@@ -102,8 +106,19 @@ impl Center {
             Some((number, sum)) if sum == extra => self.spend_again(store, at, claimed, number, sum)?,
             _ => return Ok(false),
         };
-        let order = order(quote, owner, token.valid_until);
+        let Some(payer) = &claimed.payer else { return Ok(false) };
+        let payment = claimed.deposit.payment;
+        let order = Order {
+            payment,
+            service: quote.service.clone(),
+            payer: payer.clone(),
+            tag: owner,
+            fee: quote.fee,
+            valid_until: token.valid_until,
+        };
         self.gateway.adopt(store, outcome.at, code, &order)?;
+        // Nobody knows any more whether the gateway has the notice; it takes it once.
+        self.owe_notice(store, at.now, NoticeKind::Paid, payment, code)?;
         self.book_paid(store, outcome.at, claimed, quote, (account, extra), remainder.as_ref(), "recalled")?;
         Ok(true)
     }

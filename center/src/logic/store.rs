@@ -4,7 +4,9 @@
 //! store does not judge: it keeps what it is given and gives it back. One request is one transaction; an error in it
 //! means that nothing of it happened and that nothing may be answered.
 
-use crate::logic::ledger::Posting;
+use crate::logic::{
+    errands::Errands, ledger::Posting, office::Office, presence::Presence, rebuild::Standing,
+};
 use std::fmt;
 use tolem_protocol::{
     Amount, BalanceNumber, Bin, KioskNumber, PaymentCode, PaymentId, UtcTime,
@@ -215,7 +217,7 @@ pub struct Alarm {
 }
 
 /// Durable storage of the center.
-pub trait Store {
+pub trait Store: Office + Errands + Standing + Presence {
     /// Life of this database: never the same after a restore.
     fn center_epoch(&self) -> Result<u32>;
     /// Begins a new life.
@@ -258,8 +260,8 @@ pub trait Store {
     fn code(&self, code: PaymentCode) -> Result<Option<CodeRow>>;
     /// Inserts or replaces.
     fn put_code(&mut self, row: &CodeRow) -> Result<()>;
-    /// Codes whose notice of payment has not been accepted, oldest first, at most `limit`.
-    fn codes_to_notify(&self, limit: u32) -> Result<Vec<CodeRow>>;
+    /// The code that was made for a payment.
+    fn code_of(&self, payment: &PaymentId) -> Result<Option<CodeRow>>;
 
     /// Books a posting. The caller has checked that it is balanced.
     fn post(&mut self, posting: &Posting) -> Result<()>;

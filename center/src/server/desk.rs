@@ -1,37 +1,63 @@
 //! The desk: one thread that owns the database and answers requests one after the other.
 //!
 //! One writer means that no two kiosks can ever have the same balance, without a lock to get wrong. An answer leaves only
-//! after its transaction is on disk. When the database fails, the desk closes: nobody gets an answer that may not last.
+//! after its transaction is on disk. Nobody is called from here: what a neighbour must do is handed out, and its reply is one more job. When the database fails, the desk closes: nobody gets an answer that may not last.
 
 use crate::{
     logic::{
-        Center, Moment,
+        Answer, Center, Moment,
+        errands::{Made, Reply},
+        registry::Lookup,
         store::{StoreError, Transact as _},
         trace::Step,
     },
+    server::errands::Call,
     sqlite::SqliteStore,
 };
 use ring::rand::{SecureRandom as _, SystemRandom};
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 use tokio::sync::{mpsc, oneshot};
 use tolem_protocol::{
-    KioskNumber, UtcTime,
-    messages::{Request, Response},
+    KioskNumber, PaymentId, UtcTime,
+    messages::{Refusal, Request, Response},
 };
 
 /// Requests that may wait; whoever comes then waits at the socket.
 const QUEUE: usize = 64;
 
+/// A kiosk that has waited this long for a code is told to ask again; its deposit stays where it is. Below what a kiosk waits for.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
 /// Work of an operator on the database and the rules.
 pub(super) type Work = Box<dyn FnOnce(&mut SqliteStore, &mut Center) + Send>;
 
+/// A request of a kiosk over connection `link`, which grows with each connection.
+pub(super) struct Asking {
+    pub kiosk: KioskNumber,
+    pub link: u64,
+    pub request: Request,
+    pub reply: oneshot::Sender<Response>,
+}
+
+/// What a neighbour has replied.
+pub(super) enum Heard {
+    Payer(Lookup, Box<Asking>),
+    Code(PaymentId, Reply<Made>),
+    Notice(u64, Reply<()>),
+}
+
 /// Something to do with the database.
 pub(super) enum Job {
-    /// A request of a kiosk over connection `link`, which grows with each connection.
-    Request { kiosk: KioskNumber, link: u64, request: Box<Request>, reply: oneshot::Sender<Response> },
+    /// A kiosk asks.
+    Request(Box<Asking>),
+    /// A neighbour has replied.
+    Heard(Heard),
     /// Whatever an operator wants.
     Do(Work),
-    /// Time has passed: deliver what is due.
+    /// Time has passed: do what is due.
     Tick,
 }
 
@@ -42,6 +68,18 @@ pub(super) struct Desk {
     pub clock: fn() -> UtcTime,
     pub step: Box<dyn FnMut(Step) + Send>,
     pub fault: Box<dyn Fn(&str) + Send>,
+    /// Where neighbours are called; `None` if registry and gateway are in this process.
+    pub calls: Option<mpsc::UnboundedSender<Call>>,
+    pub under_way: UnderWay,
+}
+
+/// What was called for and has not come back. It is only memory: the rows say what is owed.
+#[derive(Default)]
+pub(super) struct UnderWay {
+    codes: BTreeSet<PaymentId>,
+    notices: BTreeSet<u64>,
+    /// Kiosks that wait for the answer to a deposit, and since when.
+    waiters: BTreeMap<PaymentId, Vec<(Instant, oneshot::Sender<Response>)>>,
 }
 
 /// Opens the desk on a thread of its own. It closes when all senders are gone, or when the database fails.
@@ -56,21 +94,29 @@ impl Desk {
         let mut newest: BTreeMap<KioskNumber, u64> = BTreeMap::new();
         while let Some(job) = jobs.blocking_recv() {
             let result = match job {
-                Job::Request { kiosk, link, request, reply } => {
-                    let newest = newest.entry(kiosk).or_default();
-                    if link < *newest {
+                Job::Request(asking) => {
+                    let newest = newest.entry(asking.kiosk).or_default();
+                    if asking.link < *newest {
                         // What an old connection still had on the way is not answered: its kiosk has come back on a new one
                         // and asks again. Dropping `reply` closes the old connection.
                         continue;
                     }
-                    *newest = link;
-                    self.answer(kiosk, *request, reply)
+                    *newest = asking.link;
+                    self.answer(asking, None)
                 }
+                Job::Heard(Heard::Payer(lookup, asking)) => {
+                    if newest.get(&asking.kiosk).is_some_and(|newest| asking.link < *newest) {
+                        continue;
+                    }
+                    self.answer(asking, Some(&lookup))
+                }
+                Job::Heard(Heard::Code(payment, reply)) => self.code_arrived(payment, &reply),
+                Job::Heard(Heard::Notice(id, reply)) => self.notice_answered(id, &reply),
                 Job::Do(work) => {
                     work(&mut self.store, &mut self.center);
                     Ok(())
                 }
-                Job::Tick => self.notices(),
+                Job::Tick => self.tick(),
             };
             if let Err(error) = result {
                 (self.fault)(&format!("the database failed, nothing is answered any more: {error}"));
@@ -79,37 +125,101 @@ impl Desk {
         }
     }
 
-    fn answer(
+    /// Runs rules in one transaction. When it is durable, the steps of the payment have happened.
+    fn work<R>(
         &mut self,
-        kiosk: KioskNumber,
-        request: Request,
-        reply: oneshot::Sender<Response>,
-    ) -> Result<(), StoreError> {
-        let may_pay = matches!(request, Request::Commit(_) | Request::Recall { .. });
+        rules: impl FnOnce(&Center, &mut SqliteStore, &mut Moment<'_>) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
         let Self { store, center, clock, step, .. } = self;
         let mut fresh = fresh();
         let mut steps = Vec::new();
         let mut trace = |step| steps.push(step);
         let mut at = Moment { now: clock(), fresh: &mut fresh, trace: &mut trace };
-        let response = store.transact(|store| center.handle(store, &mut at, kiosk, request))?;
-        // Durable now, so the steps have happened. Whoever asked may be gone; it will ask again.
+        let result = store.transact(|store| rules(center, store, &mut at))?;
         steps.into_iter().for_each(step);
-        let _ = reply.send(response);
-        if may_pay { self.notices() } else { Ok(()) }
+        Ok(result)
     }
 
-    fn notices(&mut self) -> Result<(), StoreError> {
-        use crate::logic::store::Store as _;
-        let Self { store, center, clock, step, .. } = self;
-        if store.codes_to_notify(1)?.is_empty() {
-            return Ok(());
+    fn answer(&mut self, asking: Box<Asking>, lookup: Option<&Lookup>) -> Result<(), StoreError> {
+        let Asking { kiosk, link, request, reply } = *asking;
+        let may_pay = matches!(request, Request::Commit(_) | Request::Recall { .. });
+        let Some(calls) = self.calls.clone() else {
+            let response = self.work(|center, store, at| center.handle(store, at, kiosk, request))?;
+            // Whoever asked may be gone; it will ask again.
+            let _ = reply.send(response);
+            return if may_pay { self.due() } else { Ok(()) };
+        };
+        match self.work(|center, store, at| center.ask(store, at, kiosk, &request, lookup))? {
+            Answer::Ready(response) => {
+                let _ = reply.send(response);
+            }
+            Answer::Payer(iin) => {
+                let _ = calls.send(Call::Payer(iin, Box::new(Asking { kiosk, link, request, reply })));
+            }
+            Answer::Code(payment) => {
+                self.under_way.waiters.entry(payment).or_default().push((Instant::now(), reply));
+                if !self.under_way.codes.contains(&payment)
+                    && let Some(order) = self.center.order(&self.store, (self.clock)(), &payment)?
+                {
+                    self.under_way.codes.insert(payment);
+                    let _ = calls.send(Call::Code(Box::new(order)));
+                }
+            }
         }
-        let mut fresh = fresh();
-        let mut steps = Vec::new();
-        let mut trace = |step| steps.push(step);
-        let mut at = Moment { now: clock(), fresh: &mut fresh, trace: &mut trace };
-        store.transact(|store| center.deliver_notices(store, &mut at))?;
-        steps.into_iter().for_each(step);
+        if may_pay { self.due() } else { Ok(()) }
+    }
+
+    fn code_arrived(&mut self, payment: PaymentId, reply: &Reply<Made>) -> Result<(), StoreError> {
+        self.under_way.codes.remove(&payment);
+        let response = self.work(|center, store, at| center.code_arrived(store, at, &payment, reply))?;
+        for (_, waiter) in self.under_way.waiters.remove(&payment).unwrap_or_default() {
+            // Without an answer the connection closes, and the kiosk asks again.
+            if let Some(response) = &response {
+                let _ = waiter.send(response.clone());
+            }
+        }
+        self.due()
+    }
+
+    fn notice_answered(&mut self, id: u64, reply: &Reply<()>) -> Result<(), StoreError> {
+        self.under_way.notices.remove(&id);
+        self.work(|center, store, at| center.notice_answered(store, at, id, reply))?;
+        self.due()
+    }
+
+    fn tick(&mut self) -> Result<(), StoreError> {
+        for waiters in self.under_way.waiters.values_mut() {
+            let late = |(since, _): &mut (Instant, _)| since.elapsed() > LONGEST_WAIT;
+            for (_, waiter) in waiters.extract_if(.., late) {
+                let _ = waiter.send(Response::Refused(Refusal::Unavailable));
+            }
+        }
+        self.under_way.waiters.retain(|_, waiters| !waiters.is_empty());
+        self.due()
+    }
+
+    /// Calls for whatever may be called for now.
+    fn due(&mut self) -> Result<(), StoreError> {
+        use crate::logic::errands::Errands as _;
+        let now = (self.clock)();
+        let Some(calls) = &self.calls else {
+            let waits = !self.store.waiting_due(now, 1)?.is_empty() || self.store.notices_open()?.0 > 0;
+            return if waits {
+                self.work(|center, store, at| center.deliver_notices(store, at)).map(drop)
+            } else {
+                Ok(())
+            };
+        };
+        for order in self.center.orders_due(&self.store, now)? {
+            if self.under_way.codes.insert(order.payment) {
+                let _ = calls.send(Call::Code(Box::new(order)));
+            }
+        }
+        for notice in self.center.notices_due(&self.store, now)? {
+            if self.under_way.notices.insert(notice.id) {
+                let _ = calls.send(Call::Notice(Box::new(notice)));
+            }
+        }
         Ok(())
     }
 }

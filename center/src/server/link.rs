@@ -4,7 +4,7 @@
 
 use crate::server::{
     Seen,
-    desk::Job,
+    desk::{Asking, Job},
     shared::Shared,
     tls::{self, Tls},
     words,
@@ -127,7 +127,7 @@ async fn talk(
         }
         shared.see(&Seen::Message { kiosk, to_center: true, line: &words::request(&request) });
         let (reply, answer) = oneshot::channel();
-        let job = Job::Request { kiosk, link, request: Box::new(request), reply };
+        let job = Job::Request(Box::new(Asking { kiosk, link, request, reply }));
         if desk.send(job).await.is_err() {
             return "the desk is closed".into();
         }

@@ -4,8 +4,10 @@
 
 mod crl;
 pub mod desk;
+pub mod errands;
 mod link;
 mod shared;
+pub mod soap;
 pub mod tls;
 pub mod words;
 
@@ -16,16 +18,18 @@ use crate::{
     config::Config,
     logic::{
         Center,
-        gateway::InProcessGateway,
+        gateway::{Elsewhere, InProcessGateway},
         registry::{ListRegistry, Switch},
     },
     pki::Pki,
     sqlite::SqliteStore,
 };
 use anyhow::{Context as _, anyhow};
-use desk::{Desk, Job};
+use desk::{Desk, Job, UnderWay};
+use errands::Neighbours;
 use link::Door;
 use shared::Shared;
+use soap::SoapNeighbours;
 use std::{
     fs,
     net::SocketAddr,
@@ -50,9 +54,11 @@ pub struct Options {
     pub observer: Option<Observer>,
     /// The clock; [`system_clock`] outside tests.
     pub clock: fn() -> UtcTime,
+    /// Registry and gateway; `None` for those that the configuration names, or else those in this process.
+    pub neighbours: Option<Arc<dyn Neighbours>>,
 }
 
-/// Switches for faults that a demo or test turns on.
+/// Switches for faults that a test turns on; a gateway elsewhere has its own.
 #[derive(Clone, Default, Debug)]
 pub struct Faults {
     /// The registry of persons does not answer.
@@ -88,13 +94,21 @@ pub fn system_clock() -> UtcTime {
 /// # Errors
 /// Names the file that is missing or wrong, or why the address cannot be used.
 pub fn start(options: Options) -> anyhow::Result<Running> {
-    let Options { config, observer, clock } = options;
+    let Options { config, observer, clock, neighbours } = options;
     let directory = &config.directory;
     let shared = Arc::new(Shared::new(config.links, observer));
     let faults = Faults { lose_answers: shared.lose_answers.clone(), ..Faults::default() };
     let tls = Tls::load(directory)?;
     let store = SqliteStore::open(&directory.join("center.db"))?;
-    let center = open_center(&config, &faults, clock())?;
+    let mut center = open_center(&config, &faults, clock())?;
+    let (calls, errands) = mpsc::unbounded_channel();
+    let neighbours = match (neighbours, &config.gateway) {
+        (None, Some(folder)) => Some(Arc::new(SoapNeighbours::open(folder)?) as Arc<dyn Neighbours>),
+        (given, _) => given,
+    };
+    if neighbours.is_some() {
+        center.gateway = Box::new(Elsewhere);
+    }
     let (steps, faulty) = (shared.clone(), shared.clone());
     let (desk, desk_thread) = desk::open(Desk {
         store,
@@ -102,6 +116,8 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
         clock,
         step: Box::new(move |step| steps.see(&Seen::Step(step))),
         fault: Box::new(move |line| faulty.note(line)),
+        calls: neighbours.is_some().then_some(calls),
+        under_way: UnderWay::default(),
     })?;
 
     let listener = bind("listen", config.listen)?;
@@ -117,6 +133,9 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
     let serving = Serving { door: Door { shared, acceptor, tls, desk: desk.clone(), clock } };
     let thread = std::thread::Builder::new().name("center-links".into()).spawn(move || {
         runtime.block_on(async move {
+            if let Some(neighbours) = neighbours {
+                tokio::spawn(errands::run(neighbours, errands, serving.door.desk.clone()));
+            }
             tokio::select! {
                 () = serving.accept(listener) => {}
                 () = give_lists(lists, &pki_directory, &serving.door.shared) => {}
@@ -157,7 +176,10 @@ pub fn open_center(config: &Config, faults: &Faults, now: UtcTime) -> anyhow::Re
         rules: config.rules.clone(),
         keys: Box::new(Pki::at(&config.directory).keys()?),
         registry: Box::new(ListRegistry::new(persons, faults.registry_down.clone())),
-        gateway: Box::new(InProcessGateway { down: faults.gateway_down.clone() }),
+        gateway: match config.gateway {
+            Some(_) => Box::new(Elsewhere),
+            None => Box::new(InProcessGateway { down: faults.gateway_down.clone() }),
+        },
         crl: tls::read_root_crl(&config.directory)?,
     })
 }

@@ -299,7 +299,9 @@ impl<S: Transact> Town<S> {
         store.transact(|store| center.settle(store, &mut at, Via::Import, deposit)).unwrap()
     }
 
+    /// Lets the gateway in this process do what is due, after the longest pause between two tries.
     pub fn notices(&mut self) -> usize {
+        self.now = self.now.plus_seconds(300);
         let Self { center, store, now, dice, steps, .. } = self;
         let mut fresh = || dice.next();
         let mut trace = |step| steps.push(step);

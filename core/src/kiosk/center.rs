@@ -150,6 +150,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
         self.center.link = Link::Connected;
         self.center.in_flight.clear();
+        self.say_hello(shell_clock);
+    }
+
+    fn say_hello(&mut self, shell_clock: UtcTime) {
         let (epoch, center_epoch) = self.session.epochs();
         let hello = Hello {
             software: super::bounded(&self.config.software),
@@ -336,6 +340,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 }
             }
             (Ask::Checkpoint { .. }, Response::Refused(Refusal::JournalRolledBack)) => {
+                // Shown again at the next hello, not at once: the center does not change its mind by itself.
+                self.center.unwitnessed = false;
                 self.fault(FaultCode::BlockedByCenter, true);
             }
             (Ask::Checkpoint { .. }, Response::Refused(_)) => self.center.unwitnessed = false,
@@ -433,6 +439,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             && self.center.recalls.is_empty()
         {
             self.record(Fact::Linked { epoch, center_epoch });
+            // Says that everything is told: a restored center opens when it has heard that from all.
+            if self.link_is_up() {
+                self.say_hello(self.utc);
+            }
         }
     }
 
@@ -529,6 +539,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.fault(FaultCode::BlockedByCenter, true);
                 self.reset_dialogue();
             }
+            Refusal::Rebuilding => self.message(Word::CenterRebuilding, Word::CenterRebuildingLead),
             Refusal::IdConflict
             | Refusal::NotYours
             | Refusal::Unknown
@@ -580,7 +591,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.fault(FaultCode::PaymentDisputed, true);
             }
             Refusal::JournalRolledBack => self.fault(FaultCode::BlockedByCenter, true),
-            Refusal::Limit | Refusal::BalanceNotFree | Refusal::TooManyAttempts | Refusal::Unavailable => {}
+            Refusal::Limit
+            | Refusal::BalanceNotFree
+            | Refusal::TooManyAttempts
+            | Refusal::Unavailable
+            | Refusal::Rebuilding => {}
         }
     }
 

@@ -189,6 +189,14 @@ macro_rules! choosing_words {
             "Бұл сіздің қатеңіз емес. Сәл кейінірек қайталап көріңіз. Ақша салынған жоқ.",
             "Это не ваша ошибка. Попробуйте чуть позже. Деньги не внесены.",
             "This is not your mistake. Try a little later. No money was inserted.";
+        CenterRebuilding:
+            "Төлем орталығы мәліметтерін қалпына келтіріп жатыр",
+            "Платёжный центр восстанавливает данные",
+            "The payment center is restoring its records";
+        CenterRebuildingLead:
+            "Ештеңе жоғалған жоқ. Чектеріңізді сақтап, кейінірек келіңіз. Ақша салынған жоқ.",
+            "Ничего не потеряно. Сохраните свои квитанции и приходите позже. Деньги не внесены.",
+            "Nothing is lost. Keep your slips and come again later. No money was inserted.";
         LimitReached:
             "Қолма-қол төлем шегіне жетті",
             "Достигнут предел оплаты наличными",

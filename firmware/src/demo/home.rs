@@ -3,6 +3,7 @@
 //! ```text
 //! tolem-demo           a mark: only a directory that has it is ever emptied
 //! center/              certificates, keys, database (see tolem-center)
+//! center/operators/    the keys of its two operators; elsewhere each would keep their own
 //! kiosk-1/kiosk.toml   written anew at each start, because ports change
 //! kiosk-1/tls/ keys/ journal.db kiosk.log
 //! kiosk-1/cassette.txt what lies in the simulated cassette
@@ -30,6 +31,8 @@ use tolem_protocol::KioskNumber;
 
 /// The file that says whose directory it is.
 const MARK: &str = "tolem-demo";
+/// Two people at the demo's center: what moves money without a terminal needs both.
+const OPERATORS: [&str; 2] = ["aigul", "bolat"];
 /// A path of a Unix socket has at most 107 bytes.
 const MAX_SOCKET_PATH: usize = 107;
 /// Revocation lists of the demo are valid for so many days.
@@ -92,6 +95,13 @@ impl Home {
         } else {
             setup::init(&directory, &NAMES.map(str::to_owned), system_clock())?
         };
+        let people = directory.join("operators");
+        if !people.exists() {
+            make_private(&people)?;
+            for name in OPERATORS {
+                setup::found_operator(&config, name, &people.join(format!("{name}.key")), system_clock())?;
+            }
+        }
         config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         config.crl_listen = Some(config.listen);
         Pki::at(&config.directory).refresh_crl(system_clock(), CRL_DAYS)?;

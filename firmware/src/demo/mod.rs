@@ -106,6 +106,7 @@ impl Demo {
             config: center_config.clone(),
             observer: Some(observer(&wire)),
             clock: server::system_clock,
+            neighbours: None,
         })?);
 
         let (mut kiosks, mut children, mut journals) = (Vec::new(), Vec::new(), Vec::new());

@@ -6,11 +6,11 @@ use std::{
     rc::Rc,
 };
 use tolem_core::{
-    journal::JournalFault,
+    journal::{JournalFault, STORED_LEVELS},
     ports::{Append, Store, StoreError},
 };
 use tolem_protocol::{
-    merkle::{Hash, leaf_hash},
+    merkle::{Frontier, Hash, leaf_hash},
     record::Record,
 };
 
@@ -116,6 +116,31 @@ impl Disk {
     /// Number of records.
     pub fn size(&self) -> u64 {
         self.0.borrow().sectors.records.len() as u64
+    }
+
+    /// Writes the same journal, record by record, into another store.
+    ///
+    /// # Errors
+    /// Whatever the other store says.
+    pub fn copy_to(&self, store: &mut impl Store) -> Result<(), StoreError> {
+        let state = self.0.borrow();
+        let sectors = &state.sectors;
+        let signed = sectors.checkpoint.as_ref().and_then(|note| {
+            let size: u64 = note.lines().nth(1)?.parse().ok()?;
+            Some((size.checked_sub(1)?, note.as_str()))
+        });
+        let mut tree = Frontier::default();
+        for (seq, record) in (0u64..).zip(&sectors.records) {
+            let (leaf, mut nodes) = (leaf_hash(record), Vec::new());
+            tree.push(leaf, |level, index, hash| {
+                if level > 0 && level.is_multiple_of(STORED_LEVELS) {
+                    nodes.push((level, index, *hash));
+                }
+            });
+            let checkpoint = signed.filter(|(last, _)| *last == seq).map(|(_, note)| note);
+            store.append(&Append { seq, record, leaf, nodes: &nodes, checkpoint, snapshot: None })?;
+        }
+        Ok(())
     }
 
     /// All records.

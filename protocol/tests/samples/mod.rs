@@ -297,6 +297,7 @@ pub fn responses() -> Samples<Response> {
         Refusal::Unavailable,
         Refusal::JournalRolledBack,
         Refusal::Malformed,
+        Refusal::Rebuilding,
     ] {
         samples.push((format!("Refused/{refusal:?}"), Response::Refused(refusal)));
     }

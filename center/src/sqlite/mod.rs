@@ -3,6 +3,11 @@
 //! What `transact` has returned is on disk. After an error nothing is tried again: what the disk holds is unknown until the
 //! database is opened anew. Tables are STRICT and named so that an operator can read them with the sqlite3 tool.
 
+mod errands;
+mod office;
+mod presence;
+mod rebuild;
+
 use crate::logic::{
     ledger::{Account, KINDS, Posting, reason_word},
     store::{
@@ -19,10 +24,11 @@ use tolem_protocol::{
     utc::Date,
 };
 
-/// Version of the tables; a database of another version is refused.
-const SCHEMA_VERSION: i64 = 1;
+/// The tables, as they grew: entry `n` leads from version `n` to `n + 1`. A database of an older version is brought up to
+/// date when it is opened, one of a newer version is refused.
+const SCHEMAS: [&str; 5] = [FIRST, office::TABLES, errands::TABLES, rebuild::TABLES, presence::TABLES];
 
-const SCHEMA: &str = "
+const FIRST: &str = "
 CREATE TABLE center (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL) STRICT;
 CREATE TABLE kiosk (
   kiosk INTEGER PRIMARY KEY, journal_key BLOB NOT NULL, epoch INTEGER NOT NULL, boot_nonce BLOB NOT NULL, closed TEXT
@@ -93,9 +99,8 @@ impl SqliteStore {
         let mut store = Self { connection };
         store.prepare()?;
         store.transact(|store| {
-            store.connection.execute_batch(SCHEMA)?;
-            store.connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            store.run("INSERT INTO center VALUES (1, ?1)", [center_epoch])
+            store.bring_up_to_date(0)?;
+            store.run("INSERT INTO center (one, epoch) VALUES (1, ?1)", [center_epoch])
         })?;
         Ok(store)
     }
@@ -110,15 +115,45 @@ impl SqliteStore {
 
     /// The same on a connection.
     pub fn open_on(connection: Connection) -> Result<Self> {
-        let store = Self { connection };
-        let version: i64 = store.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version != SCHEMA_VERSION {
+        let mut store = Self { connection };
+        let version = store.version()?;
+        if !(1..=SCHEMAS.len()).contains(&version) {
             let name = store.connection.path().unwrap_or("the database");
-            let fault = format!("{name} has table version {version}, this build reads {SCHEMA_VERSION}");
+            let fault =
+                format!("{name} has table version {version}, this build reads 1 to {}", SCHEMAS.len());
             return Err(StoreError(fault));
         }
         store.prepare()?;
+        if version < SCHEMAS.len() {
+            // Asked again inside: another process may have been faster.
+            store.transact(|store| store.bring_up_to_date(store.version()?))?;
+        }
         Ok(store)
+    }
+
+    /// Writes a copy of the whole database, as it is at this moment, to a new file.
+    ///
+    /// # Errors
+    /// If the file is there already or cannot be written.
+    pub fn back_up(&self, path: &Path) -> Result<()> {
+        let name = path.to_str().ok_or_else(|| StoreError(format!("{}: not a name", path.display())))?;
+        if path.exists() {
+            return Err(StoreError(format!("{name} exists; it is not overwritten")));
+        }
+        self.run("VACUUM INTO ?1", [name])
+    }
+
+    fn version(&self) -> Result<usize> {
+        let version: i64 = self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        Ok(usize::try_from(version).unwrap_or(usize::MAX))
+    }
+
+    fn bring_up_to_date(&self, from: usize) -> Result<()> {
+        for tables in SCHEMAS.iter().skip(from) {
+            self.connection.execute_batch(tables)?;
+        }
+        self.connection.pragma_update(None, "user_version", i64::try_from(SCHEMAS.len()).unwrap_or(0))?;
+        Ok(())
     }
 
     fn prepare(&self) -> Result<()> {
@@ -483,9 +518,8 @@ impl Store for SqliteStore {
         )
     }
 
-    fn codes_to_notify(&self, limit: u32) -> Result<Vec<CodeRow>> {
-        let sql = "SELECT * FROM code WHERE state = 'issued' ORDER BY issued_at, code LIMIT ?1";
-        self.all(sql, [limit], code_row)
+    fn code_of(&self, payment: &PaymentId) -> Result<Option<CodeRow>> {
+        self.one("SELECT * FROM code WHERE payment = ?1", [id_bytes(payment)], code_row)
     }
 
     fn post(&mut self, posting: &Posting) -> Result<()> {

@@ -1,0 +1,28 @@
+//! The commands, by who gives them.
+
+pub mod audit;
+pub mod office;
+pub mod reports;
+
+use clap::Args;
+use std::path::PathBuf;
+use tolem_center::{
+    config::Config,
+    setup::{CONFIG_FILE, DATABASE},
+    sqlite::SqliteStore,
+};
+
+/// Which center.
+#[derive(Args)]
+pub struct At {
+    /// Configuration file.
+    #[arg(long, default_value = CONFIG_FILE)]
+    pub config: PathBuf,
+}
+
+/// Opens its database beside a running center.
+pub fn open(at: &At) -> anyhow::Result<(Config, SqliteStore)> {
+    let config = Config::read(&at.config)?;
+    let store = SqliteStore::open(&config.directory.join(DATABASE))?;
+    Ok((config, store))
+}

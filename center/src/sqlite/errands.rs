@@ -1,0 +1,124 @@
+//! What is under way to a neighbour, in SQLite.
+
+use super::{SqliteStore, bad, good, id_bytes, id_of, number_value, statement, word, word_of};
+use crate::logic::{
+    errands::{Errands, NoticeKind, NoticeRow, WaitingRow},
+    store::Result,
+};
+use rusqlite::{Row, params};
+use tolem_protocol::{PaymentCode, PaymentId, UtcTime};
+
+/// Tables of schema version 3. Codes that the first version had not notified go into the outbox.
+pub(super) const TABLES: &str = "
+CREATE TABLE waiting (
+  payment BLOB PRIMARY KEY, deposit BLOB NOT NULL, since INTEGER NOT NULL, tries INTEGER NOT NULL, next INTEGER NOT NULL
+) STRICT;
+CREATE TABLE notice (
+  id INTEGER PRIMARY KEY, kind TEXT NOT NULL, payment BLOB NOT NULL, code INTEGER NOT NULL, made_at INTEGER NOT NULL,
+  tries INTEGER NOT NULL, next INTEGER NOT NULL, taken_at INTEGER
+) STRICT;
+CREATE INDEX notice_open ON notice (code, id) WHERE taken_at IS NULL;
+CREATE INDEX code_payment ON code (payment);
+INSERT INTO notice (kind, payment, code, made_at, tries, next)
+  SELECT 'paid', payment, code, issued_at, 0, issued_at FROM code WHERE state = 'issued' ORDER BY issued_at, code;
+";
+
+const KINDS: [(NoticeKind, &str); 2] = [(NoticeKind::Paid, "paid"), (NoticeKind::Void, "void")];
+
+fn waiting_row(row: &Row<'_>) -> rusqlite::Result<WaitingRow> {
+    let Some(deposit) = statement(row, "deposit")? else { return bad("deposit") };
+    Ok(WaitingRow {
+        payment: id_of(row, "payment")?,
+        deposit,
+        since: UtcTime(row.get("since")?),
+        tries: row.get("tries")?,
+        next: UtcTime(row.get("next")?),
+    })
+}
+
+fn notice_row(row: &Row<'_>) -> rusqlite::Result<NoticeRow> {
+    let (id, code): (i64, i64) = (row.get("id")?, row.get("code")?);
+    let taken: Option<i64> = row.get("taken_at")?;
+    Ok(NoticeRow {
+        id: id.cast_unsigned(),
+        kind: word(row, "kind", &KINDS)?,
+        payment: id_of(row, "payment")?,
+        code: good(PaymentCode::try_from(code.cast_unsigned()).ok(), "code")?,
+        made_at: UtcTime(row.get("made_at")?),
+        tries: row.get("tries")?,
+        next: UtcTime(row.get("next")?),
+        taken_at: taken.map(UtcTime),
+    })
+}
+
+impl Errands for SqliteStore {
+    fn waiting(&self, payment: &PaymentId) -> Result<Option<WaitingRow>> {
+        self.one("SELECT * FROM waiting WHERE payment = ?1", [id_bytes(payment)], waiting_row)
+    }
+
+    fn put_waiting(&mut self, row: &WaitingRow) -> Result<()> {
+        let deposit = row.deposit.to_bytes().to_vec();
+        self.run(
+            "INSERT OR REPLACE INTO waiting VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![id_bytes(&row.payment), deposit, row.since.0, row.tries, row.next.0],
+        )
+    }
+
+    fn end_waiting(&mut self, payment: &PaymentId) -> Result<()> {
+        self.run("DELETE FROM waiting WHERE payment = ?1", [id_bytes(payment)])
+    }
+
+    fn waiting_due(&self, now: UtcTime, limit: u32) -> Result<Vec<WaitingRow>> {
+        let sql = "SELECT * FROM waiting WHERE next <= ?1 ORDER BY since, payment LIMIT ?2";
+        self.all(sql, params![now.0, limit], waiting_row)
+    }
+
+    fn add_notice(&mut self, row: &NoticeRow) -> Result<()> {
+        self.run(
+            "INSERT INTO notice (kind, payment, code, made_at, tries, next) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                word_of(row.kind, &KINDS),
+                id_bytes(&row.payment),
+                number_value(row.code.into()),
+                row.made_at.0,
+                row.tries,
+                row.next.0,
+            ],
+        )
+    }
+
+    fn notice(&self, id: u64) -> Result<Option<NoticeRow>> {
+        self.one("SELECT * FROM notice WHERE id = ?1", [number_value(id)], notice_row)
+    }
+
+    fn put_notice(&mut self, row: &NoticeRow) -> Result<()> {
+        self.run(
+            "UPDATE notice SET tries = ?2, next = ?3, taken_at = ?4 WHERE id = ?1",
+            params![number_value(row.id), row.tries, row.next.0, row.taken_at.map(|at| at.0)],
+        )
+    }
+
+    fn notices_due(&self, now: UtcTime, limit: u32) -> Result<Vec<NoticeRow>> {
+        self.all(
+            "SELECT * FROM notice AS this WHERE taken_at IS NULL AND next <= ?1 AND NOT EXISTS (
+               SELECT 1 FROM notice WHERE taken_at IS NULL AND code = this.code AND id < this.id
+             ) ORDER BY id LIMIT ?2",
+            params![now.0, limit],
+            notice_row,
+        )
+    }
+
+    fn each_notice(&self, each: &mut dyn FnMut(NoticeRow)) -> Result<()> {
+        let sql = "SELECT * FROM notice ORDER BY id";
+        self.all(sql, [], |row| notice_row(row).map(&mut *each)).map(|_: Vec<()>| ())
+    }
+
+    fn notices_open(&self) -> Result<(u64, Option<UtcTime>)> {
+        let sql = "SELECT count(*), min(made_at) FROM notice WHERE taken_at IS NULL";
+        let found = self.one(sql, [], |row| {
+            let (count, oldest): (i64, Option<i64>) = (row.get(0)?, row.get(1)?);
+            Ok((count.cast_unsigned(), oldest.map(UtcTime)))
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+}
