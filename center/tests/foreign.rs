@@ -327,7 +327,9 @@ fn openssl_finds_the_centers_port_closed_to_all_but_kiosks() {
     let unfit = write("unfit", pki.make(kiosk(2), &unfit).unwrap());
     let revoked = write("revoked", pki.issue(kiosk(3), system_clock()).unwrap());
     pki.revoke(kiosk(3), system_clock()).unwrap();
-    let running = server::start(server::Options { config, observer: None, clock: system_clock }).unwrap();
+    let running =
+        server::start(server::Options { config, observer: None, clock: system_clock, neighbours: None })
+            .unwrap();
     let port = Port { addr: running.addr, root: &place.join("pki/root.crt"), greeting: "\u{7f}no frame" };
     port.judge((&good.0, &good.1), (&unfit.0, &unfit.1), (&revoked.0, &revoked.1));
 }
