@@ -32,6 +32,7 @@ pub struct OperatorRow {
 
 /// What two people decide.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "one request at a time, read and decided on the stack")]
 pub enum Action {
     /// Lets somebody decide.
     AddOperator {
