@@ -204,7 +204,8 @@ impl Kiosk {
             Err(_) if self.disk.has_failed() || self.disk.is_limited() => return Ok(End::InRecovery),
             Err(error) => return Err(damage(error)),
         };
-        let reserve = store.reserve_ready();
+        // On a disk that is still full from an earlier life, the reserve may be used up before this life's own failure comes.
+        let reserve = store.reserve_ready() && !self.disk.is_limited();
         let (mut journal, mut session) = match self.judge(store) {
             Ok(found) => found,
             Err(_) if self.disk.has_failed() && failure != Failure::Full => return Ok(End::InRecovery),
