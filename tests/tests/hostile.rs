@@ -400,3 +400,26 @@ fn an_emergency_slip_without_paper_loses_no_note() {
     rig.rest(secs(1200));
     assert_eq!(rig.booked(), rig.cassette_sum().tiyn() as i64);
 }
+
+#[test]
+fn a_note_stacked_while_the_witness_answers_is_shown_to_the_witness_too() {
+    let mut rig = Rig::ready(23);
+    rig.open_slot("marriage", PAYER);
+    rig.answer_delay = secs(4);
+    rig.insert(1000);
+    rig.insert(1000);
+    rig.rest(secs(30));
+    let facts = rig.facts();
+    let stacked = facts.iter().rposition(|fact| matches!(fact, Fact::NoteStacked { .. })).unwrap();
+    let seen = facts
+        .iter()
+        .filter_map(|fact| match fact {
+            Fact::Cosigned { size, .. } => Some(*size),
+            _ => None,
+        })
+        .max();
+    assert!(
+        seen.is_some_and(|seen| seen > stacked as u64),
+        "record {stacked} is a note, cosigned are {seen:?}"
+    );
+}

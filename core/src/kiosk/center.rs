@@ -97,7 +97,7 @@ pub(super) struct Center {
     /// Payments cut off by the restart whose status the center has told in this boot.
     checked: BTreeSet<PaymentId>,
     recalls: VecDeque<(Signed<Deposit>, Signed<Outcome>)>,
-    /// Something worth a witness happened since the last cosignature.
+    /// Something worth a witness happened since a cosignature was last asked for.
     unwitnessed: bool,
     /// Another payment's answer that is handed out here.
     pub(super) serving: Option<Serving>,
@@ -328,7 +328,6 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.asking_refused(refusal);
             }
             (Ask::Checkpoint { size }, Response::Cosigned(line)) => {
-                self.center.unwitnessed = false;
                 self.record(Fact::Cosigned { size, line });
             }
             (Ask::Checkpoint { .. }, Response::WitnessAt(size)) => {
@@ -341,10 +340,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             (Ask::Checkpoint { .. }, Response::Refused(Refusal::JournalRolledBack)) => {
                 // Shown again at the next hello, not at once: the center does not change its mind by itself.
-                self.center.unwitnessed = false;
                 self.fault(FaultCode::BlockedByCenter, true);
             }
-            (Ask::Checkpoint { .. }, Response::Refused(_)) => self.center.unwitnessed = false,
             (Ask::Recall, answer) => {
                 sometimes(Site::Recalled);
                 self.center.recalls.pop_front();
@@ -356,7 +353,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             (Ask::List, Response::Crl { total, slice }) => self.list_slice(total, &slice),
             (Ask::Probe, Response::Time(clock)) => self.clock_anchor = Some((self.now, clock)),
-            (Ask::Void(_) | Ask::Emergency | Ask::List | Ask::Probe, _) => {}
+            (Ask::Void(_) | Ask::Emergency | Ask::List | Ask::Probe, _)
+            | (Ask::Checkpoint { .. }, Response::Refused(_)) => {}
             (ask, _) => {
                 // An answer of another kind than the question: the other side is not what we think it is.
                 self.unanswered(&ask);
@@ -702,6 +700,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             return;
         };
         let size = journal.size();
+        // Now, not with the answer: what is recorded in between is worth a question of its own.
+        self.center.unwitnessed = false;
         self.ask(Ask::Checkpoint { size }, Request::Checkpoint { old_size, proof, note });
     }
 
