@@ -33,6 +33,21 @@ pub fn init(directory: &Path, names: &[String], now: UtcTime) -> anyhow::Result<
     Ok(Config::read(&file)?)
 }
 
+/// Writes into a configuration that was just made that its codes come from a gateway, whose folder for this bank is `party`
+/// (relative to the file).
+///
+/// # Errors
+/// If the file cannot be changed, or somebody has written something else into its `[gateway]`.
+pub fn attach(file: &Path, party: &Path) -> anyhow::Result<Config> {
+    const UNATTACHED: &str = "[gateway]\n# folder = ";
+    let named = || file.display().to_string();
+    let text = fs::read_to_string(file).with_context(named)?;
+    anyhow::ensure!(text.contains(UNATTACHED), "{}: its [gateway] is not as it was made", named());
+    let attached = format!("[gateway]\nfolder = {party:?}\n# folder = ");
+    fs::write(file, text.replacen(UNATTACHED, &attached, 1)).with_context(named)?;
+    Ok(Config::read(file)?)
+}
+
 /// Makes a key in `file` for one of the first two operators of a center and lets them decide.
 ///
 /// # Errors

@@ -75,7 +75,7 @@ pub struct Options {
 pub struct Faults {
     /// The registry of persons does not answer; the gateway says so.
     pub registry_down: Switch,
-    /// Connections are closed without an answer, nothing is done.
+    /// The payment gateway closes connections without an answer and does nothing; the registry beside it goes on.
     pub silent: Switch,
     /// Everything is done and stored, then the answer is lost.
     pub lose_answers: Switch,
@@ -369,6 +369,9 @@ fn described(file: &str) -> Response {
 }
 
 async fn gateway(State(doors): State<Arc<Doors>>, Extension(peer): Extension<Peer>, body: Body) -> Response {
+    if doors.faults.silent.is_on() {
+        return hang_up();
+    }
     let operations = Request::OPERATIONS.iter().copied().filter(|operation| *operation != "CheckIin");
     answer(doors, peer, operations.collect(), body).await
 }
@@ -377,14 +380,12 @@ async fn registry(State(doors): State<Arc<Doors>>, Extension(peer): Extension<Pe
     answer(doors, peer, vec!["CheckIin"], body).await
 }
 
+/// Closing without a word, as a dead peer would.
+fn hang_up() -> Response {
+    Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).body(Body::empty()).unwrap_or_default()
+}
+
 async fn answer(doors: Arc<Doors>, peer: Peer, operations: Vec<&'static str>, body: Body) -> Response {
-    // Closing without a word, as a dead peer would.
-    let hang_up = || {
-        Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).body(Body::empty()).unwrap_or_default()
-    };
-    if doors.faults.silent.is_on() {
-        return hang_up();
-    }
     let bytes = match up_to_the_bound(body).await {
         Ok(bytes) => bytes,
         Err(error) => {

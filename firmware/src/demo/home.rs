@@ -4,6 +4,7 @@
 //! tolem-demo           a mark: only a directory that has it is ever emptied
 //! center/              certificates, keys, database (see tolem-center)
 //! center/operators/    the keys of its two operators; elsewhere each would keep their own
+//! gateway/             the payment gateway and registry: its database, its authority, and a folder for each participant
 //! kiosk-1/kiosk.toml   written anew at each start, because ports change
 //! kiosk-1/tls/ keys/ journal.db kiosk.log
 //! kiosk-1/cassette.txt what lies in the simulated cassette
@@ -22,7 +23,11 @@ use std::{
 };
 use tolem_center::{
     config::Config as CenterConfig,
-    pki::{CRL_DAYS, Pki},
+    gateway::{
+        config::{GATEWAY_FILE, GatewayConfig},
+        setup as gateway_setup,
+    },
+    pki::{CRL_DAYS, Pki, nca::Authority},
     server::system_clock,
     setup,
 };
@@ -83,7 +88,47 @@ impl Home {
         &self.directory
     }
 
-    /// The center's configuration: made at the first start, with a revocation list that is fresh at each.
+    /// The gateway's configuration: made at the first start, with revocation lists that are fresh at each.
+    ///
+    /// # Errors
+    /// If its files cannot be made or read, or a demo before gateways were part of it has left codes here.
+    pub fn gateway(&self) -> anyhow::Result<GatewayConfig> {
+        let directory = self.gateway_directory();
+        let file = directory.join(GATEWAY_FILE);
+        let mut config = if file.exists() {
+            GatewayConfig::read(&file)?
+        } else {
+            ensure!(
+                !self.directory.join("center").exists(),
+                "--dir {}: an older demo has left payment codes here that no gateway knows; start over with --fresh",
+                self.directory.display()
+            );
+            gateway_setup::init(&directory, &NAMES.map(str::to_owned), system_clock())?
+        };
+        config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Authority::at(&directory.join("nca")).refresh(system_clock(), CRL_DAYS)?;
+        gateway_setup::publish(&directory)?;
+        Ok(config)
+    }
+
+    /// Tells all participants where the gateway is in this run.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn tell_whereabouts(&self, config: &GatewayConfig, gateway: SocketAddr) -> anyhow::Result<()> {
+        let parties = self.gateway_directory().join("parties");
+        config
+            .participants
+            .keys()
+            .try_for_each(|name| gateway_setup::tell_whereabouts(&parties.join(name), &gateway.to_string()))
+    }
+
+    fn gateway_directory(&self) -> PathBuf {
+        self.directory.join("gateway")
+    }
+
+    /// The center's configuration: made at the first start, with a revocation list that is fresh at each. It is the participant
+    /// "bank" of the gateway.
     ///
     /// # Errors
     /// If its files cannot be made or read.
@@ -93,7 +138,9 @@ impl Home {
         let mut config = if file.exists() {
             CenterConfig::read(&file)?
         } else {
-            setup::init(&directory, &NAMES.map(str::to_owned), system_clock())?
+            setup::init(&directory, &NAMES.map(str::to_owned), system_clock())?;
+            // In the file too: commands that work beside the running center must ask the same gateway.
+            setup::attach(&file, Path::new("../gateway/parties/bank"))?
         };
         let people = directory.join("operators");
         if !people.exists() {

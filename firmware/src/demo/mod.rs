@@ -18,7 +18,10 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tolem_center::server::{self, Faults, Seen};
+use tolem_center::{
+    gateway::server as gateway,
+    server::{self, Seen},
+};
 use tolem_hal_sim::{
     bench::{
         Bench, CenterControl, Kiosk, KioskOptions, Server,
@@ -68,6 +71,7 @@ pub struct Demo {
     server: Option<Server>,
     bench: Arc<Bench>,
     children: Vec<Arc<Child>>,
+    _gateway: gateway::Running,
     _home: Home,
 }
 
@@ -101,7 +105,14 @@ impl Demo {
         let listener = listen(options.listen)?;
         let home = Home::open(&options.dir, options.fresh)?;
         let wire = Arc::new(WireLog::default());
+        let gateway_config = home.gateway()?;
         let center_config = home.center()?;
+        let gateway = gateway::start(gateway::Options {
+            config: gateway_config.clone(),
+            observer: Some(notes(&wire)),
+            clock: server::system_clock,
+        })?;
+        home.tell_whereabouts(&gateway_config, gateway.addr)?;
         let center = Arc::new(server::start(server::Options {
             config: center_config.clone(),
             observer: Some(observer(&wire)),
@@ -131,14 +142,14 @@ impl Demo {
         }
         let bench = Arc::new(Bench {
             kiosks,
-            center: Box::new(Switches(center.faults.clone())),
+            center: Box::new(Switches(gateway.faults.clone())),
             books: Box::new(books::Ledgers { center, journals }),
             wire,
             directory: home.directory().to_owned(),
             commands: commands(&home),
         });
         let server = Server::start(bench.clone(), listener).context("cannot serve the bench")?;
-        Ok(Self { server: Some(server), bench, children, _home: home })
+        Ok(Self { server: Some(server), bench, children, _gateway: gateway, _home: home })
     }
 
     /// Where the page is.
@@ -215,7 +226,13 @@ fn observer(wire: &Arc<WireLog>) -> server::Observer {
     })
 }
 
-struct Switches(Faults);
+/// What the gateway says of itself: never a person, never a code.
+fn notes(wire: &Arc<WireLog>) -> gateway::Observer {
+    let wire = wire.clone();
+    Arc::new(move |line| wire.event(0, format!("gateway: {line}")))
+}
+
+struct Switches(gateway::Faults);
 
 impl CenterControl for Switches {
     fn registry_up(&self) -> bool {
@@ -227,11 +244,11 @@ impl CenterControl for Switches {
     }
 
     fn gateway_up(&self) -> bool {
-        !self.0.gateway_down.is_on()
+        !self.0.silent.is_on()
     }
 
     fn set_gateway(&self, up: bool) {
-        self.0.gateway_down.set(!up);
+        self.0.silent.set(!up);
     }
 }
 
@@ -269,7 +286,7 @@ fn welcome(demo: &Demo, url: &str) -> String {
         many => format!("{many} kiosks"),
     };
     let mut text = format!(
-        "\nThe bench is open: {url}\n\n  {kiosks}, a processing center and all devices; everything is kept in {directory}\n\n\
+        "\nThe bench is open: {url}\n\n  {kiosks}, a processing center, a payment gateway and all devices; everything is kept in {directory}\n\n\
          Try\n  pay       touch the screen, choose a service, enter the IIN 000101300019, insert banknotes, confirm\n  \
          cut       arm \"pull the plug by itself: while the note is being stacked\", insert a note, power on again\n  \
          lose      link down while money is in; take the claim slip, link up, \"I have a claim slip\"\n\n\

@@ -2,7 +2,7 @@
 
 use super::{
     PATIENCE,
-    program::{Demo, run, tolem, tolem_center},
+    program::{AsArgument, Demo, Ended, run, tolem, tolem_center},
 };
 use rusqlite::Connection;
 use serde_json::Value;
@@ -71,7 +71,47 @@ impl Demo {
             assert_eq!(booked, cassette, "ledger and cassette of kiosk {}:\n{ledger}", index + 1);
             total += cassette;
         }
+        self.check_three_ways();
         total
+    }
+
+    /// Demands that journals, ledger and gateway agree payment by payment, and that the gateway's record is whole.
+    fn check_three_ways(&self) {
+        let exports = tempfile::tempdir().expect("a directory for exports");
+        let journal: Vec<PathBuf> =
+            (0..self.kiosks()).map(|index| exports.path().join(format!("{}", index + 1))).collect();
+        for (index, export) in journal.iter().enumerate() {
+            run(&tolem(), &[&"journal", &"export", export, &"--config", &self.kiosk_config(index)]).good();
+        }
+        // A test may begin before midnight.
+        let (year, month, day) = tolem_center::server::system_clock().plus_seconds(-86_400).date().calendar();
+        let yesterday = format!("{year:04}-{month:02}-{day:02}");
+        let mut asked: Vec<&dyn AsArgument> = vec![&"audit", &"--gateway-since", &yesterday];
+        let config = self.center_config();
+        asked.extend([&"--config" as &dyn AsArgument, &config]);
+        for export in &journal {
+            asked.extend([&"--journal" as &dyn AsArgument, export]);
+        }
+        run(&tolem_center(), &asked).good();
+        run(&tolem_center(), &[&"gateway", &"audit", &"--config", &self.gateway().join("gateway.toml")])
+            .good();
+    }
+
+    /// The directory of the gateway.
+    pub fn gateway(&self) -> PathBuf {
+        self.directory().join("gateway")
+    }
+
+    /// Asks the gateway as its participant `party` (`portal`, `desk`): `tolem-center PARTY WORDS`.
+    pub fn at_gateway(&self, party: &str, words: &[&str]) -> Ended {
+        let folder = match party {
+            "desk" => "service-center",
+            other => other,
+        };
+        let folder = self.gateway().join("parties").join(folder);
+        let mut asked: Vec<&dyn AsArgument> = vec![&party, &words[0], &"--party", &folder];
+        asked.extend(words[1..].iter().map(|word| word as &dyn AsArgument));
+        run(&tolem_center(), &asked)
     }
 
     /// Changes one byte of the record of the first stacked note, as somebody with a disk editor would, and names it.

@@ -440,6 +440,18 @@ impl<'a> Terminal<'a> {
         log["entries"].as_array().into_iter().flatten().filter_map(|entry| entry["step"].as_u64()).collect()
     }
 
+    /// Waits until a step of the payment was traced.
+    ///
+    /// # Panics
+    /// If it does not come.
+    pub fn until_step(&self, step: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.steps().contains(&step) {
+            assert!(Instant::now() < deadline, "step {step} never came\n{}", self.report());
+            self.wait_for_anything();
+        }
+    }
+
     /// The picture of the screen as PNG.
     pub fn picture(&self) -> Vec<u8> {
         self.bytes("screen.png", "")
