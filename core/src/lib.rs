@@ -10,6 +10,7 @@ pub mod emv;
 pub mod health;
 pub mod journal;
 pub mod kiosk;
+pub mod pin_pad;
 pub mod ports;
 pub mod printer;
 pub mod receipt;

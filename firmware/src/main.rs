@@ -297,7 +297,8 @@ mod sim {
     use tolem_hal_sim::{
         ccnet_device::CcnetConfig,
         escpos_device::EscposConfig,
-        served::{Cable, ServeOptions, serve_acceptor, serve_printer},
+        pin_pad_device::{KeyStore, PinPadKeys},
+        served::{Cable, ServeOptions, serve_acceptor, serve_pin_pad, serve_printer},
     };
 
     #[derive(Subcommand)]
@@ -314,6 +315,11 @@ mod sim {
             /// Directory for the papers as PNG pictures
             #[arg(long, value_name = "DIR")]
             png: Option<PathBuf>,
+        },
+        /// A PIN pad with test keys that speaks like UIC's PP791
+        Pinpad {
+            #[command(flatten)]
+            cable: CableArgs,
         },
     }
 
@@ -349,6 +355,9 @@ mod sim {
         let device = match command {
             SimCommand::Ccnet { cable } => serve_acceptor(CcnetConfig::default(), cable.options()),
             SimCommand::Escpos { cable, png } => serve_printer(EscposConfig::default(), png, cable.options()),
+            SimCommand::Pinpad { cable } => {
+                serve_pin_pad(KeyStore::delivered(&PinPadKeys::test()), 1, cable.options())
+            }
         }
         .context("cannot serve the device")?;
         if let Some(path) = device.path() {

@@ -13,6 +13,7 @@ pub mod lamps;
 pub mod line;
 pub mod link_proxy;
 pub mod paper;
+pub mod pin_pad_device;
 pub mod pty;
 pub mod served;
 pub mod world;

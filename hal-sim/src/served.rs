@@ -5,16 +5,19 @@
 //! what is allowed.
 
 mod acceptor;
+mod pinpad;
 mod printer;
 #[cfg(test)]
 mod tests;
 
 pub use acceptor::{AcceptorState, CassetteCount};
+pub use pinpad::PinPadState;
 pub use printer::PrinterState;
 
 use crate::{
     ccnet_device::{CcnetConfig, CcnetDevice},
     escpos_device::{EscposConfig, EscposDevice},
+    pin_pad_device::{KeyStore, PinPadDevice},
     pty::{Pty, open_tty},
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -80,6 +83,8 @@ pub enum DeviceState {
     Acceptor(AcceptorState),
     /// A receipt printer.
     Printer(PrinterState),
+    /// A PIN pad.
+    PinPad(PinPadState),
 }
 
 /// What the model says next, whichever it is.
@@ -133,6 +138,15 @@ pub fn serve_printer(
 ) -> io::Result<DeviceHandle> {
     let device = if options.powered { EscposDevice::new_running(config) } else { EscposDevice::new(config) };
     serve(Box::new(printer::Printer { device, png }), options, "sim-escpos")
+}
+
+/// Serves a PIN pad with these keys in a thread of its own.
+pub fn serve_pin_pad(keys: KeyStore, seed: u64, options: ServeOptions) -> io::Result<DeviceHandle> {
+    let mut device = PinPadDevice::new(keys, seed);
+    if !options.powered {
+        device.set_power(Instant(0), false);
+    }
+    serve(Box::new(device), options, "sim-pinpad")
 }
 
 fn serve(model: Box<dyn Model>, options: ServeOptions, name: &str) -> io::Result<DeviceHandle> {
@@ -189,7 +203,7 @@ impl DeviceHandle {
     pub fn acceptor(&self) -> Option<AcceptorState> {
         match self.state()? {
             DeviceState::Acceptor(state) => Some(state),
-            DeviceState::Printer(_) => None,
+            DeviceState::Printer(_) | DeviceState::PinPad(_) => None,
         }
     }
 
@@ -197,7 +211,15 @@ impl DeviceHandle {
     pub fn printer(&self) -> Option<PrinterState> {
         match self.state()? {
             DeviceState::Printer(state) => Some(state),
-            DeviceState::Acceptor(_) => None,
+            DeviceState::Acceptor(_) | DeviceState::PinPad(_) => None,
+        }
+    }
+
+    /// The state of a PIN pad; `None` for other devices.
+    pub fn pin_pad(&self) -> Option<PinPadState> {
+        match self.state()? {
+            DeviceState::PinPad(state) => Some(state),
+            DeviceState::Acceptor(_) | DeviceState::Printer(_) => None,
         }
     }
 
@@ -206,6 +228,7 @@ impl DeviceHandle {
         match self.state()? {
             DeviceState::Acceptor(state) => state.line.path,
             DeviceState::Printer(state) => state.line.path,
+            DeviceState::PinPad(state) => state.line.path,
         }
     }
 

@@ -17,6 +17,7 @@ pub mod merkle;
 pub mod messages;
 pub mod notes;
 pub mod payment;
+pub mod pinpad;
 pub mod qr;
 pub mod record;
 pub mod signed;

@@ -6,3 +6,4 @@
 
 pub mod ccnet;
 pub mod escpos;
+pub mod pinpad;

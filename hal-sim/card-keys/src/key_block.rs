@@ -162,6 +162,26 @@ impl WrappingKey {
 
     /// Wraps `key`. `head` is usage, algorithm, mode, version and exportability: `P0TE00N` for a PIN key. `random` fills the block.
     pub fn wrap(&self, head: &[u8; 7], key: &[u8], random: impl Fn(usize) -> u8) -> String {
+        self.wrap_with(head, &[], key, random)
+    }
+
+    /// The same with optional blocks: two letters and a value each, e.g. `KS` and the serial number of a DUKPT key.
+    ///
+    /// # Panics
+    /// If they do not fill whole blocks of the cipher: padding is the caller's.
+    pub fn wrap_with(
+        &self,
+        head: &[u8; 7],
+        options: &[([u8; 2], &str)],
+        key: &[u8],
+        random: impl Fn(usize) -> u8,
+    ) -> String {
+        let mut optional = String::new();
+        for (name, value) in options {
+            optional.extend(name.iter().copied().map(char::from));
+            optional.push_str(&format!("{:02X}{value}", value.len() + 4));
+        }
+        assert!(optional.len().is_multiple_of(self.block()), "optional blocks fill whole blocks");
         let bits = u16::try_from(key.len() * 8).expect("invariant: keys are short");
         let mut clear = Zeroizing::new(bits.to_be_bytes().to_vec());
         clear.extend_from_slice(key);
@@ -169,9 +189,10 @@ impl WrappingKey {
             let fill = random(clear.len());
             clear.push(fill);
         }
-        let total = HEADER + 2 * (clear.len() + self.block());
+        let total = HEADER + optional.len() + 2 * (clear.len() + self.block());
         let text = std::str::from_utf8(head).expect("invariant: letters");
-        let header = format!("{}{total:04}{text}0000", char::from(self.version()));
+        let version = char::from(self.version());
+        let header = format!("{version}{total:04}{text}{:02}00{optional}", options.len());
         let mac = self.derive(1).cmac(&[header.as_bytes(), &clear].concat());
         let secret = self.derive(0).encrypt(&mac, &clear);
         format!("{header}{}{}", HEXUPPER.encode(&secret), HEXUPPER.encode(&mac))

@@ -324,3 +324,32 @@ fn a_device_can_be_served_on_an_existing_tty() {
     drop(line);
     assert!(handle.command("state").is_ok(), "a cable cut at the other end does not end the device");
 }
+
+#[test]
+fn a_pin_pad_takes_a_pin_on_a_pty_and_says_no_digit_back() {
+    use crate::pin_pad_device::{Display, KeyStore, PinPadKeys};
+    use tolem_protocol::{
+        Amount,
+        emv::CardNumber,
+        pinpad::{self, Answer, Request},
+    };
+    let keys = KeyStore::delivered(&PinPadKeys::test());
+    let handle = serve_pin_pad(keys, 1, ServeOptions::pty(None)).unwrap();
+    let mut line = Line::open(&handle);
+    let number = CardNumber::parse(concat!("5413", "3300", "8902", "0011")).unwrap();
+    line.send(&Request::Pin(&number, Amount::from_tenge(10)).frame().unwrap().to_bytes());
+    assert_eq!(line.exactly(1), [pinpad::ACK]);
+    assert!(matches!(handle.pin_pad().unwrap().display, Display::EnterPin { .. }));
+    let said = handle.command("press 1739 enter").unwrap();
+    assert!(said.starts_with("5 keys taken, shows processing") && !said.contains("1739"), "{said}");
+    let (mut decoder, mut answer) = (pinpad::Decoder::new(), None);
+    while answer.is_none() {
+        let bytes = line.some_bytes();
+        answer = decoder.next(&mut &bytes[..]);
+    }
+    let Some(pinpad::Decoded::Frame(frame)) = answer else { panic!("an answer, not {answer:?}") };
+    assert!(matches!(Answer::parse(&frame), Ok(Answer::Pin(serial, _)) if serial.counter() == 1));
+    assert!(handle.command("press x").unwrap_err().contains("allowed"));
+    assert!(handle.command("tamper").unwrap().contains("no keys"));
+    assert_eq!(handle.pin_pad().unwrap().serial, None);
+}
