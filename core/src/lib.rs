@@ -4,6 +4,7 @@
 //! values; bytes, records and wishes go out as values. Two ports only, as generics: a store and a signer.
 
 pub mod acceptor;
+pub mod card_reader;
 pub mod cash;
 pub mod drivers;
 pub mod emv;

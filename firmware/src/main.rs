@@ -298,7 +298,7 @@ mod sim {
         ccnet_device::CcnetConfig,
         escpos_device::EscposConfig,
         pin_pad_device::{KeyStore, PinPadKeys},
-        served::{Cable, ServeOptions, serve_acceptor, serve_pin_pad, serve_printer},
+        served::{Cable, ServeOptions, serve_acceptor, serve_card_reader, serve_pin_pad, serve_printer},
     };
 
     #[derive(Subcommand)]
@@ -315,6 +315,11 @@ mod sim {
             /// Directory for the papers as PNG pictures
             #[arg(long, value_name = "DIR")]
             png: Option<PathBuf>,
+        },
+        /// A motorised card reader that speaks like OMRON's 3S4YR, with test cards
+        Cardreader {
+            #[command(flatten)]
+            cable: CableArgs,
         },
         /// A PIN pad with test keys that speaks like UIC's PP791
         Pinpad {
@@ -355,6 +360,7 @@ mod sim {
         let device = match command {
             SimCommand::Ccnet { cable } => serve_acceptor(CcnetConfig::default(), cable.options()),
             SimCommand::Escpos { cable, png } => serve_printer(EscposConfig::default(), png, cable.options()),
+            SimCommand::Cardreader { cable } => serve_card_reader(1, cable.options()),
             SimCommand::Pinpad { cable } => {
                 serve_pin_pad(KeyStore::delivered(&PinPadKeys::test()), 1, cable.options())
             }

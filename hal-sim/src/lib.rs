@@ -6,6 +6,7 @@
 
 #[cfg(feature = "bench")]
 pub mod bench;
+pub mod card_reader_device;
 pub mod ccnet_device;
 pub mod chip_card;
 pub mod escpos_device;

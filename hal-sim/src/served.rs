@@ -5,16 +5,19 @@
 //! what is allowed.
 
 mod acceptor;
+mod cardreader;
 mod pinpad;
 mod printer;
 #[cfg(test)]
 mod tests;
 
 pub use acceptor::{AcceptorState, CassetteCount};
+pub use cardreader::CardReaderState;
 pub use pinpad::PinPadState;
 pub use printer::PrinterState;
 
 use crate::{
+    card_reader_device::CardReaderDevice,
     ccnet_device::{CcnetConfig, CcnetDevice},
     escpos_device::{EscposConfig, EscposDevice},
     pin_pad_device::{KeyStore, PinPadDevice},
@@ -85,6 +88,8 @@ pub enum DeviceState {
     Printer(PrinterState),
     /// A PIN pad.
     PinPad(PinPadState),
+    /// A motorised card reader.
+    CardReader(CardReaderState),
 }
 
 /// What the model says next, whichever it is.
@@ -149,6 +154,15 @@ pub fn serve_pin_pad(keys: KeyStore, seed: u64, options: ServeOptions) -> io::Re
     serve(Box::new(device), options, "sim-pinpad")
 }
 
+/// Serves a motorised card reader in a thread of its own.
+pub fn serve_card_reader(seed: u64, options: ServeOptions) -> io::Result<DeviceHandle> {
+    let mut device = CardReaderDevice::new(seed);
+    if !options.powered {
+        device.set_power(Instant(0), false);
+    }
+    serve(Box::new(device), options, "sim-cardreader")
+}
+
 fn serve(model: Box<dyn Model>, options: ServeOptions, name: &str) -> io::Result<DeviceHandle> {
     let port = Port::open(&options.cable)?;
     let (requests, inbox) = channel();
@@ -203,7 +217,7 @@ impl DeviceHandle {
     pub fn acceptor(&self) -> Option<AcceptorState> {
         match self.state()? {
             DeviceState::Acceptor(state) => Some(state),
-            DeviceState::Printer(_) | DeviceState::PinPad(_) => None,
+            _ => None,
         }
     }
 
@@ -211,7 +225,7 @@ impl DeviceHandle {
     pub fn printer(&self) -> Option<PrinterState> {
         match self.state()? {
             DeviceState::Printer(state) => Some(state),
-            DeviceState::Acceptor(_) | DeviceState::PinPad(_) => None,
+            _ => None,
         }
     }
 
@@ -219,7 +233,15 @@ impl DeviceHandle {
     pub fn pin_pad(&self) -> Option<PinPadState> {
         match self.state()? {
             DeviceState::PinPad(state) => Some(state),
-            DeviceState::Acceptor(_) | DeviceState::Printer(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The state of a card reader; `None` for other devices.
+    pub fn card_reader(&self) -> Option<CardReaderState> {
+        match self.state()? {
+            DeviceState::CardReader(state) => Some(state),
+            _ => None,
         }
     }
 
@@ -229,6 +251,7 @@ impl DeviceHandle {
             DeviceState::Acceptor(state) => state.line.path,
             DeviceState::Printer(state) => state.line.path,
             DeviceState::PinPad(state) => state.line.path,
+            DeviceState::CardReader(state) => state.line.path,
         }
     }
 

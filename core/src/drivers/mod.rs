@@ -4,6 +4,7 @@
 //! confirms "stacked" by reflex. Its owner feeds it one input (`handle_bytes`, `handle_timeout` or `command`), then drains `poll` down
 //! to `Wait`.
 
+pub mod card_reader;
 pub mod ccnet;
 pub mod escpos;
 pub mod pinpad;

@@ -353,3 +353,30 @@ fn a_pin_pad_takes_a_pin_on_a_pty_and_says_no_digit_back() {
     assert!(handle.command("tamper").unwrap().contains("no keys"));
     assert_eq!(handle.pin_pad().unwrap().serial, None);
 }
+
+#[test]
+fn a_card_reader_takes_a_card_on_a_pty_when_it_was_told_to() {
+    use crate::card_reader_device::Whereabouts;
+    use tolem_protocol::card_reader::{Answer, CardGoes, Command, Control, Decoded, Decoder, Place};
+    fn ask(line: &mut Line, command: &Command) -> Result<Place, tolem_protocol::card_reader::ReaderError> {
+        line.send(&command.text().unwrap().frame());
+        assert_eq!(line.exactly(2), Control::Acknowledge.bytes());
+        line.send(&Control::Enquire.bytes());
+        let mut decoder = Decoder::new();
+        loop {
+            let bytes = line.some_bytes();
+            if let Some(Decoded::Text(text)) = decoder.next(&mut &bytes[..]) {
+                return Answer::parse(&text).unwrap().result;
+            }
+        }
+    }
+    let handle = serve_card_reader(1, ServeOptions::pty(None)).unwrap();
+    let mut line = Line::open(&handle);
+    assert!(handle.command("insert common").unwrap_err().contains("closed"));
+    assert_eq!(ask(&mut line, &Command::Reset(CardGoes::Held, CardGoes::Out)), Ok(Place::Nowhere));
+    assert_eq!(ask(&mut line, &Command::Permit), Ok(Place::Nowhere));
+    assert!(handle.command("insert common t1").unwrap().contains("draws a card in"));
+    assert_ne!(handle.card_reader().unwrap().place, Whereabouts::Nowhere);
+    assert!(handle.command("insert gold").unwrap_err().contains("allowed"));
+    assert!(handle.command("power off").unwrap().contains("no power"));
+}

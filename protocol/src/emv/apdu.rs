@@ -71,6 +71,24 @@ pub enum Transport {
     T1,
 }
 
+impl Transport {
+    /// The protocol that a chip's answer to reset offers first (ISO/IEC 7816-3): T=0 if it names none. `None` if it is no answer to reset,
+    /// or offers neither.
+    pub fn from_answer_to_reset(bytes: &[u8]) -> Option<Self> {
+        let [0x3B | 0x3F, format, interface @ ..] = bytes else { return None };
+        // TA1, TB1, TC1 come before TD1, as far as they are there.
+        let before = (format >> 4 & 0b0111).count_ones();
+        if format & 0x80 == 0 {
+            return Some(Self::T0);
+        }
+        match interface.get(before as usize)? & 0x0F {
+            0 => Some(Self::T0),
+            1 => Some(Self::T1),
+            _ => None,
+        }
+    }
+}
+
 /// SW1 SW2.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct StatusWord(pub u16);
@@ -139,6 +157,19 @@ mod tests {
         }
         let options = Command::get_processing_options(&[]);
         assert_eq!(options.to_bytes(Transport::T1), [0x80, 0xA8, 0, 0, 2, 0x83, 0, 0]);
+    }
+
+    #[test]
+    fn an_answer_to_reset_names_its_protocol() {
+        let read = Transport::from_answer_to_reset;
+        assert_eq!(read(&[0x3B, 0x60, 0x00, 0x00]), Some(Transport::T0));
+        assert_eq!(read(&[0x3B, 0xE0, 0x00, 0xFF, 0x81, 0x31, 0x55, 0x45, 0xBF]), Some(Transport::T1));
+        assert_eq!(read(&[0x3F, 0x80, 0x00]), Some(Transport::T0));
+        for wrong in
+            [&[][..], &[0x3B], &[0x00, 0x60], &[0x3B, 0x80], &[0x3B, 0xF0, 1, 2, 3], &[0x3B, 0x80, 0x0E]]
+        {
+            assert_eq!(read(wrong), None, "{wrong:02X?}");
+        }
     }
 
     #[test]

@@ -2,8 +2,11 @@
 
 use tolem_protocol::{
     Amount,
-    emv::CardNumber,
-    pinpad::{self, Answer, Decoded, Decoder, Frame, KeySerial, KeySlot, MAX_TEXT, PinBlock, Request, SelfTest},
+    card_reader::{self, CardGoes, Control, Place, ReaderError},
+    emv::{CardNumber, apdu::Transport},
+    pinpad::{
+        self, Answer, Decoded, Decoder, Frame, KeySerial, KeySlot, MAX_TEXT, PinBlock, Request, SelfTest,
+    },
     wire::Direction,
 };
 
@@ -75,7 +78,74 @@ pub fn pin_pad_seeds() -> Vec<(String, Vec<u8>)> {
         Answer::MacRefused(b'3'),
     ];
     let requests = requests.iter().map(Request::frame);
-    let frames = requests.chain(answers.iter().map(Answer::frame)).map(|frame| frame.expect("it can be said"));
-    let named = |(n, frame): (usize, Frame)| (format!("message {n}"), [&frame.to_bytes()[..], &[pinpad::ACK]].concat());
+    let frames =
+        requests.chain(answers.iter().map(Answer::frame)).map(|frame| frame.expect("it can be said"));
+    let named = |(n, frame): (usize, Frame)| {
+        (format!("message {n}"), [&frame.to_bytes()[..], &[pinpad::ACK]].concat())
+    };
+    frames.enumerate().map(named).collect()
+}
+
+fn reader_found(bytes: &[u8], size: usize) -> Vec<card_reader::Decoded> {
+    let (mut decoder, mut found) = (card_reader::Decoder::new(), Vec::new());
+    for mut piece in bytes.chunks(size) {
+        while let Some(next) = decoder.next(&mut piece) {
+            found.push(next);
+        }
+        assert!(piece.is_empty(), "a piece is used up before the decoder asks for more");
+    }
+    assert!(found.len() <= bytes.len(), "each finding uses a byte up");
+    found
+}
+
+/// Any stream, in any pieces: the same frames, each of which encodes to bytes that decode to it alone; commands and answers are written as
+/// they were read.
+pub fn card_reader(bytes: &[u8]) {
+    let all = reader_found(bytes, bytes.len().max(1));
+    assert_eq!(all, reader_found(bytes, 1), "how a stream is cut changes nothing");
+    assert_eq!(all, reader_found(bytes, 7), "how a stream is cut changes nothing");
+    for found in &all {
+        let card_reader::Decoded::Text(text) = found else { continue };
+        assert!(text.bytes().len() <= card_reader::MAX_TEXT);
+        assert_eq!(reader_found(&text.frame(), 5), [card_reader::Decoded::Text(text.clone())]);
+        if let Some(command) = card_reader::Command::parse(text) {
+            let again = command.text().and_then(|text| card_reader::Command::parse(&text));
+            assert_eq!(again, Some(command));
+        }
+        if let Ok(answer) = card_reader::Answer::parse(text) {
+            let again = answer.text().map(|text| card_reader::Answer::parse(&text));
+            assert_eq!(again, Some(Ok(answer)));
+        }
+    }
+    for direction in [Direction::FromHost, Direction::FromDevice] {
+        let words = card_reader::describe(direction, bytes);
+        assert!(words.len() <= 64 + 64 * bytes.len(), "a line for people stays one");
+    }
+    let _ = Transport::from_answer_to_reset(bytes);
+}
+
+/// One of each frame.
+pub fn card_reader_seeds() -> Vec<(String, Vec<u8>)> {
+    use card_reader::Command;
+    let chip = || vec![0x00, 0xA4, 0x04, 0x00, 0x02, 0x10, 0x10].into();
+    let commands = [
+        Command::Reset(CardGoes::Held, CardGoes::Out),
+        Command::Status,
+        Command::Permit,
+        Command::Eject,
+        Command::Exchange(Transport::T0, chip()),
+        Command::Exchange(Transport::T1, chip()),
+    ];
+    let mut card = card_reader::Answer::new(*b"F0", Ok(Place::Answered));
+    card.data = vec![0x10, 0x03, 0x90, 0x00].into();
+    let answers = [card, card_reader::Answer::new(*b"30", Err(ReaderError::JAM))];
+    let texts = commands.iter().map(Command::text).chain(answers.iter().map(card_reader::Answer::text));
+    let frames = texts.map(|text| text.expect("it can be said").frame().to_vec());
+    let named = |(n, frame): (usize, Vec<u8>)| {
+        (
+            format!("frame {n}"),
+            [&Control::Acknowledge.bytes()[..], &frame, &Control::Enquire.bytes()].concat(),
+        )
+    };
     frames.enumerate().map(named).collect()
 }

@@ -32,12 +32,18 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "ccnet_frames", run: devices::ccnet_frames, seeds: seeds::ccnet_frames, memory: 8 * MEBI },
     Target { name: "ccnet_answers", run: devices::ccnet_answers, seeds: seeds::ccnet_payloads, memory: MEBI },
     Target { name: "escpos_commands", run: devices::escpos_commands, seeds: seeds::escpos, memory: 8 * MEBI },
     Target { name: "escpos_status", run: devices::escpos_status, seeds: seeds::escpos_status, memory: MEBI },
     Target { name: "pin_pad", run: lines::pin_pad, seeds: lines::pin_pad_seeds, memory: 8 * MEBI },
+    Target {
+        name: "card_reader",
+        run: lines::card_reader,
+        seeds: lines::card_reader_seeds,
+        memory: 8 * MEBI,
+    },
     Target { name: "requests", run: links::requests, seeds: seeds::requests, memory: MEBI },
     Target { name: "responses", run: links::responses, seeds: seeds::responses, memory: MEBI },
     Target { name: "center", run: links::center, seeds: links::center_seeds, memory: 16 * MEBI },
