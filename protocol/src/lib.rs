@@ -14,6 +14,7 @@ pub mod digits;
 pub mod emv;
 pub mod escpos;
 pub mod iin;
+pub mod iso8583;
 pub mod merkle;
 pub mod messages;
 pub mod notes;

@@ -1,9 +1,10 @@
-//! Targets: what PIN pads and card readers say.
+//! Targets: what PIN pads, card readers and issuers say.
 
 use tolem_protocol::{
     Amount,
     card_reader::{self, CardGoes, Control, Place, ReaderError},
     emv::{CardNumber, apdu::Transport},
+    iso8583::{Message, MessageType, Original, de},
     pinpad::{
         self, Answer, Decoded, Decoder, Frame, KeySerial, KeySlot, MAX_TEXT, PinBlock, Request, SelfTest,
     },
@@ -148,4 +149,44 @@ pub fn card_reader_seeds() -> Vec<(String, Vec<u8>)> {
         )
     };
     frames.enumerate().map(named).collect()
+}
+
+/// Any bytes: a message that is read is written to the bytes it was read from, unless its second bitmap was empty, and is never shown whole.
+pub fn iso8583(bytes: &[u8]) {
+    let Ok(message) = Message::decode(bytes) else { return };
+    let written = message.encode();
+    assert_eq!(Message::decode(&written).as_ref(), Ok(&message));
+    if message.fields().any(|field| field > 64) || bytes[4] & 0x80 == 0 {
+        assert_eq!(*written, bytes);
+    }
+    if let Some(number) = message.get(de::NUMBER).and_then(|number| std::str::from_utf8(number).ok())
+        && number.len() > 12
+    {
+        assert!(!format!("{message:?}").contains(number));
+    }
+    let _ = (message.amount(), Original::of(&message), message.get(de::ORIGINAL).and_then(Original::parse));
+}
+
+/// A request and a reversal.
+pub fn iso8583_seeds() -> Vec<(String, Vec<u8>)> {
+    let number = concat!("5413", "3300", "8902", "0011").as_bytes();
+    let request = Message::new(MessageType::AUTHORIZATION)
+        .with(de::NUMBER, number)
+        .with(de::PROCESSING, b"000000")
+        .with(de::AMOUNT, b"000000150000")
+        .with(de::SENT, b"1122070000")
+        .with(de::TRACE, b"000123")
+        .with(de::TRACK2, &[number, b"=3012"].concat())
+        .with(de::PIN_BLOCK, &[0xC7; 8])
+        .with(de::CHIP, &[0x9F, 0x27, 0x01, 0x80])
+        .with(de::PIN_KEY, b"FFFF9876543210E00001");
+    let original = Original::of(&request).expect("it has a trace number");
+    let reversal = Message::new(MessageType::REVERSAL)
+        .with(de::NUMBER, number)
+        .with(de::RESPONSE, b"68")
+        .with(de::ORIGINAL, &original.to_field())
+        .with(de::MAC_2, &[0xA5; 8]);
+    let network = Message::new(MessageType::NETWORK).with(de::NETWORK, b"301");
+    let named = |(name, message): (&str, Message)| (name.to_owned(), message.encode().to_vec());
+    [("request", request), ("reversal", reversal), ("echo", network)].map(named).to_vec()
 }
