@@ -10,6 +10,7 @@ pub mod card_reader_device;
 pub mod ccnet_device;
 pub mod chip_card;
 pub mod escpos_device;
+pub mod issuer;
 pub mod lamps;
 pub mod line;
 pub mod link_proxy;

@@ -1,12 +1,9 @@
 //! A card payment from the slot to the issuer and back, through everything that stands: chip card, motorised reader, its driver, the EMV
-//! kernel, PIN pad and its driver, over lines that misbehave by seed. The issuer is played by its keys: it checks the cryptogram and opens
-//! the PIN block. No session, no center, no screen: those come with the payment itself.
+//! kernel, PIN pad and its driver, over lines that misbehave by seed, and ISO 8583 to the test issuer, whose ledger is the judge. No session,
+//! no center, no screen: those come with the payment itself; what the center will say to the acquirer is said here by [`CardPart`].
 
 use std::time::Duration;
-use tolem_card_keys::{
-    TdesKey, dukpt_tdes, emv,
-    pin_block::{self, Pin},
-};
+use tolem_card_keys::{TdesKey, pin_block::Pin};
 use tolem_core::{
     card_reader::{self as reader, Found},
     drivers::{
@@ -23,12 +20,14 @@ use tolem_core::{
 use tolem_hal_sim::{
     card_reader_device::{CardReaderDevice, ReaderOutput, Thing},
     chip_card::{CardProfile, ChipCard, IssuerKeys},
+    issuer::{Account, Mood, TestIssuer, Vault},
     line::LineFaults,
     pin_pad_device::{Display, Key, KeyStore, PadOutput, PinPadDevice, PinPadKeys},
 };
 use tolem_protocol::{
     Amount, Date,
     emv::{CardNumber, tags, tlv},
+    iso8583::{Message, MessageType, Original, de},
 };
 
 const PIN: &str = "2580";
@@ -52,10 +51,32 @@ enum Person {
 /// What came out.
 struct Outcome {
     ending: Ending,
-    /// The issuer approved.
+    /// The terminal heard an approval.
     approved: bool,
-    /// Requests that reached the issuer.
+    /// Requests to the issuer.
     requests: u32,
+    /// What the issuer's ledger says in the end: taken, held, still there.
+    taken: Amount,
+    held: Amount,
+    available: Amount,
+}
+
+fn full() -> Amount {
+    Amount::from_tenge(50_000)
+}
+
+fn nothing() -> Amount {
+    Amount::from_tiyn(0)
+}
+
+impl Outcome {
+    /// The issuer's ledger is the payment's truth: taken if and only if it was approved by all, never held for ever.
+    fn judge(&self, what: &str) {
+        let paid = matches!(self.ending, Ending::Approved(_));
+        let expected = if paid { amount() } else { nothing() };
+        assert_eq!((self.taken, self.held), (expected, nothing()), "{what}: {:?}", self.ending);
+        assert_eq!(self.available, full().saturating_sub(expected), "{what}: {:?}", self.ending);
+    }
 }
 
 /// The card's part of a terminal.
@@ -69,7 +90,13 @@ struct CardPart {
     card: Option<Thing>,
     person: Person,
     pin: Option<EncryptedPin>,
+    bank: TestIssuer,
+    /// The request as it was sent.
+    sent: Option<Message>,
+    trace: u32,
     approved: bool,
+    /// A decline was heard.
+    declined: bool,
     requests: u32,
     ending: Option<Ending>,
     home: bool,
@@ -92,7 +119,11 @@ impl CardPart {
             card: Some(Thing::Card(Box::new(card))),
             person,
             pin: None,
+            bank: bank(),
+            sent: None,
+            trace: 0,
             approved: false,
+            declined: false,
             requests: 0,
             ending: None,
             home: false,
@@ -117,7 +148,9 @@ impl CardPart {
         }
         assert!(self.home, "the card never came home: {:?}, {:?}", self.reader.place(), self.ending);
         let ending = self.ending.unwrap_or(Ending::Failed(Failure::Chip(ChipFault::Reader)));
-        Outcome { ending, approved: self.approved, requests: self.requests }
+        let (taken, held) = self.bank.taken_and_held();
+        let available = self.bank.account(&number()).expect("an account").available;
+        Outcome { ending, approved: self.approved, requests: self.requests, taken, held, available }
     }
 
     /// Carries bytes both ways until nobody says anything more; when somebody wants to be called next.
@@ -291,65 +324,90 @@ impl CardPart {
             Step::Over(ending) => {
                 self.kernel = None;
                 self.ending = Some(ending);
+                self.settle();
                 self.reader_driver.command(self.now, reader::Command::Eject);
             }
         }
     }
 
-    /// The issuer: the cryptogram must be the card's over exactly this payment, and the PIN is opened with the acquirer's keys.
+    /// A message with the next trace number, which is never used again.
+    fn message(&mut self, kind: MessageType) -> Message {
+        self.trace += 1;
+        let mut message = Message::new(kind)
+            .with(de::PROCESSING, b"000000")
+            .with(de::SENT, b"1122120000")
+            .with(de::TRACE, format!("{:06}", self.trace).as_bytes())
+            .with(de::TERMINAL, b"KSK00001")
+            .with(de::MERCHANT, b"KIOSKTEST000001")
+            .with(de::CURRENCY, b"398");
+        message.set_amount(amount()).expect("twelve digits");
+        message
+    }
+
+    /// Asks the issuer, once.
     fn issuer(&mut self, request: &OnlineRequest) -> HostAnswer {
         self.requests += 1;
-        let keys = IssuerKeys::test();
-        let find =
-            |tag| tlv::find(&request.chip_data, tag).expect("well formed").unwrap_or_default().to_vec();
-        let card = emv::card_key(&keys.cryptograms, &request.number, request.sequence.unwrap_or(0));
-        let counter = find(tags::ATC).try_into().expect("two bytes");
-        let session = emv::session_key(&card, emv::counter_diversifier(counter));
-        let signed = [
-            tags::AMOUNT_AUTHORISED,
-            tags::AMOUNT_OTHER,
-            tags::TERMINAL_COUNTRY,
-            tags::TVR,
-            tags::CURRENCY_CODE,
-            tags::TRANSACTION_DATE,
-            tags::TRANSACTION_TYPE,
-            tags::UNPREDICTABLE,
-            tags::AIP,
-            tags::ATC,
-        ];
-        let mut input = signed.map(find).concat();
-        input.extend(&find(tags::ISSUER_APPLICATION_DATA)[2..8]);
-        let cryptogram = emv::cryptogram(&session, &input);
-        assert_eq!(
-            cryptogram.to_vec(),
-            find(tags::CRYPTOGRAM),
-            "the cryptogram is the card's over this payment"
-        );
-        assert_eq!(find(tags::AMOUNT_AUTHORISED), [0, 0, 0, 0x43, 0x25, 0]);
-        assert_eq!(request.number, number());
+        let ascii = |digits: &[u8]| digits.iter().map(|digit| digit + b'0').collect::<Vec<u8>>();
+        let mut message = self
+            .message(MessageType::AUTHORIZATION)
+            .with(de::NUMBER, &ascii(request.number.digits()))
+            .with(de::EXPIRY, &ascii(&request.expiry))
+            .with(de::ENTRY, b"051")
+            .with(de::SEQUENCE, format!("{:03}", request.sequence.unwrap_or(0)).as_bytes())
+            .with(de::CHIP, &request.chip_data);
         // The block is used once.
-        let pin = self.pin.take().filter(|_| request.pin_entered).map(|pin| opened(&pin, &request.number));
-        let (approved, code) = match pin {
-            None => (false, *b"05"),
-            Some(pin) if pin == Pin::parse(PIN).expect("a PIN") => (true, *b"00"),
-            Some(_) => (false, *b"55"),
+        if let Some(pin) = self.pin.take().filter(|_| request.pin_entered) {
+            let PinKey::Dukpt(serial) = pin.key else { panic!("a key for this one PIN") };
+            message = message
+                .with(de::PIN_BLOCK, pin.block.bytes())
+                .with(de::PIN_KEY, format!("{serial:?}").as_bytes());
+        }
+        let answer = self.bank.hear(&message.encode());
+        self.sent = Some(message);
+        let Some(answer) = answer.map(|answer| Message::decode(&answer).expect("a message")) else {
+            return HostAnswer::Unreachable;
         };
-        self.approved = approved;
-        let proof = emv::answer_1(&session, cryptogram, code);
+        let response_code: [u8; 2] =
+            answer.need(de::RESPONSE).expect("a code").try_into().expect("two characters");
+        self.approved = response_code == *b"00";
+        self.declined = !self.approved;
+        let chip = answer.get(de::CHIP).unwrap_or(&[]);
+        let proof = tlv::find(chip, tags::ISSUER_AUTHENTICATION).expect("well formed").unwrap_or_default();
         HostAnswer::Answered {
-            approved,
-            response_code: code,
-            issuer_authentication: [&proof[..], &code].concat(),
+            approved: self.approved,
+            response_code,
+            issuer_authentication: proof.to_vec(),
             scripts: Vec::new(),
         }
     }
+
+    /// Tells the issuer how it ended, until it is acknowledged. Neither PIN nor track is in these messages.
+    fn settle(&mut self) {
+        let (kind, repeat) = match (&self.ending, self.sent.is_some(), self.declined) {
+            (Some(Ending::Approved(_)), ..) => (MessageType::ADVICE, MessageType::ADVICE),
+            // Asked, and no decline was heard: whatever the card says, the money may be held.
+            (_, true, false) => (MessageType::REVERSAL, MessageType::REVERSAL_REPEAT),
+            _ => return,
+        };
+        let original = self.sent.as_ref().and_then(Original::of).expect("it was asked");
+        let mut message = self.message(kind).with(de::ORIGINAL, &original.to_field());
+        for _ in 0..10 {
+            if let Some(answer) = self.bank.hear(&message.encode()) {
+                let answer = Message::decode(&answer).expect("a message");
+                assert_eq!(answer.get(de::RESPONSE), Some(&b"00"[..]), "{answer:?}");
+                return;
+            }
+            message.kind = repeat;
+        }
+        panic!("nobody acknowledged {message:?}");
+    }
 }
 
-fn opened(pin: &EncryptedPin, number: &CardNumber) -> Pin {
-    let PinKey::Dukpt(serial) = pin.key else { panic!("a key for this one PIN") };
-    let initial = dukpt_tdes::initial_key(&PinPadKeys::test().base, serial.0);
-    let key: TdesKey = dukpt_tdes::pin_key(&initial, serial.0);
-    pin_block::open_format_0(key.decrypt(*pin.block.bytes()), number).expect("the block opens")
+fn bank() -> TestIssuer {
+    let zone = TdesKey::new(&[0x5B; 16]).expect("16 bytes");
+    let mut bank = TestIssuer::new(IssuerKeys::test(), Vault::new(PinPadKeys::test().base, zone));
+    bank.open(&number(), Account::new(full(), Pin::parse(PIN).expect("a PIN")));
+    bank
 }
 
 fn card(transport: ChipTransport) -> ChipCard {
@@ -357,7 +415,9 @@ fn card(transport: ChipTransport) -> ChipCard {
 }
 
 fn quiet(card: ChipCard, person: Person) -> Outcome {
-    CardPart::new(1, LineFaults::default(), card, person).live()
+    let outcome = CardPart::new(1, LineFaults::default(), card, person).live();
+    outcome.judge("a quiet line");
+    outcome
 }
 
 #[test]
@@ -407,6 +467,44 @@ fn a_card_torn_out_at_any_command_ends_the_payment_and_an_approval_is_to_be_reve
     assert!(reversed > 0, "somewhere it is torn between approval and the second cryptogram");
 }
 
+#[test]
+fn a_lost_answer_and_a_lost_request_are_both_reversed_until_that_is_acknowledged() {
+    use Mood::{LosesAnswer, LosesRequest};
+    for moods in [
+        vec![LosesRequest],
+        vec![LosesAnswer],
+        vec![LosesAnswer, LosesRequest, LosesAnswer, LosesAnswer],
+        vec![LosesRequest, LosesRequest, LosesAnswer],
+    ] {
+        let mut part = CardPart::new(1, LineFaults::default(), card(ChipTransport::T1), Person::Enters(PIN));
+        part.bank.moods = moods.clone().into();
+        let outcome = part.live();
+        assert!(matches!(outcome.ending, Ending::Declined(Decline::Unreachable, _)), "{:?}", outcome.ending);
+        outcome.judge(&format!("{moods:?}"));
+    }
+}
+
+#[test]
+fn a_card_torn_out_while_the_answer_is_missing_is_reversed_too() {
+    for at in 0..14 {
+        let mut torn = card(ChipTransport::T0);
+        torn.faults.torn_at = Some(at);
+        let mut part = CardPart::new(1, LineFaults::default(), torn, Person::Enters(PIN));
+        part.bank.moods.push_back(Mood::LosesAnswer);
+        let outcome = part.live();
+        outcome.judge(&format!("torn at {at}"));
+    }
+}
+
+#[test]
+fn a_card_that_refuses_after_the_approval_gets_its_money_back() {
+    let mut stubborn = card(ChipTransport::T0);
+    stubborn.faults.refuses_after_approval = true;
+    let outcome = quiet(stubborn, Person::Enters(PIN));
+    assert!(matches!(outcome.ending, Ending::RefusedAfterApproval(Ok(_))), "{:?}", outcome.ending);
+    assert!(outcome.approved);
+}
+
 /// Over bad lines: nothing is approved that the issuer did not approve, the issuer is asked at most once, an approval that the card did not
 /// hear of is called one, and the card always comes home.
 #[test]
@@ -425,6 +523,7 @@ fn bad_lines_cost_payments_but_never_their_truth() {
         let transport = if seed % 2 == 0 { ChipTransport::T0 } else { ChipTransport::T1 };
         let outcome = CardPart::new(seed, faults, card(transport), Person::Enters(PIN)).live();
         assert!(outcome.requests <= 1, "seed {seed}: one payment, one request");
+        outcome.judge(&format!("seed {seed}"));
         match outcome.ending {
             Ending::Approved(_) => {
                 assert!(outcome.approved, "seed {seed}");
