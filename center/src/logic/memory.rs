@@ -1,6 +1,7 @@
 //! A store in memory, for tests and for the simulated world. Cloning it is taking a backup.
 
 use crate::logic::{
+    acquirer::{Acquiring, CardRow, Standing as CardStanding},
     errands::{Errands, NoticeRow, WaitingRow},
     ledger::Posting,
     office::{Deed, Office, OperatorRow, RequestRow},
@@ -37,6 +38,8 @@ pub struct MemoryStore {
     rebuilding: Option<Rebuilding>,
     heard: BTreeMap<KioskNumber, u32>,
     slots: BTreeMap<(KioskNumber, i64), Slots>,
+    cards: BTreeMap<PaymentId, CardRow>,
+    trace: u32,
     /// While set, each transaction fails at its end, after its work: the disk is gone.
     pub broken: bool,
 }
@@ -318,5 +321,48 @@ impl Transact for MemoryStore {
             self.broken = broken;
         }
         result
+    }
+}
+
+impl Acquiring for MemoryStore {
+    fn next_trace(&mut self) -> Result<u32> {
+        self.trace += 1;
+        Ok(self.trace)
+    }
+
+    fn last_trace(&self) -> Result<u32> {
+        Ok(self.trace)
+    }
+
+    fn card(&self, payment: &PaymentId) -> Result<Option<CardRow>> {
+        Ok(self.cards.get(payment).cloned())
+    }
+
+    fn card_by_trace(&self, trace: u32) -> Result<Option<CardRow>> {
+        let has = |row: &&CardRow| {
+            row.request.trace == trace || row.errand.is_some_and(|errand| errand.trace == trace)
+        };
+        Ok(self.cards.values().find(has).cloned())
+    }
+
+    fn put_card(&mut self, row: &CardRow) -> Result<()> {
+        self.cards.insert(row.payment, row.clone());
+        Ok(())
+    }
+
+    fn cards_undecided(&self, before: UtcTime) -> Result<Vec<CardRow>> {
+        let undecided = |row: &&CardRow| row.standing == CardStanding::Approved && row.request.sent <= before;
+        let mut rows: Vec<CardRow> = self.cards.values().filter(undecided).cloned().collect();
+        rows.sort_by_key(|row| row.request.trace);
+        Ok(rows)
+    }
+
+    fn cards_due(&self, now: UtcTime, most: u32) -> Result<Vec<CardRow>> {
+        use CardStanding::{Confirming, Reversing, Sent};
+        let waits = |row: &&CardRow| matches!(row.standing, Sent | Confirming | Reversing) && row.next <= now;
+        let mut due: Vec<CardRow> = self.cards.values().filter(waits).cloned().collect();
+        due.sort_by_key(|row| (row.next, row.request.trace));
+        due.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+        Ok(due)
     }
 }

@@ -4,6 +4,7 @@
 //! [`Store`]; the served binary and the simulated world run these very functions. Nothing here forgets money: a deposit
 //! that was rightly signed ends as *accepted* or *held*, and the same deposit gets the same answer for ever.
 
+pub mod acquirer;
 pub mod approval;
 mod claims;
 mod deposit;
