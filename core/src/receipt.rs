@@ -9,6 +9,7 @@ mod sheet;
 mod symbol;
 
 pub use sheet::{Line, Sheet};
+pub(crate) use symbol::LastSymbol;
 pub use symbol::qr_modules;
 
 use crate::words::{Word, fill, word};

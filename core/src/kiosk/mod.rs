@@ -31,6 +31,7 @@ use crate::{
     journal::{Journal, JournalFault},
     ports::{Signer, Store},
     printer,
+    receipt::LastSymbol,
     session::{Decision, Effect, Input, Session},
     time::Instant,
     view::{Comfort, Intent, Notice, ViewModel},
@@ -281,6 +282,7 @@ pub struct Kiosk<S, K> {
 
     outputs: VecDeque<Output>,
     shown: Option<Box<ViewModel>>,
+    symbol: LastSymbol,
     lamps: [bool; 2],
     dying: Option<(Instant, String)>,
     /// Told to stop; the end comes at this instant at the latest.
@@ -377,6 +379,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             still_here_until: None,
             outputs: VecDeque::new(),
             shown: None,
+            symbol: LastSymbol::default(),
             lamps: [false; 2],
             dying: None,
             stopping: None,

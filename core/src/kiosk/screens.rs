@@ -7,7 +7,6 @@ use super::{
 use crate::{
     health::FaultCode,
     ports::{Signer, Store},
-    receipt::qr_modules,
     secret::Secret,
     session::Payment,
     view::{
@@ -647,7 +646,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             body: Body::Code {
                 label: self.say(Word::Code),
                 code: code.code.to_string(),
-                qr: qr_modules(&Qr::Code(token).encode()),
+                qr: self.symbol.modules(Qr::Code(token).encode()),
                 rows,
             },
             actions,
@@ -667,8 +666,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         if !printed && !self.health.printer_blocked() {
             actions.push(self.action(Word::PrintAgain, Intent::Print, Weight::Secondary));
         }
-        let qr =
-            payment.deposit.as_ref().and_then(|deposit| qr_modules(&Qr::Deposit(deposit.clone()).encode()));
+        let text = payment.deposit.as_ref().map(|deposit| Qr::Deposit(deposit.clone()).encode());
+        let qr = text.and_then(|text| self.symbol.modules(text));
         ViewModel {
             screen: "claim-slip",
             title: self.say(if printed { Word::TakeSlip } else { Word::ClaimTitle }),

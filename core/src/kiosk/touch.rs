@@ -442,6 +442,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.comfort = Comfort::default();
         self.payer = None;
         self.payer_name.clear();
+        self.symbol.forget();
         self.wrong_payers = 0;
         self.last_note = None;
         self.center.serving = None;

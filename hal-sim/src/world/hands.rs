@@ -202,11 +202,6 @@ impl<C: Center> Station<C> {
         story::tell(&self.disk.records())
     }
 
-    /// QR texts of all papers that came out, oldest first.
-    pub fn qr_texts(&self) -> Vec<String> {
-        self.printer.papers().flat_map(|paper| paper.qr_texts()).collect()
-    }
-
     /// Waits until nothing is under way: no order, no unsettled payment.
     pub fn until_settled(&mut self) {
         self.until("everything settled", |rig| {

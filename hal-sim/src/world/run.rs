@@ -467,7 +467,7 @@ impl<C: Center> World<C> {
     /// reads them in.
     pub(super) fn burn(&mut self, place: usize) {
         let station = &mut self.stations[place];
-        let texts: Vec<String> = station.printer.papers().flat_map(|paper| paper.qr_texts()).collect();
+        let texts = station.qr_texts();
         station.papers.clone_from(&texts);
         station.replace_computer();
         for text in &texts {

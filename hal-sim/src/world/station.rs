@@ -14,8 +14,9 @@ use crate::{
     ccnet_device::{CcnetConfig, CcnetDevice, DeviceOutput, NoteRecord, PhysicalEvent, Place, Timing},
     escpos_device::{EscposConfig, EscposDevice, PrinterOutput},
     line::Dice,
+    paper,
 };
-use std::{collections::VecDeque, time::Duration};
+use std::{cell::RefCell, collections::VecDeque, sync::Arc, time::Duration};
 use tolem_core::{
     drivers::{ccnet, escpos},
     kiosk::{Config, Event, Kiosk, LinkFault, Output, Patience, Pin},
@@ -147,6 +148,8 @@ pub struct Station<C: Center> {
     pub(super) doors_opened: u64,
     /// Its journal is not the newest any more.
     pub(super) journal_lost: bool,
+    /// Papers whose symbols were read, and what they say: reading takes long and what is printed does not change.
+    read: RefCell<Vec<(Arc<paper::Paper>, Vec<String>)>>,
     /// Texts of papers that were torn off and read.
     pub(super) papers: Vec<String>,
     number: KioskNumber,
@@ -209,6 +212,7 @@ impl<C: Center> Station<C> {
             disturbances: 0,
             doors_opened: 0,
             journal_lost: false,
+            read: RefCell::default(),
             papers: Vec::new(),
             number,
             unit: 0,
@@ -787,6 +791,22 @@ impl<C: Center> Station<C> {
         }
     }
 
+    /// QR texts of all papers that came out, oldest first.
+    pub fn qr_texts(&self) -> Vec<String> {
+        let mut read = self.read.borrow_mut();
+        let mut texts = Vec::new();
+        for piece in self.printer.papers() {
+            if let Some((_, known)) = read.iter().find(|(known, _)| Arc::ptr_eq(known, piece)) {
+                texts.extend(known.iter().cloned());
+            } else {
+                let new = piece.qr_texts();
+                texts.extend(new.iter().cloned());
+                read.push((piece.clone(), new));
+            }
+        }
+        texts
+    }
+
     /// What somebody outside can see of it.
     pub fn till(&self) -> Till {
         let lying = |wanted: &[Place]| {
@@ -796,7 +816,7 @@ impl<C: Center> Station<C> {
         };
         let mut papers = self.papers.clone();
         if self.setup.thorough {
-            papers.extend(self.printer.papers().flat_map(|paper| paper.qr_texts()));
+            papers.extend(self.qr_texts());
         }
         Till {
             cassette: lying(&[Place::Cassette, Place::Collected]),
