@@ -131,7 +131,8 @@ impl Health {
 
     /// All present faults.
     pub fn present(&self) -> impl Iterator<Item = FaultCode> + '_ {
-        FaultCode::ALL.iter().copied().filter(|fault| self.has(*fault))
+        // A set goes through its codes in the order of their declaration, which is the order of importance.
+        self.present.iter().copied()
     }
 
     /// The most telling fault that closes the note slot.

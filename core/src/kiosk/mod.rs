@@ -225,6 +225,8 @@ pub const DISK_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 const CLOCK_TOLERANCE_MS: i64 = 5 * 60 * 1_000;
 /// The longest sleep: screens with seconds in them are counted down at this pace.
 const TICK: Duration = Duration::from_millis(250);
+/// The start screen is composed anew after this, whether anything happened or not: a day may have begun.
+const RECOMPOSE: Duration = Duration::from_secs(1);
 /// A store that could not be opened is tried again after this, by a new start.
 const STORE_RETRY: Duration = Duration::from_secs(600);
 /// After the journal failed, the emergency slip gets this long.
@@ -283,6 +285,9 @@ pub struct Kiosk<S, K> {
     outputs: VecDeque<Output>,
     shown: Option<Box<ViewModel>>,
     symbol: LastSymbol,
+    /// Something happened since the screen was composed, at this instant.
+    stale: bool,
+    composed: Instant,
     lamps: [bool; 2],
     dying: Option<(Instant, String)>,
     /// Told to stop; the end comes at this instant at the latest.
@@ -380,6 +385,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             outputs: VecDeque::new(),
             shown: None,
             symbol: LastSymbol::default(),
+            stale: true,
+            composed: now,
             lamps: [false; 2],
             dying: None,
             stopping: None,
@@ -412,6 +419,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             self.last_words(event);
             return;
         }
+        self.stale |= !matches!(event, Event::Acceptor(_) | Event::Printer(_) | Event::Tick);
         match event {
             Event::Acceptor(bytes) => self.acceptor.handle_bytes(self.now, &bytes),
             Event::Printer(bytes) => self.printer.handle_bytes(self.now, &bytes),
@@ -462,6 +470,21 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.show();
     }
 
+    /// Sends the screen out if it changed. The start screen waits for something to happen: day and night devices say that all is as
+    /// it was, and composing it anew each time would be most of what an idle kiosk does.
+    fn show(&mut self) {
+        let idle = self.dialogue == Dialogue::Attract && !self.stale && self.dying.is_none();
+        if idle && self.now.since(self.composed) < RECOMPOSE {
+            return;
+        }
+        (self.stale, self.composed) = (self.dialogue != Dialogue::Attract, self.now);
+        let view = Box::new(self.compose());
+        if self.shown.as_ref() != Some(&view) {
+            self.outputs.push_back(Output::View(view.clone()));
+            self.shown = Some(view);
+        }
+    }
+
     /// Started without a journal because the store could not be opened: that may pass, so the program is started again.
     fn retry_store(&mut self) {
         let passing = self.journal.is_none() && self.health.has(FaultCode::JournalUnwritable);
@@ -498,6 +521,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             return;
         }
         let Some(journal) = &mut self.journal else { return };
+        self.stale = true;
         if planted(Fault::ActBeforeRecord) && matches!(fact, Fact::StackOrdered { .. }) {
             self.acceptor.command(self.now, acceptor::Command::Stack);
         }
@@ -580,7 +604,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     /// A fault began or ended: journaled once, shown at once.
     fn fault(&mut self, fault: FaultCode, present: bool) {
-        if self.health.set(fault, present) && self.dying.is_none() && fault.is_journaled() {
+        let changed = self.health.set(fault, present);
+        self.stale |= changed;
+        if changed && self.dying.is_none() && fault.is_journaled() {
             self.record(Fact::FaultChanged { code: bounded(fault.code()), present });
         }
     }

@@ -15,6 +15,7 @@ use tolem_protocol::{Amount, Denomination, record::Doubt, record::Fact};
 
 impl<S: Store, K: Signer> Kiosk<S, K> {
     pub(super) fn acceptor_event(&mut self, event: Event) {
+        self.stale = true;
         match event {
             Event::PoweredUp(found) => {
                 self.acceptor_ready = false;

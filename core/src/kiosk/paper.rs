@@ -26,6 +26,7 @@ const EMERGENCY_PRINT: u64 = u64::MAX;
 
 impl<S: Store, K: Signer> Kiosk<S, K> {
     pub(super) fn printer_event(&mut self, event: printer::Event) {
+        self.stale = true;
         match event {
             printer::Event::Status(status) => {
                 self.printer_status = Some(status);

@@ -1,7 +1,7 @@
 //! What the citizen sees: the view model as a function of the kiosk's state.
 
 use super::{
-    Kiosk, Output,
+    Kiosk,
     dialogue::{Asked, Dialogue, NumberFor, Offer, Purpose},
 };
 use crate::{
@@ -32,15 +32,6 @@ const KEYBOARD_CYRILLIC: [&str; 5] = ["әіңғүұқөһ", "йцукенгшщ�
 const KEYBOARD_LATIN: [&str; 4] = ["qwertyuiop", "asdfghjkl", "zxcvbnm", "1234567890"];
 
 impl<S: Store, K: Signer> Kiosk<S, K> {
-    /// Sends the screen out if it changed.
-    pub(super) fn show(&mut self) {
-        let view = Box::new(self.compose());
-        if self.shown.as_ref() != Some(&view) {
-            self.outputs.push_back(Output::View(view.clone()));
-            self.shown = Some(view);
-        }
-    }
-
     pub(super) fn compose(&self) -> ViewModel {
         let mut view = self.screen();
         view.language = self.language;
@@ -832,6 +823,9 @@ fn held_word(reason: HoldReason) -> Word {
 
 /// Every word of the query begins a word of the name in some language, or is part of the code.
 fn matches_query(service: &Service, query: &str) -> bool {
+    if query.is_empty() {
+        return true;
+    }
     let haystack = Language::ALL.map(|language| service.name.get(language).to_lowercase()).join(" ");
     let begins = |part: &str| {
         haystack.split(|letter: char| !letter.is_alphanumeric()).any(|word| word.starts_with(part))

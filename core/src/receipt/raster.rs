@@ -5,11 +5,11 @@
 //! on every machine.
 
 use crate::printer::Page;
-use fontdue::{Font, FontSettings};
-use std::sync::LazyLock;
+use fontdue::{Font, FontSettings, Metrics};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::LazyLock};
 
 /// Weight of the letters.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Face {
     Regular,
     Bold,
@@ -23,7 +23,22 @@ fn parse(bytes: &[u8]) -> Font {
     Font::from_bytes(bytes, settings).expect("invariant: the bundled font files parse, a test reads both")
 }
 
+/// A letter drawn once: where it stands, and the coverage of its dots.
+type Glyph = Rc<(Metrics, Vec<u8>)>;
+
+thread_local! {
+    /// Papers use a handful of sizes and the letters of three languages, so this stays small.
+    static DRAWN: RefCell<BTreeMap<(Face, u16, char), Glyph>> = const { RefCell::new(BTreeMap::new()) };
+}
+
 impl Face {
+    fn glyph(self, px: u16, letter: char) -> Glyph {
+        DRAWN.with_borrow_mut(|drawn| {
+            let draw = || Rc::new(self.font().rasterize(letter, f32::from(px)));
+            drawn.entry((self, px, letter)).or_insert_with(draw).clone()
+        })
+    }
+
     fn font(self) -> &'static Font {
         match self {
             Self::Regular => &REGULAR,
@@ -139,7 +154,8 @@ impl Canvas {
         let baseline = i64::try_from(top).unwrap_or(i64::MAX - i64::from(px)) + i64::from(px);
         let mut pen = left as f32;
         for letter in text.chars() {
-            let (metrics, coverage) = face.font().rasterize(letter, f32::from(px));
+            let glyph = face.glyph(px, letter);
+            let (metrics, coverage) = &*glyph;
             let x0 = pen.round() as i64 + i64::from(metrics.xmin);
             let y0 = baseline - i64::from(metrics.ymin) - metrics.height as i64;
             for (row, line) in coverage.chunks_exact(metrics.width.max(1)).enumerate() {

@@ -426,7 +426,8 @@ impl<C: Center> Station<C> {
             software: "tolem test".into(),
             acceptor: ccnet::Config::default(),
             patterns,
-            printer: escpos::Config::default(),
+            // Less often than a real one: nothing depends on it, and idle questions are most of what happens here.
+            printer: escpos::Config { poll_idle: Duration::from_secs(2), ..escpos::Config::default() },
             page_width: 576,
             patience: self.patience(),
         }
