@@ -53,17 +53,18 @@ pub struct Campaign {
     pub lasted: Duration,
     /// Real time.
     pub took: Duration,
-    /// Reports with a broken rule, at most [`MOST_FAILURES`].
+    /// Reports with a broken rule.
     pub failures: Vec<Report>,
     /// What differed when a seed was lived twice.
     pub differences: Vec<String>,
 }
 
-/// After so many failures a campaign ends.
+/// After so many failures a campaign usually ends.
 pub const MOST_FAILURES: usize = 5;
 
-/// Lives all `seeds`; each `twice_every`-th is lived twice, and both must end alike. Every 16th reads all papers.
-pub fn campaign(seeds: Range<u64>, twice_every: u64) -> Campaign {
+/// Lives all `seeds` until so many failed; each `twice_every`-th is lived twice, and both must end alike. Every 16th reads all
+/// papers.
+pub fn campaign(seeds: Range<u64>, twice_every: u64, most_failures: usize) -> Campaign {
     let begun = Instant::now();
     let mut campaign = Campaign {
         lives: 0,
@@ -87,7 +88,7 @@ pub fn campaign(seeds: Range<u64>, twice_every: u64) -> Campaign {
         }
         if report.violation.is_some() {
             campaign.failures.push(report);
-            if campaign.failures.len() == MOST_FAILURES {
+            if campaign.failures.len() == most_failures {
                 break;
             }
         }

@@ -2,14 +2,14 @@
 
 use std::{fs, path::Path};
 use tolem_hal_sim::world::{Options, Plan};
-use tolem_world::swarm::{campaign, live, live_plan};
+use tolem_world::swarm::{MOST_FAILURES, campaign, live, live_plan};
 
 /// Enough to see that people pay; the rest is `cargo swarm`'s, which is built for speed.
 const SEEDS: u64 = 2;
 
 #[test]
 fn whatever_happens_no_note_is_lost_or_counted_twice() {
-    let campaign = campaign(1..1 + SEEDS, 2);
+    let campaign = campaign(1..1 + SEEDS, 2, MOST_FAILURES);
     let broken: Vec<_> = campaign.failures.iter().map(|report| (report.seed, &report.violation)).collect();
     assert!(broken.is_empty(), "{broken:#?}\ncargo swarm --seed N tells more");
     assert!(campaign.differences.is_empty(), "the same seed twice: {:?}", campaign.differences);

@@ -5,13 +5,14 @@
 //! cargo swarm --seeds 500         the first 500
 //! cargo swarm --seed 7            this one, with its last events
 //! cargo swarm --replay FILE       a scenario that an earlier run has written
+//! cargo swarm --survey 500        the first 500: which fail and why, in a line each, none made short
 //! cargo swarm --nightly           a million, each hundredth lived twice
 //! ```
 //! A failure prints the seed, shortens the story and writes it to a file in `target/scenarios/`. The exit code is then 1.
 
 use std::{path::PathBuf, process::ExitCode};
 use tolem_hal_sim::world::{Options, Plan, Report};
-use tolem_world::swarm::{campaign, live_plan, scenario};
+use tolem_world::swarm::{MOST_FAILURES, campaign, live_plan, scenario};
 
 /// Seeds of a run without arguments.
 const SEEDS: u64 = 2_000;
@@ -31,12 +32,16 @@ fn main() -> ExitCode {
         ["--seeds", count, "--from", from] => number(count)
             .and_then(|count| Ok((count, number(from)?)))
             .map(|(count, from)| run(from, count, 100)),
+        ["--survey", count] => number(count).map(|count| survey(0, count)),
+        ["--survey", count, "--from", from] => number(count)
+            .and_then(|count| Ok((count, number(from)?)))
+            .map(|(count, from)| survey(from, count)),
         ["--seed", seed] => number(seed).map(|seed| one(&Plan::draw(seed))),
         ["--replay", file] => std::fs::read_to_string(file)
             .map_err(|error| format!("{file}: {error}"))
             .and_then(|text| Plan::parse(&text).map_err(|error| format!("{file}: {error}")))
             .map(|plan| one(&plan)),
-        _ => Err("use: cargo swarm [--seeds N [--from M] | --seed N | --replay FILE | --nightly]".into()),
+        _ => Err("use: cargo swarm [--seeds N [--from M] | --survey N [--from M] | --seed N | --replay FILE | --nightly]".into()),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -72,8 +77,18 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Which of many seeds fail.
+fn survey(from: u64, count: u64) -> bool {
+    let campaign = campaign(from..from.saturating_add(count), 0, usize::MAX);
+    print!("{}", campaign.summary());
+    for report in &campaign.failures {
+        tell(report);
+    }
+    campaign.failures.is_empty()
+}
+
 fn run(from: u64, count: u64, twice_every: u64) -> bool {
-    let campaign = campaign(from..from.saturating_add(count), twice_every);
+    let campaign = campaign(from..from.saturating_add(count), twice_every, MOST_FAILURES);
     print!("{}", campaign.summary());
     for difference in &campaign.differences {
         println!("NOT REPEATABLE: {difference}");
