@@ -110,6 +110,8 @@ struct Order {
     sent: Option<Instant>,
     /// The last one sent was answered with ACK.
     obeyed: bool,
+    /// The note was seen moving.
+    moved: bool,
     attempts: u8,
 }
 
@@ -244,6 +246,7 @@ impl Ccnet {
         if let Some((command, answer)) = self.link.handle_bytes(&self.config, now, bytes) {
             self.answered(command, answer);
         }
+        self.hear_late();
         self.act();
     }
 
@@ -319,7 +322,15 @@ impl Ccnet {
     }
 
     fn give_order(&mut self, way: Way) {
-        self.order = Some(Order { way, since: self.now, due: true, sent: None, obeyed: false, attempts: 0 });
+        self.order = Some(Order {
+            way,
+            since: self.now,
+            due: true,
+            sent: None,
+            obeyed: false,
+            moved: false,
+            attempts: 0,
+        });
     }
 
     fn acknowledge(&mut self) {
@@ -495,6 +506,25 @@ impl Ccnet {
                 self.link.refuse(&self.config, self.now, wants_data);
                 self.failed(command);
             }
+        }
+    }
+
+    /// The answer to the POLL before was late and taken for the answer to this one, whose own answer follows. If we confirmed the
+    /// first, the device took that for a confirmation of the second: what left the path will not be said again.
+    fn hear_late(&mut self) {
+        let Some(payload) = self.link.take_late_poll() else { return };
+        let Reply::Data(data) = Reply::parse(&payload) else { return };
+        let arrival = match PollStatus::parse(data) {
+            Ok(PollStatus::Stacked(index)) => Arrival::Stacked(index),
+            Ok(PollStatus::Returned(index)) => Arrival::Returned(index),
+            _ => return,
+        };
+        let known = [Confirmation::Asked(arrival), Confirmation::Given(arrival)].contains(&self.confirmation);
+        if !known && self.line_fault.is_none() {
+            sometimes(Site::ArrivalLate);
+            self.hear();
+            self.link.open_late();
+            self.arrived(arrival);
         }
     }
 

@@ -644,6 +644,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// gets an emergency slip signed from memory, the center is told if it can be, and the process ends.
     fn journal_failed(&mut self, reason: String, unwritten: Option<&Fact>) {
         self.dying = Some((self.now + LAST_WORDS, reason));
+        // Whoever stands there sees that it is closed, and does not touch a start screen that hears nothing any more.
+        self.health.set(FaultCode::JournalUnwritable, true);
         self.acceptor.command(self.now, acceptor::Command::Return);
         self.acceptor.command(self.now, acceptor::Command::Enable { types: 0 });
         self.emergency_slip(unwritten);

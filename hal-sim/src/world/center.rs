@@ -46,7 +46,7 @@ pub trait Center: Clone {
     /// Whether the center has put this kiosk out of service.
     fn is_closed(&self, kiosk: KioskNumber) -> bool;
 
-    /// Whether the books say that this code was given for a payment.
+    /// Whether the books say that this code was given for a payment, or said so before a backup took their place.
     fn has_booked(&self, code: PaymentCode) -> bool;
 
     /// Position of a service in the catalogue.

@@ -166,6 +166,8 @@ pub struct Ledger {
     pub postings: Vec<Posting>,
     /// Answers.
     pub settled: Vec<Settlement>,
+    /// Answers that a restored center has lost and its kiosks have not told it again yet.
+    pub forgotten: Vec<Settlement>,
     /// Per kiosk: size and root of the newest journal that was cosigned.
     pub witnessed: Vec<(KioskNumber, u64, Hash)>,
     /// What the center's own audit finds.
@@ -194,7 +196,8 @@ pub fn always(books: &Books) -> Vec<Violation> {
     }
     found.add(Invariant::OneOriginal, originals(books));
     found.add(Invariant::OneBooking, bookings(books));
-    found.add(Invariant::CodeAfterAnswer, codes_on_paper(books));
+    let told = [books.ledger.settled.as_slice(), books.ledger.forgotten.as_slice()].concat();
+    found.add(Invariant::CodeAfterAnswer, codes_on_paper(books, &told));
     found.add(Invariant::MoneyBalances, postings_balance(&books.ledger));
     found.0
 }
@@ -214,6 +217,9 @@ pub fn at_rest(books: &Books) -> Vec<Violation> {
         }
     }
     found.add(Invariant::SlipsHonoured, slips(books));
+    if !books.ledger.forgotten.is_empty() {
+        found.add(Invariant::CodeAfterAnswer, codes_on_paper(books, &books.ledger.settled));
+    }
     found.add(Invariant::MoneyBalances, books.ledger.findings.clone());
     found.0
 }
@@ -458,9 +464,9 @@ fn bookings(books: &Books) -> Vec<String> {
     found
 }
 
-fn codes_on_paper(books: &Books) -> Vec<String> {
+fn codes_on_paper(books: &Books, answers: &[Settlement]) -> Vec<String> {
     let known: BTreeMap<PaymentId, Option<PaymentCode>> =
-        books.ledger.settled.iter().map(|settled| (settled.payment, settled.code)).collect();
+        answers.iter().map(|settled| (settled.payment, settled.code)).collect();
     let mut found = Vec::new();
     for text in books.tills.iter().flat_map(|till| &till.papers) {
         let Ok(Qr::Code(token)) = Qr::parse(text) else { continue };

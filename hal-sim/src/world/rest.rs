@@ -4,7 +4,7 @@ use super::{
     Center, DiskFault, Manners, Station, Wire,
     invariants::{Books, Invariant, Violation, at_rest, secrets_in},
     people::{CITIZENS, Citizen, MODEL},
-    run::{Report, World, both_ways},
+    run::{Report, World, both_ways, free_cutter},
     tally::Tally,
 };
 use crate::{
@@ -50,9 +50,10 @@ impl<C: Center> World<C> {
             station.acceptor.power_on(now);
             station.printer.power_on(now);
             station.printer.set_line_faults(Way::ToHost, LineFaults::default());
-            for fault in [PrinterFault::CoverOpen, PrinterFault::CutterJam, PrinterFault::Silent] {
+            for fault in [PrinterFault::CoverOpen, PrinterFault::Silent] {
                 station.printer.clear_fault(now, fault);
             }
+            free_cutter(station, now);
             station.printer.set_paper(now, PaperSupply::New);
             station.set_wire(Wire::Up);
             station.set_door(false);
@@ -175,6 +176,8 @@ fn is_at_rest<C: Center>(station: &Station<C>) -> bool {
     let Some(kiosk) = station.try_kiosk() else { return false };
     let session = kiosk.session();
     station.view.screen == "attract"
+        // A program that saw its disk fail is about to end.
+        && station.disk.is_healthy()
         && kiosk.link_is_up()
         && session.order().is_none()
         && session.print().is_none()

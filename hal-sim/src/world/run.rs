@@ -503,7 +503,7 @@ impl<C: Center> World<C> {
             What::PrinterOff { .. } if light => station.printer.power_on(now),
             What::PaperEnds { .. } => station.printer.set_paper(now, PaperSupply::New),
             What::CoverOpen { .. } => station.printer.clear_fault(now, PrinterFault::CoverOpen),
-            What::CutterStuck { .. } => station.printer.clear_fault(now, PrinterFault::CutterJam),
+            What::CutterStuck { .. } => free_cutter(station, now),
             What::PrinterSilent { .. } => station.printer.clear_fault(now, PrinterFault::Silent),
             What::PrinterLine { .. } => {
                 station.printer.set_line_faults(Way::ToHost, LineFaults::default());
@@ -526,6 +526,15 @@ impl<C: Center> World<C> {
 /// Whether a note that is ordered while it lasts may end in doubt.
 fn lasts_on_notes(what: What) -> bool {
     what.kind() == Kind::Acceptor
+}
+
+/// What `docs/faults.md` tells the technician: scraps out, then the printer off and on.
+pub(super) fn free_cutter<C: Center>(station: &mut Station<C>, now: Instant) {
+    station.printer.clear_fault(now, PrinterFault::CutterJam);
+    if station.has_light() && station.printer.faults().contains(&PrinterFault::CutterJam) {
+        station.printer.power_off(now);
+        station.printer.power_on(now);
+    }
 }
 
 pub(super) fn both_ways<C: Center>(station: &mut Station<C>, faults: LineFaults) {

@@ -475,9 +475,11 @@ impl<C: Center> Station<C> {
         self.acceptor.power_on(self.now);
     }
 
-    /// Another computer with an empty disk and a key of its own takes the place of the old one.
+    /// Another computer with an empty disk and a key of its own takes the place of the old one. Nobody unscrews a computer under
+    /// power: the devices go off and on with it. (Left on, an acceptor that waits for the confirmation of a note refuses to tell a
+    /// computer that never knew it what its types are worth.)
     pub fn replace_computer(&mut self) {
-        self.power_off();
+        self.go_dark(BOOT);
         self.unit += 1;
         self.disk = Disk::default();
         self.seen = 0;

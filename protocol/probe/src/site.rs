@@ -29,6 +29,8 @@ sites! {
     StackedBeforeTable;
     /// 81 was said again although it is on disk.
     StackedRepeated;
+    /// 81 or 82 came after an answer that was late.
+    ArrivalLate;
     /// A note left escrow and was seen nowhere.
     NoteSeenNowhere;
     /// STACK or RETURN had to be said again.

@@ -1,7 +1,8 @@
 //! One command at a time on the line: frames, reply time-outs, ACK and NAK, quiet times.
 //!
-//! It knows nothing of states. Bytes that come while no reply is awaited are dropped: the device speaks only when asked,
-//! so they are noise or a late answer to a question that was given up.
+//! It knows nothing of states. The device speaks only when asked, so what comes while no reply is awaited is noise, or the
+//! answer to the last question after an answer that came too late was taken for it. A frame of the second sort is kept for whoever
+//! can tell what it means.
 
 use super::{Config, MAX_TRANSMITS};
 use crate::time::Instant;
@@ -36,6 +37,10 @@ pub(super) struct Link {
     transmits: VecDeque<Vec<u8>>,
     /// The last reply was data and neither confirmed nor followed by another command.
     unconfirmed: bool,
+    /// The last two commands, the newer one first.
+    asked: [Option<Command>; 2],
+    /// A good frame that came when nothing was awaited.
+    late: Option<Payload>,
     /// Last good frame, or the start.
     heard: Instant,
     /// Bytes since `heard` that made no good frame.
@@ -49,6 +54,8 @@ impl Link {
             phase: Phase::Free { from: now },
             transmits: VecDeque::new(),
             unconfirmed: false,
+            asked: [None; 2],
+            late: None,
             heard: now,
             garbage: 0,
         }
@@ -101,6 +108,8 @@ impl Link {
     pub(super) fn send(&mut self, config: &Config, now: Instant, command: Command) {
         self.decoder.clear();
         self.unconfirmed = false;
+        self.asked = [Some(command), self.asked[0]];
+        self.late = None;
         self.phase = Phase::Waiting { command, until: now + config.reply_limit(command), corrupt: false };
         self.transmit(command);
     }
@@ -113,12 +122,20 @@ impl Link {
         mut bytes: &[u8],
     ) -> Option<(Command, Answer)> {
         self.garbage = self.garbage.saturating_add(bytes.len());
-        let Phase::Waiting { command, until, corrupt } = &mut self.phase else { return None };
+        let mut answer = None;
         while let Some(found) = self.decoder.next(&mut bytes) {
+            let Phase::Waiting { command, until, corrupt } = &mut self.phase else {
+                if let Decoded::Frame(frame) = found
+                    && frame.address == ADDRESS
+                {
+                    self.late = Some(frame.payload);
+                }
+                continue;
+            };
             match found {
                 Decoded::Frame(frame) if frame.address == ADDRESS => {
                     let command = *command;
-                    return Some(self.answered(config, now, command, frame.payload));
+                    answer = Some(self.answered(config, now, command, frame.payload));
                 }
                 // Another device's frame on a shared line is nobody's fault.
                 Decoded::Frame(_) => {}
@@ -129,7 +146,19 @@ impl Link {
                 }
             }
         }
-        None
+        answer
+    }
+
+    /// What came when nothing was awaited, if it can only be the answer to a POLL; from then on it is the last reply, and open.
+    pub(super) fn take_late_poll(&mut self) -> Option<Payload> {
+        let late = self.late.take()?;
+        let polls = self.asked == [Some(Command::Poll); 2] && self.free_from().is_some();
+        polls.then_some(late)
+    }
+
+    /// The last reply is one that came unasked.
+    pub(super) fn open_late(&mut self) {
+        self.unconfirmed = true;
     }
 
     fn answered(

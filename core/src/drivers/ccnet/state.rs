@@ -30,7 +30,7 @@ impl Ccnet {
     }
 
     /// 81 or 82.
-    fn arrived(&mut self, arrival: Arrival) {
+    pub(super) fn arrived(&mut self, arrival: Arrival) {
         if self.confirmation == Confirmation::Given(arrival) {
             // On disk already: our ACK was too late or lost.
             sometimes(Site::StackedRepeated);
@@ -191,7 +191,7 @@ impl Ccnet {
             // It moves: the order, if any, is being carried out.
             PollStatus::Stacking | PollStatus::Returning => {
                 if let Some(order) = &mut self.order {
-                    order.due = false;
+                    (order.due, order.moved) = (false, true);
                 }
             }
             _ => {}
@@ -236,6 +236,12 @@ impl Ccnet {
     fn in_escrow(&mut self, index: Option<u8>) {
         let now = self.now;
         let known = self.note.is_some();
+        if known && self.order.is_some_and(|order| order.way == Way::Stack && order.moved) {
+            // The note of the order left: this is the next one, and what became of the first was not heard. Nothing is ordered
+            // twice: RESET gives this one back, and the counter or a person finds the other.
+            sometimes(Site::NoteSeenNowhere);
+            return self.start_over();
+        }
         if !known {
             let wanted = index.is_some_and(|index| self.wanted.contains(index));
             let announced = self.stage != Stage::Running || wanted;

@@ -79,7 +79,7 @@ fn books() -> Books {
         postings: vec![posting()],
         settled: vec![Settlement { payment: payment(1), outcome: outcome().digest(), code: None }],
         witnessed: vec![(kiosk(), 4, tree.root())],
-        findings: Vec::new(),
+        ..Ledger::default()
     };
     Books { tills: vec![Till::new(kiosk(), vec![NOTE], records)], ledger }
 }

@@ -24,7 +24,10 @@ use tolem_center::{
 };
 use tolem_hal_sim::{
     line::Dice,
-    world::{self, Station, invariants::Ledger},
+    world::{
+        self, Station,
+        invariants::{Ledger, Settlement},
+    },
 };
 use tolem_protocol::{
     KioskNumber, PaymentCode, UtcTime,
@@ -49,6 +52,8 @@ struct CenterState {
     center: Center,
     store: MemoryStore,
     backup: Option<MemoryStore>,
+    /// Answers of databases that a backup has taken the place of.
+    forgotten: Vec<Settlement>,
     gateway: Switch,
     registry: Switch,
     dice: Dice,
@@ -74,7 +79,16 @@ impl SharedCenter {
             crl: Vec::new(),
         };
         let store = MemoryStore::new(1);
-        let state = CenterState { center, store, backup: None, gateway, registry, dice, public };
+        let state = CenterState {
+            center,
+            store,
+            backup: None,
+            forgotten: Vec::new(),
+            gateway,
+            registry,
+            dice,
+            public,
+        };
         Self(Rc::new(RefCell::new(state)))
     }
 
@@ -156,6 +170,7 @@ impl world::Center for SharedCenter {
         let state = &mut *self.0.borrow_mut();
         let Some(backup) = state.backup.clone() else { return false };
         // The kiosks' certificates did not get lost with the database, nor how many lives it had.
+        state.forgotten.extend(ledger_of(&state.store).expect(MEMORY).settled);
         let lives = state.store.center_epoch().expect(MEMORY);
         let kiosks = state.store.kiosks().expect(MEMORY);
         state.store = backup;
@@ -184,7 +199,9 @@ impl world::Center for SharedCenter {
     }
 
     fn has_booked(&self, code: PaymentCode) -> bool {
-        self.store(|store| store.code(code).expect(MEMORY)).is_some()
+        let state = self.0.borrow();
+        let before = |settled: &Settlement| settled.code == Some(code);
+        state.store.code(code).expect(MEMORY).is_some() || state.forgotten.iter().any(before)
     }
 
     fn service(&self, code: &str) -> Option<u16> {
@@ -194,6 +211,7 @@ impl world::Center for SharedCenter {
     }
 
     fn ledger(&self) -> Ledger {
-        self.store(|store| ledger_of(store)).expect(MEMORY)
+        let forgotten = self.0.borrow().forgotten.clone();
+        Ledger { forgotten, ..self.store(|store| ledger_of(store)).expect(MEMORY) }
     }
 }

@@ -187,3 +187,54 @@ fn the_device_gives_an_undecided_note_back_by_itself() {
         "#]],
     );
 }
+
+/// Found by `cargo swarm --seed 35`: the device took our ACK of an older answer for the one of 81, and never said it again.
+#[test]
+fn a_stacked_note_is_heard_although_an_older_answer_was_late() {
+    check_enabled(
+        "auto; poll 80 03; cmd stack; poll -; poll 17; raw 02 03 07 81 03 cf 18; raw 02 03 07 81 03 cf 18; poll 14",
+        expect![[r#"
+            1150   host POLL | dev ESCROW type 3 | host ACK
+            1155     = Escrowed { index: 3 }
+            1155     < Stack
+            1175   host STACK | dev ACK
+            1200   host POLL (no answer)
+            1500   host POLL | dev STACKING | host ACK
+            1506   dev  raw 02 03 07 81 03 cf 18
+            1506     = Stacked { index: 3 }
+            1506   host ACK
+            1507   dev  raw 02 03 07 81 03 cf 18
+            1700   host POLL | dev IDLING | host ACK
+        "#]],
+    );
+}
+
+/// The note of the order was seen moving, so what is in escrow now is another one: STACK is not said again for it.
+#[test]
+fn an_order_is_not_repeated_for_the_next_note() {
+    check_enabled(
+        "auto; poll 80 03; cmd stack; poll 17; poll 80 03; poll 80 03; poll 14; poll 13",
+        expect![[r#"
+            1150   host POLL | dev ESCROW type 3 | host ACK
+            1155     = Escrowed { index: 3 }
+            1155     < Stack
+            1175   host STACK | dev ACK
+            1200   host POLL | dev STACKING | host ACK
+            1400   host POLL | dev ESCROW type 3 | host ACK
+            1405     = PoweredUp(Kept)
+            1425   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+            1450   host RESET | dev ACK
+            1475   host POLL | dev ESCROW type 3 | host ACK
+            1500   host RETURN | dev ACK
+            1525   host POLL | dev IDLING | host ACK
+            1550   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+            1575   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+            1600   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+            1625   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+            1650   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+            1675   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+            1700   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+            1725   host POLL | dev INITIALIZE | host ACK
+        "#]],
+    );
+}
