@@ -4,5 +4,7 @@
 //! browser, no programs. The tests of other levels use the same [`rig`].
 
 pub mod ledger;
+#[cfg(feature = "planted-faults")]
+pub mod planted;
 pub mod rig;
 pub mod swarm;
