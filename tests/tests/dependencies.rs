@@ -157,7 +157,15 @@ fn the_demo_is_a_feature_and_on_by_default() {
 
 #[test]
 fn the_image_has_no_simulator_no_center_no_bench_and_no_test_screen() {
-    let image = tree(&["-p", "tolem-firmware", "--no-default-features", "--edges", "normal,build"]);
+    let image = tree(&[
+        "-p",
+        "tolem-firmware",
+        "--no-default-features",
+        "--features",
+        "kms,gpio",
+        "--edges",
+        "normal,build",
+    ]);
     for absent in [
         "tolem-hal-sim",
         "tolem-center",
