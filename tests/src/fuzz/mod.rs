@@ -3,15 +3,20 @@
 //! A target is a plain function that panics when its claim is broken. Two engines drive the same functions: this one, which needs
 //! the stable toolchain alone and whose every input follows from a seed, in the tests; and libFuzzer, which looks where the code
 //! branches, by hand and at night (`tests/fuzz`). The corpus is what the repository keeps anyway: the frozen bytes of every message,
-//! record and paper, one frame of every device command and answer, the annotated configuration files. What a fuzzer
+//! record and paper, one frame of every device command and answer, what simulated cards say, signed messages, the annotated
+//! configuration files. What a fuzzer
 //! found once stands in `tests/fuzz/found.txt` for good.
 
+mod cards;
 mod devices;
 mod files;
+mod gateway;
 mod lines;
 mod links;
 mod papers;
 mod seeds;
+
+pub use gateway::found_authority;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tolem_hal_sim::line::Dice;
@@ -32,7 +37,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 21] = [
     Target { name: "ccnet_frames", run: devices::ccnet_frames, seeds: seeds::ccnet_frames, memory: 8 * MEBI },
     Target { name: "ccnet_answers", run: devices::ccnet_answers, seeds: seeds::ccnet_payloads, memory: MEBI },
     Target { name: "escpos_commands", run: devices::escpos_commands, seeds: seeds::escpos, memory: 8 * MEBI },
@@ -53,6 +58,12 @@ pub const TARGETS: [Target; 15] = [
     Target { name: "papers", run: papers::papers, seeds: seeds::papers, memory: MEBI },
     Target { name: "kiosk_config", run: files::kiosk_config, seeds: seeds::kiosk_config, memory: 16 * MEBI },
     Target { name: "center_files", run: files::center_files, seeds: seeds::center_files, memory: 32 * MEBI },
+    Target { name: "emv_objects", run: cards::emv_objects, seeds: cards::objects, memory: 8 * MEBI },
+    Target { name: "emv_lists", run: cards::emv_lists, seeds: cards::lists, memory: MEBI },
+    Target { name: "emv_answers", run: cards::emv_answers, seeds: cards::answers, memory: MEBI },
+    Target { name: "emv_card", run: cards::emv_card, seeds: cards::cards, memory: 8 * MEBI },
+    Target { name: "signatures", run: gateway::signatures, seeds: gateway::signed, memory: 64 * MEBI },
+    Target { name: "gateway_words", run: gateway::gateway_words, seeds: gateway::words, memory: 32 * MEBI },
 ];
 
 const MEBI: usize = 1024 * 1024;

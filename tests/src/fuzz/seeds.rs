@@ -169,7 +169,8 @@ pub fn center_files() -> Seeds {
     ]
 }
 
-fn file(name: &str) -> (String, Vec<u8>) {
+/// A file of the repository.
+pub fn file(name: &str) -> (String, Vec<u8>) {
     let bytes = fs::read(top().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     (name.into(), bytes)
 }
