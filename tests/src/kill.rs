@@ -15,7 +15,9 @@ mod truth;
 
 pub use case::{Case, How, Side};
 pub use place::Template;
-pub use sweep::{Plan, Report, count_twice, run_case, run_case_and_keep, run_case_with_foreign_notes, sweep};
+pub use sweep::{
+    Budget, Plan, Report, count_twice, run_case, run_case_and_keep, run_case_with_foreign_notes, sweep,
+};
 
 use std::time::Duration;
 

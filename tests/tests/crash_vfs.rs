@@ -85,6 +85,19 @@ fn the_center_loses_no_answer_whatever_the_disk_does() {
     nothing_is_lost(&timed("center", seeds(100), &ours, center::story));
 }
 
+/// Media that spoil what lies beside a write: a cut may take an older record with it that stands in the same sector.
+#[test]
+fn two_cuts_in_a_row_do_not_meet_in_one_sector() {
+    let media =
+        Media { garbage: true, keeps_neighbours: false, claims_safe_overwrite: false, ..Media::HONEST };
+    for (whose, story) in [("kiosk", kiosk::story as fn(u64, &Setting) -> Story), ("center", center::story)] {
+        nothing_is_lost(&timed(whose, seeds(100), &only_cuts(media), story));
+    }
+    let without = Setting { checkpoint: Some("NOOP"), ..only_cuts(media) };
+    let tally = timed("center without a checkpoint at the start", seeds(100), &without, center::story);
+    assert!(!tally.lost.is_empty(), "the checkpoint changes nothing here: {tally}");
+}
+
 #[test]
 fn the_harness_bites_when_the_log_is_flushed_seldom_or_never() {
     for value in ["1", "0"] {

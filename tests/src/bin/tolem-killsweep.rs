@@ -1,10 +1,11 @@
 //! The kill sweep by hand: `cargo run -p tolem-tests --bin tolem-killsweep -- [--short | --full [RANDOM] | [--keep] CASE...]`, after
-//! `cargo build -p tolem-firmware -p tolem-center`. `--lanes N` runs so many cases at a time. See `docs/testing.md`.
+//! `cargo build -p tolem-firmware -p tolem-center`. `--lanes N` runs so many cases at a time;
+//! `--minutes N SEED` runs those that there is time for, in an order of the seed. See `docs/testing.md`.
 
 use std::process::ExitCode;
-use tolem_tests::kill::{Case, Plan, Template, run_case, run_case_and_keep, sweep};
+use tolem_tests::kill::{Budget, Case, Plan, Template, run_case, run_case_and_keep, sweep};
 
-const USAGE: &str = "tolem-killsweep [--lanes N] --short | --full [RANDOM] | [--keep] CASE...\n  \
+const USAGE: &str = "tolem-killsweep [--lanes N] [--minutes N SEED] --short | --full [RANDOM] | [--keep] CASE...\n  \
                      CASE: 'nothing' | 'kiosk|fresh|center NAME.CALL N kill|power|after|half|eio|eio-kept|stall' | 'acceptor N' | 'random SEED'";
 
 fn main() -> ExitCode {
@@ -32,6 +33,14 @@ fn perform() -> Result<bool, String> {
         lanes = number.filter(|number| *number > 0).ok_or("--lanes: a number above 0")?;
         arguments.drain(..2);
     }
+    let mut budget = None;
+    if arguments.first().is_some_and(|word| word == "--minutes") {
+        let number = |at: usize| arguments.get(at).and_then(|number| number.parse().ok());
+        let minutes: u64 = number(1).ok_or("--minutes: a number of minutes, and a seed for the order")?;
+        let seed = number(2).ok_or("--minutes: a number of minutes, and a seed for the order")?;
+        budget = Some(Budget { time: std::time::Duration::from_secs(60 * minutes), seed });
+        arguments.drain(..3);
+    }
     let plan = match arguments.first().map(String::as_str) {
         None => return Err("nothing to do".into()),
         Some("--short") => Plan::Short,
@@ -42,7 +51,7 @@ fn perform() -> Result<bool, String> {
         Some("--keep") => return cases(&arguments[1..], true),
         Some(_) => return cases(&arguments, false),
     };
-    let report = sweep(plan, lanes);
+    let report = sweep(plan, lanes, budget);
     println!("{report}");
     Ok(report.failures.is_empty())
 }

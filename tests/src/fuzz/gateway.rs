@@ -96,7 +96,7 @@ pub fn gateway_words(bytes: &[u8]) {
     let Ok(document) = Document::parse(text) else { return };
     let root = document.root_element();
     if let Some(request) = Request::read(root, today()) {
-        assert_eq!(Request::OPERATIONS.contains(&root.tag_name().name()), true);
+        assert!(Request::OPERATIONS.contains(&root.tag_name().name()));
         if let Ok(request) = request {
             assert_eq!(request.operation(), root.tag_name().name());
             assert!(!request.message_id().as_str().is_empty());

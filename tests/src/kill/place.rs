@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicU16, Ordering},
 };
 use tempfile::TempDir;
-use tolem_center::setup::CONFIG_FILE;
+use tolem_center::setup::{CONFIG_FILE, DATABASE};
 use tolem_firmware::demo::Home;
 use tolem_hal_sim::ccnet_device::Contents;
 use tolem_protocol::KioskNumber;
@@ -85,6 +85,16 @@ impl Place {
     /// The center's configuration.
     pub fn center_config(&self) -> PathBuf {
         self.directory.join("center").join(CONFIG_FILE)
+    }
+
+    /// The terminal's journal.
+    pub fn journal(&self) -> PathBuf {
+        self.kiosk().join("journal.db")
+    }
+
+    /// The center's database.
+    pub fn ledger(&self) -> PathBuf {
+        self.directory.join("center").join(DATABASE)
     }
 
     /// Tells the center its port and the terminal its center and bill types.

@@ -18,9 +18,10 @@ use std::{
 use tolem_hal_sim::{
     ccnet_device::{CcnetConfig, Contents, Place as NotePlace, Timing},
     escpos_device::EscposConfig,
-    served::{Cable, DeviceHandle, ServeOptions, WireLog, serve_acceptor, serve_printer},
+    served::{Cable, CassetteCount, DeviceHandle, ServeOptions, WireLog, serve_acceptor, serve_printer},
 };
 use tolem_protocol::{
+    Denomination,
     ccnet::{Command as Ccnet, Decoded, Decoder},
     wire::Direction,
 };
@@ -401,6 +402,13 @@ impl Bench {
     /// What lies in the cassette, in tenge.
     pub fn cassette_tenge(&self) -> u64 {
         self.acceptor.acceptor().expect("the acceptor answers").cassette_tenge()
+    }
+
+    /// Each note in the cassette.
+    pub fn cassette(&self) -> Vec<Denomination> {
+        let state = self.acceptor.acceptor().expect("the acceptor answers");
+        let notes = |kind: &CassetteCount| std::iter::repeat_n(kind.denomination, kind.count as usize);
+        state.cassette.iter().flat_map(notes).collect()
     }
 
     /// What the symbols on all whole papers say that the citizen could take.

@@ -1,16 +1,24 @@
 //! The books from outside, after everything has settled: cassette, journal, ledger, paper.
 
 use super::{PATIENCE, processes::Bench};
-use crate::bench::{
-    books::{counted, fact, unsettled, whole_tenge},
-    run, tolem, tolem_center,
+use crate::{
+    bench::{
+        books::{counted, fact, unsettled, whole_tenge},
+        run, tolem, tolem_center,
+    },
+    files::top,
 };
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+use tolem_center::sqlite::SqliteStore;
+use tolem_firmware::store::Reader;
+use tolem_hal_sim::world::invariants::{Books, Till, at_rest};
+use tolem_protocol::{KioskNumber, record::Record};
+use tolem_world::ledger::ledger_of;
 
 /// Between two looks into the journal.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -42,11 +50,14 @@ pub(super) fn until_settled(bench: &mut Bench, mut tend: impl FnMut(&mut Bench))
     }
 }
 
-/// Compares the books. Both programs have ended.
+/// Compares the books. Both programs have ended; so many moments were there in which something could go wrong with a note.
+///
+/// First by the tools that an operator has, then by the rules of the world in virtual time, and the export of the journal by somebody
+/// else's eyes.
 ///
 /// # Panics
 /// If they disagree about a tenge, or a paper promises what the journal does not know.
-pub(super) fn check(bench: &Bench) {
+pub(super) fn check(bench: &Bench, disturbances: usize) {
     let (kiosk, center) = (bench.place.kiosk_config(), bench.place.center_config());
     run(&tolem(), &[&"journal", &"verify", &"--config", &kiosk]).good();
     let records = journal(bench);
@@ -62,6 +73,43 @@ pub(super) fn check(bench: &Bench) {
     let doubts = records.iter().filter(|record| fact(record) == "NoteInDoubt").count();
     assert!(doubts <= 1, "only one note can be on its way: {doubts} in doubt\n{}", story());
     check_papers(bench, &records, &kiosk, &story);
+    let found: Vec<String> = at_rest(&books(bench, disturbances)).iter().map(ToString::to_string).collect();
+    assert!(found.is_empty(), "{}\n{ledger}\n{}", found.join("\n"), story());
+    check_export(bench, records.len(), &story);
+}
+
+/// Everything that somebody outside can collect.
+fn books(bench: &Bench, disturbances: usize) -> Books {
+    let journal = Reader::open(&bench.place.journal()).expect("the journal can be read");
+    let mut records = Vec::new();
+    let read = journal.records(0, &mut |_, bytes| {
+        records.push(Record::from_bytes(bytes).expect("a record"));
+        true
+    });
+    read.expect("the journal can be read");
+    let number = KioskNumber::new(1).expect("invariant: 1 is a number");
+    let till = Till {
+        papers: bench.symbols(),
+        disturbances: Some(disturbances as u64),
+        ..Till::new(number, bench.cassette(), records)
+    };
+    let center = SqliteStore::open(&bench.place.ledger()).expect("the ledger can be opened");
+    Books { tills: vec![till], ledger: ledger_of(&center).expect("the ledger can be read") }
+}
+
+/// Python's own eyes on an export of the journal (`tests/oracles/journal`).
+fn check_export(bench: &Bench, records: usize, story: &dyn Fn() -> String) {
+    let directory = bench.place.directory.join("export");
+    let kiosk = bench.place.kiosk_config();
+    run(&tolem(), &[&"journal", &"export", &"--config", &kiosk, &directory]).good();
+    let key = run(&tolem(), &[&"journal", &"key", &"--config", &kiosk]).good();
+    let judge = top().join("tests/oracles/journal/verify.py");
+    // Debian's own Python: `python3-cryptography` is installed for it.
+    let said =
+        run(Path::new("/usr/bin/python3"), &[&judge, &key.lines().last().unwrap_or_default(), &directory])
+            .good();
+    let wanted = format!("good: {records} records");
+    assert!(said.starts_with(&wanted), "{said}, not {wanted}\n{}", story());
 }
 
 /// A slow disk is no fault of a device: the receipt is printed, and none is called absent.
