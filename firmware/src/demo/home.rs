@@ -128,7 +128,7 @@ impl Home {
     }
 
     /// The center's configuration: made at the first start, with a revocation list that is fresh at each. It is the participant
-    /// "bank" of the gateway.
+    /// "bank" of the gateway, if one was made here before; without one it makes codes itself.
     ///
     /// # Errors
     /// If its files cannot be made or read.
@@ -138,9 +138,13 @@ impl Home {
         let mut config = if file.exists() {
             CenterConfig::read(&file)?
         } else {
-            setup::init(&directory, &NAMES.map(str::to_owned), system_clock())?;
-            // In the file too: commands that work beside the running center must ask the same gateway.
-            setup::attach(&file, Path::new("../gateway/parties/bank"))?
+            let alone = setup::init(&directory, &NAMES.map(str::to_owned), system_clock())?;
+            if self.gateway_directory().join(GATEWAY_FILE).exists() {
+                // In the file too: commands that work beside the running center must ask the same gateway.
+                setup::attach(&file, Path::new("../gateway/parties/bank"))?
+            } else {
+                alone
+            }
         };
         let people = directory.join("operators");
         if !people.exists() {
