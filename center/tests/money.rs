@@ -75,7 +75,7 @@ fn the_same_deposit_gets_the_very_same_answer(lab: &impl Lab) {
         assert_eq!(town.ask(1, Request::Hold(deposit.clone())), Response::Outcome(answer.clone()));
     }
     let payment = outcome(&answer).payment;
-    assert_eq!(town.ask(1, Request::Status(payment)), Response::Outcome(answer));
+    assert_eq!(town.ask(1, Request::Status(payment)), Response::Answered { deposit, outcome: answer });
     assert_eq!(refused(town.ask(2, Request::Status(payment))), Refusal::NotYours);
     assert_eq!(town.cash(1), 100_000);
     town.audit();

@@ -517,7 +517,9 @@ impl Session {
                 self.credit(*payment, *denomination, payer);
                 Effect::None
             }
-            Fact::CommitRequested { deposit } | Fact::HoldRequested { deposit } => {
+            Fact::CommitRequested { deposit }
+            | Fact::HoldRequested { deposit }
+            | Fact::AccountLearned { deposit } => {
                 if let Some(id) = deposit.read_unverified().map(|deposit| deposit.payment)
                     && let Some(payment) = self.payment_mut(id)
                 {

@@ -136,6 +136,7 @@ fn words(fact: &Fact) -> Words {
         ),
         Fact::CommitRequested { deposit } => some("CommitRequested", deposited(deposit)),
         Fact::HoldRequested { deposit } => some("HoldRequested", deposited(deposit)),
+        Fact::AccountLearned { deposit } => some("AccountLearned", deposited(deposit)),
         Fact::Settled { outcome } => some("Settled", settled(outcome)),
         Fact::PrintOrdered { print, payment, paper, copy } => some(
             "PrintOrdered",

@@ -409,7 +409,7 @@ pub enum Response {
     Payer(PayerCheck),
     /// To `Quote`.
     Quote(Signed<Quote>),
-    /// To `Commit`, `Hold` and `Status`.
+    /// To `Commit` and `Hold`, and to `Status` for money that was held without a deposit.
     Outcome(Signed<Outcome>),
     /// To `Status` when there is no final answer, and to `Void`.
     NoOutcome,
@@ -436,6 +436,14 @@ pub enum Response {
     Recalled,
     /// Not done.
     Refused(Refusal),
+    /// To `Status`: the deposit that was answered, and the answer. The kiosk may have made it when its journal had failed already,
+    /// so that no other copy of it exists.
+    Answered {
+        /// The deposit, as it arrived.
+        deposit: Signed<Deposit>,
+        /// The answer.
+        outcome: Signed<Outcome>,
+    },
 }
 
 /// Why bytes from the link are not a message.

@@ -268,6 +268,12 @@ pub enum Fact {
         /// Its value.
         denomination: Denomination,
     },
+    /// The center has answered this account of a payment and not the one in the journal, if there is one: it was signed from memory
+    /// when an append had failed, and comes back from the center. The answer follows.
+    AccountLearned {
+        /// The signed account, as the center got it.
+        deposit: Signed<Deposit>,
+    },
 }
 
 /// Why bytes are not a record.

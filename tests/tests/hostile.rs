@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 use tolem_center::logic::{
-    Moment, Via, operator,
+    Moment, Via,
+    memory::MemoryStore,
+    operator,
     rebuild::{self, Standing as _},
     store::Store as _,
 };
@@ -16,6 +18,7 @@ use tolem_hal_sim::{
     ccnet_device::{Fault, Place, Way},
     escpos_device::PaperSupply,
     line::LineFaults,
+    world::Center as _,
 };
 use tolem_protocol::{KioskNumber, messages::HoldReason, qr::Qr, record::Fact};
 use tolem_tests::rig::{DiskFault, PAYER, Rig, SharedCenter, Wire};
@@ -381,6 +384,60 @@ fn an_imported_emergency_slip_and_the_kiosks_own_hold_end_as_one() {
     });
     rig.rest(secs(3_600));
     assert_eq!(rig.kiosk().session().unsettled().1, 0, "never closes");
+}
+
+/// The journal fails with a note in. What the center knew before is the backup.
+fn journal_failed_with_a_note_in(seed: u64, wire: Wire) -> (Rig, MemoryStore) {
+    let mut rig = Rig::ready(seed);
+    let backup = rig.center.store(MemoryStore::clone);
+    rig.open_slot("marriage", PAYER);
+    rig.insert(2000);
+    rig.rest(secs(2));
+    rig.set_wire(wire);
+    rig.disk.fail_after(0, DiskFault::FailedNotKept);
+    rig.event(Event::Pin { pin: Pin::Door, open: true });
+    rig.until("the end of the process", |rig| rig.aborted.is_some());
+    rig.power_on();
+    (rig, backup)
+}
+
+/// The backup takes the place of the center's database.
+fn restore(rig: &mut Rig, backup: MemoryStore) {
+    rig.rest(secs(5));
+    rig.set_wire(Wire::Down);
+    rig.center.restore(backup);
+    rig.center.operate(|_, store| operator::begin_new_life(store)).expect("memory does not fail");
+    rig.set_wire(Wire::Up);
+    rig.rest(secs(60));
+}
+
+#[test]
+fn a_restored_center_is_told_of_money_that_only_memory_told_before() {
+    let (mut rig, backup) = journal_failed_with_a_note_in(92, Wire::Up);
+    assert_eq!(rig.booked(), 200_000, "the center was told at once");
+    rig.until("the journal knows the answer", |rig| {
+        rig.facts().iter().any(|fact| matches!(fact, Fact::Settled { .. }))
+    });
+    restore(&mut rig, backup);
+    assert_eq!(rig.booked(), 200_000, "the deposit of the emergency hold is in no journal");
+    assert!(!rig.kiosk().health().has(FaultCode::PaymentDisputed));
+}
+
+#[test]
+fn what_an_imported_slip_has_settled_is_told_to_a_restored_center() {
+    let (mut rig, backup) = journal_failed_with_a_note_in(93, Wire::Down);
+    let Ok(Qr::Deposit(slip)) = Qr::parse(&rig.qr_texts().pop().unwrap()) else { panic!("no slip") };
+    // The center knows nothing yet, nobody comes back, so the kiosk signs an account of its own; but the slip is there first.
+    rig.set_wire(Wire::Up);
+    rig.rest(secs(60));
+    let now = rig.utc();
+    rig.center.import(now, &slip);
+    rig.rest(secs(3_600));
+    let accounts = rig.facts().iter().filter(|fact| matches!(fact, Fact::HoldRequested { .. })).count();
+    assert_eq!(accounts, 1, "an account of its own");
+    rig.until_settled();
+    restore(&mut rig, backup);
+    assert_eq!(rig.booked(), 200_000, "the account in the journal is not the one that was answered");
 }
 
 #[test]

@@ -210,17 +210,18 @@ fn death_before_the_acknowledgement_does_not_credit_twice() {
     check_story(
         &rig,
         &expect![[r#"
-        -- boot --
-        Started 1 due 4325
-        StackOrdered 2000
-        NoteStacked 2000 for 1 (Report)
-        -- boot --
-        Settled 1: 2000 held (JournalFailed)
-        Resumed 1
-        PrintOrdered Voucher of 1
-        Printed
-        Finished 1 Held
-    "#]],
+            -- boot --
+            Started 1 due 4325
+            StackOrdered 2000
+            NoteStacked 2000 for 1 (Report)
+            -- boot --
+            AccountLearned 1 with 2000 (Hold(JournalFailed))
+            Settled 1: 2000 held (JournalFailed)
+            Resumed 1
+            PrintOrdered Voucher of 1
+            Printed
+            Finished 1 Held
+        "#]],
     );
 }
 

@@ -269,7 +269,12 @@ impl Center {
         if payment.kiosk != who {
             return Ok(Response::Refused(Refusal::NotYours));
         }
-        Ok(store.payment(payment)?.and_then(|row| row.outcome).map_or(Response::NoOutcome, Response::Outcome))
+        let row = store.payment(payment)?;
+        Ok(match row.map(|row| (row.deposit, row.outcome)) {
+            Some((Some(deposit), Some(outcome))) => Response::Answered { deposit, outcome },
+            Some((None, Some(outcome))) => Response::Outcome(outcome),
+            Some((_, None)) | None => Response::NoOutcome,
+        })
     }
 
     fn crl_slice(&self, offset: u32) -> Response {

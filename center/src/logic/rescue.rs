@@ -151,7 +151,9 @@ impl Reading {
                 }
                 self.put(*to, *denomination, HoldReason::Stopped, *from)?;
             }
-            Fact::CommitRequested { deposit } | Fact::HoldRequested { deposit } => {
+            Fact::CommitRequested { deposit }
+            | Fact::HoldRequested { deposit }
+            | Fact::AccountLearned { deposit } => {
                 let read = deposit.read_unverified().ok_or("its deposit cannot be read")?;
                 self.deposits.insert(read.payment, deposit.clone());
             }

@@ -76,7 +76,7 @@ pub fn response(response: &Response) -> String {
             Some(quote) => format!("Quote {:?}, due {:?}", quote.cash_total, quote.due()),
             None => "Quote".into(),
         },
-        Response::Outcome(outcome) => match outcome.read_unverified() {
+        Response::Outcome(outcome) | Response::Answered { outcome, .. } => match outcome.read_unverified() {
             Some(outcome) => format!("Outcome {}: {}", outcome.payment, verdict_line(&outcome.verdict)),
             None => "Outcome".into(),
         },

@@ -302,11 +302,14 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             (Ask::Outbox(payment), Response::Outcome(outcome)) => self.outcome(payment, outcome),
             (Ask::Outbox(payment), Response::Refused(refusal)) => self.outbox_refused(payment, refusal),
+            (Ask::Status(payment), Response::Answered { deposit, outcome }) => {
+                self.status_answered(payment, Some(deposit), outcome);
+            }
             (Ask::Status(payment), Response::Outcome(outcome)) => {
-                self.status_answered(payment, Some(outcome))
+                self.status_answered(payment, None, outcome);
             }
             (Ask::Status(payment), Response::NoOutcome | Response::Refused(_)) => {
-                self.status_answered(payment, None)
+                self.center.checked.insert(payment);
             }
             (Ask::PrintRight, Response::PrintRight(right)) => self.center.right = Some(right),
             (Ask::PrintRight, _) => self.center.right = Some(PrintRight::Copy),
@@ -412,7 +415,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let mut recalls = VecDeque::new();
         let read = journal.records(0, |record| {
             match &record.fact {
-                Fact::CommitRequested { deposit } | Fact::HoldRequested { deposit } => {
+                Fact::CommitRequested { deposit }
+                | Fact::HoldRequested { deposit }
+                | Fact::AccountLearned { deposit } => {
                     if let Some(read) = deposit.read_unverified() {
                         deposits.insert(read.payment, deposit.clone());
                     }
@@ -746,13 +751,27 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
     }
 
-    fn status_answered(&mut self, payment: PaymentId, outcome: Option<Signed<Outcome>>) {
+    /// The center told how a payment ended. The deposit it answered may be in no journal, because it was made when ours had failed:
+    /// it is kept beside the answer, so that a restored center can be told both.
+    fn status_answered(
+        &mut self,
+        payment: PaymentId,
+        deposit: Option<Signed<Deposit>>,
+        outcome: Signed<Outcome>,
+    ) {
         self.center.checked.insert(payment);
-        let Some(outcome) = outcome else { return };
-        let opened = outcome.open(|message, signature| self.signer.verify_center(message, signature));
-        match opened {
-            Ok(read) if read.payment == payment && self.covers(payment, &read) => {
+        let read = outcome.open(|message, signature| self.signer.verify_center(message, signature));
+        let fits = |read: &Outcome| {
+            read.payment == payment && deposit.as_ref().is_none_or(|deposit| deposit.digest() == read.deposit)
+        };
+        match read {
+            Ok(read) if fits(&read) && self.covers(payment, &read) => {
                 sometimes(Site::EndLearnedByStatus);
+                let known = self.session.payment(payment).and_then(|known| known.deposit.as_ref());
+                if let Some(deposit) = deposit.filter(|deposit| Some(deposit) != known) {
+                    sometimes(Site::AccountLearned);
+                    self.record(Fact::AccountLearned { deposit });
+                }
                 self.act(Input::Answered { payment, outcome: Box::new(outcome) });
             }
             _ => self.fault(FaultCode::PaymentDisputed, true),

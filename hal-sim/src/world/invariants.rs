@@ -594,7 +594,9 @@ fn nothing_is_open(till: &Till) -> Found {
                 notes.remove(note);
                 doubts.insert(*payment);
             }
-            Fact::CommitRequested { deposit } | Fact::HoldRequested { deposit } => {
+            Fact::CommitRequested { deposit }
+            | Fact::HoldRequested { deposit }
+            | Fact::AccountLearned { deposit } => {
                 deposits.extend(deposit.read_unverified().map(|deposit| deposit.payment));
             }
             Fact::Settled { outcome } => {

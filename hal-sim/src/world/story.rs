@@ -42,6 +42,11 @@ pub(super) fn line(fact: &Fact) -> Option<String> {
                 }
             }
         }
+        Fact::AccountLearned { deposit } => {
+            let deposit = deposit.read_unverified()?;
+            let sum = deposit.notes.total()?.tiyn() / 100;
+            format!("AccountLearned {} with {sum} ({:?})", deposit.payment.number, deposit.kind)
+        }
         Fact::Settled { outcome } => {
             let outcome = outcome.read_unverified()?;
             match outcome.verdict {

@@ -45,7 +45,7 @@ pub struct Chronicle {
 }
 
 /// How many lines are kept.
-const MOST: usize = 200;
+const MOST: usize = 10_000;
 
 impl Chronicle {
     /// Begins to write.

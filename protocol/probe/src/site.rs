@@ -65,6 +65,8 @@ sites! {
     SurplusMoved;
     /// The center's status told the end of a payment that a restart had cut off.
     EndLearnedByStatus;
+    /// The account that it answered was not in the journal.
+    AccountLearned;
     /// Nobody came back for a payment that was cut off.
     CutOffHeld;
     /// A payment that was cut off had no money in it.

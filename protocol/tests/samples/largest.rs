@@ -229,6 +229,7 @@ pub fn records() -> Samples<Record> {
         named("NoteInDoubt", Fact::NoteInDoubt { note, payment, denomination, doubt }),
         named("CommitRequested", Fact::CommitRequested { deposit: signed() }),
         named("HoldRequested", Fact::HoldRequested { deposit: signed() }),
+        named("AccountLearned", Fact::AccountLearned { deposit: signed() }),
         named("Settled", Fact::Settled { outcome: signed() }),
         named("Cosigned", Fact::Cosigned { size: u64::MAX, line: full() }),
         named("FaultChanged", Fact::FaultChanged { code: full(), present: true }),

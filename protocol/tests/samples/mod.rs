@@ -277,6 +277,7 @@ pub fn responses() -> Samples<Response> {
         named("Cosigned", Response::Cosigned(text("— tolem/witness c2ln\n"))),
         named("WitnessAt", Response::WitnessAt(999)),
         named("Recalled", Response::Recalled),
+        named("Answered", Response::Answered { deposit: signed(&deposit()), outcome: signed(&accepted()) }),
     ];
     for group in Group::ALL {
         let service = Service { group, ..service() };
@@ -355,6 +356,7 @@ fn money() -> Samples<Fact> {
         named("NoteReturned", Fact::NoteReturned { note: 17 }),
         named("CommitRequested", Fact::CommitRequested { deposit: signed(&deposit()) }),
         named("HoldRequested", Fact::HoldRequested { deposit: signed(&deposit_without_payment()) }),
+        named("AccountLearned", Fact::AccountLearned { deposit: signed(&deposit()) }),
         named("Settled/Accepted", Fact::Settled { outcome: signed(&accepted()) }),
         named("Settled/Held", Fact::Settled { outcome: signed(&held()) }),
         named("Resumed", Fact::Resumed { payment }),

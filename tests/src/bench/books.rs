@@ -167,7 +167,7 @@ pub(crate) fn unsettled(journal: &[Value]) -> Vec<String> {
         match fact(record) {
             "StackOrdered" => open.push(note),
             "NoteStacked" | "NoteReturned" | "NoteInDoubt" => open.retain(|other| *other != note),
-            "CommitRequested" | "HoldRequested" => open.push(payment),
+            "CommitRequested" | "HoldRequested" | "AccountLearned" => open.push(payment),
             "Settled" => open.retain(|other| *other != payment),
             _ => {}
         }

@@ -4,6 +4,7 @@
 //! cargo swarm                     2000 seeds
 //! cargo swarm --seeds 500         the first 500
 //! cargo swarm --seed 7            this one, with its last events
+//! cargo swarm --plan 7            what happens in this one, as a file that can be replayed
 //! cargo swarm --replay FILE       a scenario that an earlier run has written
 //! cargo swarm --survey 500        the first 500: which fail and why, in a line each, none made short
 //! cargo swarm --nightly           a million, each hundredth lived twice
@@ -36,12 +37,16 @@ fn main() -> ExitCode {
         ["--survey", count, "--from", from] => number(count)
             .and_then(|count| Ok((count, number(from)?)))
             .map(|(count, from)| survey(from, count)),
+        ["--plan", seed] => number(seed).map(|seed| {
+            print!("{}", Plan::draw(seed));
+            true
+        }),
         ["--seed", seed] => number(seed).map(|seed| one(&Plan::draw(seed))),
         ["--replay", file] => std::fs::read_to_string(file)
             .map_err(|error| format!("{file}: {error}"))
             .and_then(|text| Plan::parse(&text).map_err(|error| format!("{file}: {error}")))
             .map(|plan| one(&plan)),
-        _ => Err("use: cargo swarm [--seeds N [--from M] | --survey N [--from M] | --seed N | --replay FILE | --nightly]".into()),
+        _ => Err("use: cargo swarm [--seeds N [--from M] | --survey N [--from M] | --seed N | --plan N | --replay FILE | --nightly]".into()),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
