@@ -2,7 +2,7 @@
 //!
 //! With `synchronous=FULL` a record whose append returned survives a power cut; `NORMAL` loses acknowledged records. Frames left by
 //! a cut are folded into the database (`wal_checkpoint(TRUNCATE)`) before the first new write, so that two cuts in a row
-//! cannot meet in one disk sector. A failed write or fsync is never tried again on this connection, because what reached the
+//! cannot meet in one disk sector. Then the log gets its lasting length at once, in zeros. A failed write or fsync is never tried again on this connection, because what reached the
 //! disk is unknown then; the one exception is a disk that reports itself full, where nothing was written and the reserve
 //! file makes room to finish the open payment. It refuses a second writer, a file that is not a journal and one of a newer layout.
 
@@ -13,6 +13,7 @@ pub use ground::{Ground, SystemGround, disk_space};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, config::DbConfig, ffi, params};
 use std::{
     fs::File,
+    io::Read as _,
     path::{Path, PathBuf},
 };
 use tolem_core::ports::{Append, Store, StoreError};
@@ -22,8 +23,14 @@ use tolem_protocol::merkle::{Hash, leaf_hash};
 const APPLICATION_ID: i64 = 0x544F_4C4D;
 /// Layout of the tables below.
 const LAYOUT: i64 = 1;
-/// Space kept for finishing the open payment on a full disk: the write-ahead log at its usual largest (1000 pages of 4 KiB)
-/// and as much again for the database.
+/// Pages in the write-ahead log at which SQLite folds it into the database.
+const LOG_PAGES: u64 = 256;
+/// The write-ahead log gets this length at each opening: its header, and frames of 4096 + 24 bytes, some more than [`LOG_PAGES`],
+/// since the append that reaches the mark is written whole. A log that has its length needs one wait of the disk for an append;
+/// one that grows needs a second, in which the file system writes down the new length.
+const LOG_BYTES: u64 = 32 + (LOG_PAGES + 32) * (4096 + 24);
+/// Space kept for finishing the open payment on a full disk: the write-ahead log at its usual largest several times over,
+/// and as much for the database.
 pub const RESERVE_BYTES: u64 = 8 * 1024 * 1024;
 /// The file beside the journal whose deletion gives the open payment room on a full disk.
 const RESERVE: &str = ".reserve";
@@ -77,7 +84,7 @@ impl Reader {
             Err(error) => error,
         };
         // SQLite needs to write its index of the log even for reading. Without a log the file can be read as it is.
-        let log_is_empty = std::fs::metadata(beside(path, "-wal")).map_or(true, |log| log.len() == 0);
+        let log_is_empty = !holds_frames(&beside(path, "-wal"));
         if !error.needs_write {
             return Err(error.into());
         }
@@ -333,6 +340,10 @@ impl SqliteStore {
         prepare(&reader.connection, tables == 0).map_err(|error| fail("prepare", &explain(&error)))?;
         reader.check_layout()?;
         fold_in_log(&reader)?;
+        // Without room the log grows as it is needed, out of the reserve in the end.
+        ground
+            .lengthen(&beside(path, "-wal"), LOG_BYTES)
+            .map_err(|error| fail("give its log its length", &error.to_string()))?;
         ground
             .sync_directory(ground::directory_of(path))
             .map_err(|error| fail("make its directory durable", &error.to_string()))?;
@@ -460,6 +471,7 @@ fn prepare(connection: &Connection, fresh: bool) -> rusqlite::Result<()> {
         ));
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     connection.set_prepared_statement_cache_capacity(32);
     if fresh {
         // One transaction: a cut in between leaves an empty file, which is fresh again.
@@ -490,6 +502,13 @@ fn fold_in_log(reader: &Reader) -> Result<(), StoreError> {
     } else {
         Err(reader.fault("fold in the write-ahead log", "another program is reading the journal; try again"))
     }
+}
+
+/// Whether a write-ahead log was begun. One that only got its length starts with zeros where the format wants its magic number
+/// (SQLite file format, section 4.1).
+fn holds_frames(log: &Path) -> bool {
+    let mut magic = [0; 4];
+    File::open(log).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic != [0; 4]
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

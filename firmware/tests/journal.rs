@@ -210,7 +210,10 @@ fn a_torn_log_loses_no_more_than_its_torn_end() {
     let mut store = SqliteStore::open(&path).unwrap();
     append_plain(&mut store, 0, 12);
     let database = fs::read(&path).unwrap();
-    let log = fs::read(dir.path().join("journal.db-wal")).unwrap();
+    let mut log = fs::read(dir.path().join("journal.db-wal")).unwrap();
+    assert!(log.len() > 1 << 20, "the log has its lasting length from the start");
+    let frames = log.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    log.truncate(frames);
     let mut sizes = Vec::new();
     for cut in (0..=log.len()).step_by(3_001).chain([log.len()]) {
         for garbage in [false, true] {

@@ -20,6 +20,9 @@ pub trait Ground {
     fn set_aside(&self, path: &Path, bytes: u64) -> bool;
     /// Deletes that file. True if it was there and its space is free now.
     fn give_back(&self, path: &Path) -> bool;
+    /// Gives an empty file that is there its lasting length, in zeros that really take up their space; without room for them it stays
+    /// empty. That it is empty is durable first: no zero may come to stand between what it held before.
+    fn lengthen(&self, path: &Path, bytes: u64) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
 }
@@ -57,6 +60,19 @@ impl Ground for SystemGround {
         std::fs::remove_file(path).is_ok()
     }
 
+    fn lengthen(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.sync_all()?;
+        // Space that is only promised (fallocate) would be turned into real space by the first write to each of its blocks,
+        // with the second wait that this is to save.
+        match write_zeros(&file, bytes) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => file.set_len(0)?,
+            Err(error) => return Err(error),
+        }
+        file.sync_all()
+    }
+
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
         File::open(directory)?.sync_all()
     }
@@ -74,16 +90,22 @@ pub(super) fn directory_of(path: &Path) -> &Path {
 }
 
 fn fill(path: &Path, bytes: u64) -> io::Result<()> {
-    let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
     match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
         Ok(()) => {}
-        Err(rustix::io::Errno::OPNOTSUPP) => {
-            let block = [0; 64 * 1024];
-            for _ in 0..bytes / block.len() as u64 {
-                file.write_all(&block)?;
-            }
-        }
+        Err(rustix::io::Errno::OPNOTSUPP) => write_zeros(&file, bytes)?,
         Err(error) => return Err(error.into()),
     }
     file.sync_all()
+}
+
+fn write_zeros(mut file: &File, bytes: u64) -> io::Result<()> {
+    let block = [0; 64 * 1024];
+    let mut left = bytes;
+    while left > 0 {
+        let part = left.min(block.len() as u64);
+        file.write_all(&block[..part as usize])?;
+        left -= part;
+    }
+    Ok(())
 }

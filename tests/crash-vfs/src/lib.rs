@@ -132,6 +132,11 @@ impl Hand {
         locked(&self.0).give_back(name)
     }
 
+    /// Makes an empty file that is there durably empty, then `bytes` long with durable zeros if there is room.
+    pub fn lengthen(&self, name: &str, bytes: u64) -> io::Result<()> {
+        locked(&self.0).lengthen(name, bytes).map_err(|_| io::Error::other("the disk failed"))
+    }
+
     /// Makes all names durable.
     pub fn sync_directory(&self) -> io::Result<()> {
         locked(&self.0).sync_directory().map_err(|_| io::Error::other("the disk failed"))

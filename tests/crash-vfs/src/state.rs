@@ -270,6 +270,16 @@ impl State {
         done(fate)
     }
 
+    /// Flushes an empty file, and then zeros in it up to `length`, if there is room.
+    pub(crate) fn lengthen(&mut self, name: &str, length: u64) -> Outcome {
+        let file = self.find(name).ok_or(Fault::Io)?;
+        self.flush(file, false)?;
+        if length <= self.room() {
+            self.truncate(file, length)?;
+        }
+        self.flush(file, false)
+    }
+
     /// Flushes a file, and with it the directory if its name is young, as SQLite's Unix layer does for its logs.
     pub(crate) fn flush(&mut self, file: u64, with_name: bool) -> Outcome {
         self.counts.flushes += 1;

@@ -50,6 +50,10 @@ impl Ground for CrashGround {
         self.0.give_back(&path.to_string_lossy())
     }
 
+    fn lengthen(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        self.0.lengthen(&path.to_string_lossy(), bytes)
+    }
+
     fn sync_directory(&self, _: &Path) -> io::Result<()> {
         self.0.sync_directory()
     }
