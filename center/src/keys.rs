@@ -14,6 +14,7 @@ use ring::{
 };
 use tolem_protocol::{
     Iin, PaymentId,
+    card::{CardSecret, SealedCard},
     messages::SealedIin,
     signed::Signature,
     signed_note::{KeyKind, NoteKey},
@@ -24,6 +25,8 @@ type Kem = X25519HkdfSha256;
 
 /// HPKE `info` of a sealed IIN.
 const SEAL_INFO: &[u8] = b"tolem iin v1";
+/// HPKE `info` of a sealed card.
+const CARD_INFO: &[u8] = b"tolem card v1";
 /// Name of the witness on its cosignature lines.
 pub const WITNESS_NAME: &str = "tolem/center/witness";
 
@@ -132,6 +135,19 @@ impl Keys for CenterKeys {
         iin
     }
 
+    fn open_card(&self, sealed: &SealedCard, payment: &PaymentId) -> Option<CardSecret> {
+        let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(&sealed.0).ok()?;
+        let opened = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, Kem>(
+            &OpModeR::Base,
+            &self.sealing,
+            &encapsulated,
+            CARD_INFO,
+            &sealed.1,
+            payment.to_string().as_bytes(),
+        );
+        CardSecret::from_bytes(&Zeroizing::new(opened.ok()?))
+    }
+
     fn tag_iin(&self, iin: &Iin) -> PayerTag {
         let mut digits = iin.ascii();
         let tag = hmac::sign(&self.tag, &digits);
@@ -173,6 +189,29 @@ pub fn seal_iin(
     Some(SealedIin(encapsulated, heapless::Vec::from_slice(&sealed).ok()?))
 }
 
+/// Seals a card to a center, as a kiosk does. For tools and tests.
+///
+/// `fresh` must be unpredictable where the secrecy of the card matters.
+pub fn seal_card(
+    public: &[u8; 32],
+    card: &CardSecret,
+    payment: &PaymentId,
+    fresh: &mut dyn FnMut() -> u64,
+) -> Option<SealedCard> {
+    let public = <Kem as hpke::Kem>::PublicKey::from_bytes(public).ok()?;
+    let (encapsulated, sealed) = hpke::single_shot_seal::<ChaCha20Poly1305, HkdfSha256, Kem, _>(
+        &OpModeS::Base,
+        &public,
+        CARD_INFO,
+        &card.to_bytes(),
+        payment.to_string().as_bytes(),
+        &mut Source(fresh),
+    )
+    .ok()?;
+    let encapsulated: [u8; 32] = encapsulated.to_bytes().as_slice().try_into().ok()?;
+    Some(SealedCard(encapsulated, heapless::Vec::from_slice(&sealed).ok()?))
+}
+
 /// The given numbers in the shape that the hpke crate wants.
 struct Source<'a>(&'a mut dyn FnMut() -> u64);
 
@@ -202,7 +241,12 @@ fn sign(pair: &Ed25519KeyPair, message: &[u8]) -> Signature {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tolem_protocol::{KioskNumber, UtcTime};
+    use tolem_protocol::{
+        KioskNumber, UtcTime,
+        card::PinKey,
+        emv::CardNumber,
+        pinpad::{KeySerial, PinBlock},
+    };
 
     fn keys() -> CenterKeys {
         let mut next = 0;
@@ -233,5 +277,33 @@ mod tests {
         assert_eq!(keys.open_iin(&changed, &payment), None);
         let short = SealedIin(sealed.0, heapless::Vec::new());
         assert_eq!(keys.open_iin(&short, &payment), None);
+    }
+
+    #[test]
+    fn a_sealed_card_opens_for_its_payment_only_and_never_as_an_iin() {
+        let keys = keys();
+        let kiosk = KioskNumber::new(42).unwrap();
+        let payment = PaymentId { kiosk, epoch: 1, number: 9, nonce: [7; 16] };
+        let number = CardNumber::parse(concat!("5413", "3300", "8902", "0011")).unwrap();
+        let pin = (PinBlock::new([0xA5; 8]), PinKey::Dukpt(KeySerial([0x31; 10])));
+        let card = CardSecret { number, expiry: [2, 9, 1, 2], sequence: Some(1), pin: Some(pin) };
+        let mut count = 0;
+        let mut fresh = || {
+            count += 1;
+            count
+        };
+        let sealed = seal_card(&keys.sealing_public(), &card, &payment, &mut fresh).unwrap();
+        assert_eq!(sealed.1.len(), 80);
+        assert_eq!(keys.open_card(&sealed, &payment), Some(card));
+        assert_eq!(keys.open_card(&sealed, &PaymentId { number: 10, ..payment }), None);
+        assert_eq!(
+            keys.open_iin(&SealedIin(sealed.0, sealed.1.iter().take(28).copied().collect()), &payment),
+            None
+        );
+        for at in [0, 40, 79] {
+            let mut changed = sealed.clone();
+            changed.1[at] ^= 1;
+            assert_eq!(keys.open_card(&changed, &payment), None, "{at}");
+        }
     }
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use tolem_protocol::{
     Amount,
     emv::CardNumber,
-    pinpad::{KeySerial, KeySlot, PinBlock, SessionKey},
+    pinpad::{KeySlot, PinBlock},
 };
 use zeroize::Zeroizing;
+
+pub use tolem_protocol::card::PinKey;
 
 /// What a PIN is asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,24 +44,6 @@ pub enum Command {
     LoadKey(KeyPlace, String),
     /// Authenticate a message with a MAC key of the pad. One `Authenticated` or `NotAuthenticated` follows.
     Authenticate(KeySlot, Vec<u8>),
-}
-
-/// The key a PIN is under.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum PinKey {
-    /// A key for this one PIN.
-    Dukpt(KeySerial),
-    /// A session key under a key of the pad.
-    Session(KeySlot, SessionKey),
-}
-
-impl std::fmt::Debug for PinKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Dukpt(serial) => write!(f, "Dukpt({serial:?})"),
-            Self::Session(slot, _) => write!(f, "Session({})", char::from(slot.letter())),
-        }
-    }
 }
 
 /// An enciphered PIN. Dropped, it is wiped; sent once and forgotten.

@@ -1,7 +1,13 @@
 //! The two things the core cannot do itself: keep bytes durably, and use keys.
 
 use std::fmt;
-use tolem_protocol::{Iin, PaymentId, merkle::Hash, messages::SealedIin, signed::Signature};
+use tolem_protocol::{
+    Iin, PaymentId,
+    card::{CardSecret, SealedCard},
+    merkle::Hash,
+    messages::SealedIin,
+    signed::Signature,
+};
 
 /// One durable step of the journal.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +71,10 @@ pub trait Signer {
     fn verify_center(&self, message: &[u8], signature: &Signature) -> bool;
     /// Seals an IIN so that only the center can read it; bound to the payment (HPKE `aad` = the payment id's display form).
     fn seal_iin(&mut self, iin: &Iin, payment: &PaymentId) -> SealedIin;
+    /// Seals a card so that only the center can read it; bound to the payment like an IIN.
+    fn seal_card(&mut self, card: &CardSecret, payment: &PaymentId) -> SealedCard;
+    /// Four bytes that nobody can foresee, for a chip (tag `9F37`).
+    fn unpredictable(&mut self) -> [u8; 4];
     /// HMAC-SHA256 of the IIN under the site key, truncated to 16 bytes.
     fn tag_iin(&self, iin: &Iin) -> [u8; 16];
 }

@@ -294,7 +294,7 @@ impl<'a> Paper<'a> {
         let Some(quote) = self.facts.quote else { return };
         self.row(Word::PaperCommission, quote.commission.to_string());
         let exact = quote.fee.checked_add(quote.commission).unwrap_or(Amount::MAX);
-        if quote.method == Method::Cash {
+        if quote.method != Method::Card {
             let (sign, difference) = if quote.cash_total < exact {
                 ("\u{2013}", exact - quote.cash_total)
             } else {
@@ -331,8 +331,8 @@ impl<'a> Paper<'a> {
     fn method(&mut self) {
         if let Some(quote) = self.facts.quote {
             let method = match quote.method {
-                Method::Cash => Word::PaperCash,
                 Method::Card => Word::PaperCard,
+                Method::Cash | Method::Either => Word::PaperCash,
             };
             let value = self.both(method);
             self.row(Word::PaperMethod, value);

@@ -599,7 +599,8 @@ impl Session {
                 }
                 Effect::None
             }
-            Fact::Opened { .. } | Fact::FaultChanged { .. } | Fact::CheatReported => Effect::None,
+            // The terminal's own life; and cards, which no screen offers yet.
+            _ => Effect::None,
         }
     }
 

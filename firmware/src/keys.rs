@@ -22,7 +22,12 @@ use std::{
     path::{Path, PathBuf},
 };
 use tolem_core::ports::Signer;
-use tolem_protocol::{Iin, PaymentId, messages::SealedIin, signed::Signature};
+use tolem_protocol::{
+    Iin, PaymentId,
+    card::{CardSecret, SealedCard},
+    messages::SealedIin,
+    signed::Signature,
+};
 use zeroize::Zeroizing;
 
 /// File of the Ed25519 key, PKCS#8 version 2 in DER (RFC 5958, RFC 8410).
@@ -32,6 +37,8 @@ pub const SITE_KEY_FILE: &str = "site.key";
 
 /// HPKE `info`: what the sealed bytes are for.
 const SEAL_INFO: &[u8] = b"tolem iin v1";
+/// The same for a card.
+const CARD_INFO: &[u8] = b"tolem card v1";
 const SITE_KEY_BYTES: usize = 32;
 /// No key file is longer than this.
 const MAX_KEY_FILE: u64 = 4096;
@@ -139,7 +146,7 @@ impl RingSigner {
         })?;
         let signer = Self { journal, site, statement: center.statement, sealing, random };
         // Some 32-byte strings are no usable points; that must come out here and not with a citizen before the screen.
-        signer.try_seal(&[0; 12], b"self-test").map_err(|error| KeyError {
+        signer.try_seal(SEAL_INFO, &[0; 12], b"self-test").map_err(|error| KeyError {
             what: "[center] sealing_key".into(),
             cause: format!("nothing can be sealed to it ({error}); take the value the center prints"),
         })?;
@@ -153,11 +160,16 @@ impl RingSigner {
         Ok(nonce)
     }
 
-    fn try_seal(&self, plain: &[u8; 12], aad: &[u8]) -> Result<([u8; 32], Vec<u8>), hpke::HpkeError> {
+    fn try_seal(
+        &self,
+        info: &[u8],
+        plain: &[u8],
+        aad: &[u8],
+    ) -> Result<([u8; 32], Vec<u8>), hpke::HpkeError> {
         let (key, mut context) = hpke::setup_sender::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256, _>(
             &OpModeS::Base,
             &self.sealing,
-            SEAL_INFO,
+            info,
             &mut SystemRng(&self.random),
         )?;
         let cipher = context.seal(plain, aad)?;
@@ -186,9 +198,23 @@ impl Signer for RingSigner {
     fn seal_iin(&mut self, iin: &Iin, payment: &PaymentId) -> SealedIin {
         let plain = Zeroizing::new(iin.ascii());
         let (key, cipher) = self
-            .try_seal(&plain, payment.to_string().as_bytes())
+            .try_seal(SEAL_INFO, &plain[..], payment.to_string().as_bytes())
             .expect("invariant: sealing to this key worked when it was loaded");
         SealedIin(key, cipher.iter().copied().collect())
+    }
+
+    fn seal_card(&mut self, card: &CardSecret, payment: &PaymentId) -> SealedCard {
+        let (key, cipher) = self
+            .try_seal(CARD_INFO, &card.to_bytes(), payment.to_string().as_bytes())
+            .expect("invariant: sealing to this key worked when it was loaded");
+        SealedCard(key, cipher.iter().copied().collect())
+    }
+
+    fn unpredictable(&mut self) -> [u8; 4] {
+        let mut bytes = [0; 4];
+        // The system's source answered when the keys were loaded, and does not run dry.
+        self.random.fill(&mut bytes).expect("invariant: the system's randomness works");
+        bytes
     }
 
     fn tag_iin(&self, iin: &Iin) -> [u8; 16] {

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use tolem_core::ports::StoreError;
 use tolem_protocol::{
     Denomination,
+    card::CardStep,
     messages::{Deposit, DepositKind, HeldBalance, Outcome, Quote, Verdict},
     notes::NotePile,
     record::{Fact, Record, RecordError},
@@ -171,6 +172,41 @@ fn words(fact: &Fact) -> Words {
             vec![("code", code.to_string()), ("now", if *present { "present" } else { "gone" }.into())],
         ),
         Fact::CheatReported => some("CheatReported", Vec::new()),
+        Fact::AuthorizeSent { deposit, card } => {
+            let mut details = deposited(deposit);
+            let tail: String = card.last_four.iter().map(ToString::to_string).collect();
+            details.push(("card", format!("*{tail} {}", card.label)));
+            details.push(("sum", card.amount.to_string()));
+            details.push(("pin", if card.pin { "entered" } else { "none" }.into()));
+            some("AuthorizeSent", details)
+        }
+        Fact::Card { payment, step } => {
+            let payment = ("payment", payment.to_string());
+            match step {
+                CardStep::Authorized { approval, .. } => some(
+                    "CardAuthorized",
+                    vec![payment, ("approval", String::from_utf8_lossy(approval).into_owned())],
+                ),
+                CardStep::Declined(reason) => {
+                    some("CardDeclined", vec![payment, ("why", format!("{reason:?}"))])
+                }
+                CardStep::ReversalOwed(why) => {
+                    some("ReversalOwed", vec![payment, ("why", format!("{why:?}"))])
+                }
+                CardStep::ReversalAcknowledged => some("ReversalAcknowledged", vec![payment]),
+                CardStep::ConfirmOwed => some("ConfirmOwed", vec![payment]),
+                CardStep::Confirmed => some("CardConfirmed", vec![payment]),
+            }
+        }
+        Fact::CardMoved { payment, moved } => {
+            let mut details = vec![("to", format!("{moved:?}"))];
+            details.extend(payment.map(|payment| ("payment", payment.to_string())));
+            some("CardMoved", details)
+        }
+        Fact::PinKeyUsed { serial } => {
+            let serial: String = serial.iter().map(|byte| format!("{byte:02X}")).collect();
+            some("PinKeyUsed", vec![("serial", serial)])
+        }
         Fact::NoteMoved { from, to, denomination } => some(
             "NoteMoved",
             vec![

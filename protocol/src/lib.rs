@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod amount;
+pub mod card;
 pub mod card_reader;
 pub mod catalogue;
 pub mod ccnet;

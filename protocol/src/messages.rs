@@ -2,10 +2,17 @@
 //!
 //! A frame is a 4-byte big-endian length and that many bytes: version, request number, postcard body. All types are
 //! bounded, so a frame never exceeds [`MAX_FRAME`]. The bytes of each version are frozen by tests; a change of layout is a
-//! new version, and both sides serve [`MIN_VERSION`]..=[`VERSION`].
+//! new version, and both sides serve [`MIN_VERSION`]..=[`VERSION`]. A frame carries the oldest version that has its message
+//! ([`Message::version`]), so a newer program is understood by an older one in all that both know.
+//!
+//! | Version | Messages |
+//! |---|---|
+//! | 1 | everything for cash |
+//! | 2 | cards: [`Method::Either`], [`Request::Authorize`] and what follows it |
 
 use crate::{
     Amount, BalanceNumber, ClaimNumber, Iin, PaymentCode, PaymentId, UtcTime,
+    card::{CardAnswer, CardOrder, VoidReason},
     catalogue::{CatalogueHead, Service, ServiceCode},
     merkle::Hash,
     notes::NotePile,
@@ -13,8 +20,8 @@ use crate::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// The version this build writes.
-pub const VERSION: u8 = 1;
+/// The newest version of a message that this build knows.
+pub const VERSION: u8 = 2;
 /// The oldest version this build reads.
 pub const MIN_VERSION: u8 = 1;
 /// Longest frame in bytes, without the length field.
@@ -31,13 +38,42 @@ impl core::fmt::Debug for SealedIin {
     }
 }
 
-/// How a payment is paid.
+/// How a payment can be paid: in a request what the terminal can take now, in a quote what is offered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Method {
     /// Banknotes.
     Cash,
     /// A payment card.
     Card,
+    /// One of them, as the citizen chooses. Since version 2.
+    Either,
+}
+
+impl Method {
+    /// Of `cash` and `card` those that are true; `None` for neither.
+    pub const fn of(cash: bool, card: bool) -> Option<Self> {
+        match (cash, card) {
+            (true, true) => Some(Self::Either),
+            (true, false) => Some(Self::Cash),
+            (false, true) => Some(Self::Card),
+            (false, false) => None,
+        }
+    }
+
+    /// Banknotes are among them.
+    pub const fn has_cash(self) -> bool {
+        matches!(self, Self::Cash | Self::Either)
+    }
+
+    /// Cards are among them.
+    pub const fn has_card(self) -> bool {
+        matches!(self, Self::Card | Self::Either)
+    }
+
+    /// Whether everything offered here was asked for by `asked`.
+    pub const fn is_within(self, asked: Self) -> bool {
+        (asked.has_cash() || !self.has_cash()) && (asked.has_card() || !self.has_card())
+    }
 }
 
 /// The center's signed promise: pay this, and the fee is paid. Screen and paper show exactly this.
@@ -59,7 +95,7 @@ pub struct Quote {
     pub cash_total: Amount,
     /// A held balance reserved for this payment, and its sum.
     pub balance: Option<(BalanceNumber, Amount)>,
-    /// How it will be paid.
+    /// How it can be paid.
     pub method: Method,
     /// When it was made.
     pub made_at: UtcTime,
@@ -71,6 +107,13 @@ impl Quote {
     /// Cash still to come in: the cash total less the reserved balance.
     pub fn due(&self) -> Amount {
         self.cash_total.saturating_sub(self.balance.map_or(Amount::ZERO, |(_, sum)| sum))
+    }
+
+    /// What a card pays: fee and commission to the tiyn. `None` if the quote offers no cards, uses a held balance (that goes with cash
+    /// only), or is beyond all bounds.
+    pub fn card_total(&self) -> Option<Amount> {
+        let offered = self.method.has_card() && self.balance.is_none();
+        self.fee.checked_add(self.commission).filter(|sum| offered && !sum.is_zero())
     }
 }
 
@@ -270,7 +313,7 @@ pub enum Request {
         service: ServiceCode,
         /// For whom.
         payer: Iin,
-        /// How.
+        /// What the terminal can take now. The quote offers that or a part of it.
         method: Method,
         /// A voucher to use.
         balance: Option<BalanceNumber>,
@@ -322,6 +365,21 @@ pub enum Request {
         /// The answer.
         outcome: Signed<Outcome>,
     },
+    /// Hold the money of a card and make the code. Sent once for a payment, never again; sent again all the same, it is answered as an
+    /// enquiry. Since version 2.
+    Authorize(CardOrder),
+    /// The code is on paper or screen: take the money. Repeated until `Confirmed` is heard. Since version 2.
+    CardConfirm(PaymentId),
+    /// It came to nothing: undo it. Repeated until `Voided` is heard, or `Confirmed` where the code was used already. An order of this
+    /// payment that comes later is not taken. Since version 2.
+    CardVoid {
+        /// The payment.
+        payment: PaymentId,
+        /// Why.
+        why: VoidReason,
+    },
+    /// How does a card payment stand? Since version 2.
+    CardEnquire(PaymentId),
 }
 
 /// What the registry says of an IIN.
@@ -444,6 +502,36 @@ pub enum Response {
         /// The answer.
         outcome: Signed<Outcome>,
     },
+    /// To `Authorize`, `CardConfirm`, `CardVoid` and `CardEnquire`. Since version 2.
+    Card(CardAnswer),
+}
+
+/// A message that a frame can carry.
+pub trait Message: Serialize {
+    /// The oldest version that has it.
+    fn version(&self) -> u8;
+}
+
+impl Message for Request {
+    fn version(&self) -> u8 {
+        match self {
+            Self::Quote { method: Method::Either, .. }
+            | Self::Authorize(_)
+            | Self::CardConfirm(_)
+            | Self::CardVoid { .. }
+            | Self::CardEnquire(_) => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl Message for Response {
+    fn version(&self) -> u8 {
+        match self {
+            Self::Card(_) => 2,
+            _ => 1,
+        }
+    }
 }
 
 /// Why bytes from the link are not a message.
@@ -472,9 +560,9 @@ impl core::fmt::Display for WireError {
 /// Encodes one frame, length field included.
 ///
 /// Panics if the body is longer than [`MAX_FRAME`]: its types bound it, and a test encodes the largest of each.
-pub fn encode<T: Serialize>(number: u32, body: &T) -> alloc::vec::Vec<u8> {
+pub fn encode<T: Message>(number: u32, body: &T) -> alloc::vec::Vec<u8> {
     let mut frame = alloc::vec![0; MAX_FRAME + 4];
-    frame[4] = VERSION;
+    frame[4] = body.version();
     frame[5..9].copy_from_slice(&number.to_be_bytes());
     let used = postcard::to_slice(body, &mut frame[9..]).expect("invariant: messages are bounded").len() + 5;
     frame[..4].copy_from_slice(&u32::try_from(used).expect("invariant: below MAX_FRAME").to_be_bytes());
@@ -492,8 +580,8 @@ pub fn frame_length(field: [u8; 4]) -> Result<usize, WireError> {
     }
 }
 
-/// Decodes what follows the length field: request number and body.
-pub fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<(u32, T), WireError> {
+/// Decodes what follows the length field: request number and body. A message that the frame's version does not have is refused.
+pub fn decode<T: Message + DeserializeOwned>(frame: &[u8]) -> Result<(u32, T), WireError> {
     let [version, a, b, c, d, body @ ..] = frame else {
         return Err(WireError::Length(u32::try_from(frame.len()).unwrap_or(u32::MAX)));
     };
@@ -501,7 +589,9 @@ pub fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<(u32, T), WireError> 
         return Err(WireError::Version(*version));
     }
     match postcard::take_from_bytes(body) {
-        Ok((message, [])) => Ok((u32::from_be_bytes([*a, *b, *c, *d]), message)),
+        Ok((message, [])) if T::version(&message) <= *version => {
+            Ok((u32::from_be_bytes([*a, *b, *c, *d]), message))
+        }
         _ => Err(WireError::Body),
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::{
     Denomination, PaymentId, UtcTime,
+    card::{CardMark, CardMoved, CardStep},
     catalogue::Language,
     messages::{Deposit, Outcome, Quote, SealedIin},
     signed::Signed,
@@ -273,6 +274,32 @@ pub enum Fact {
     AccountLearned {
         /// The signed account, as the center got it.
         deposit: Signed<Deposit>,
+    },
+    /// About to ask the center to authorise a card, once. Number and PIN block go with the message and stay nowhere.
+    AuthorizeSent {
+        /// The signed order to pay.
+        deposit: Signed<Deposit>,
+        /// Which card, as far as anybody may know later.
+        card: CardMark,
+    },
+    /// A card payment went a step further.
+    Card {
+        /// The payment.
+        payment: PaymentId,
+        /// The step.
+        step: CardStep,
+    },
+    /// A card was moved, or is to be.
+    CardMoved {
+        /// The payment it is for, if there is one.
+        payment: Option<PaymentId>,
+        /// Where to.
+        moved: CardMoved,
+    },
+    /// The PIN pad used a key; no key comes twice.
+    PinKeyUsed {
+        /// The key's serial number.
+        serial: [u8; 10],
     },
 }
 

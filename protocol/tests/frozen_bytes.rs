@@ -1,4 +1,4 @@
-//! The bytes of version 1, frozen: messages, journal records, signed statements, QR texts, checkpoint notes.
+//! The bytes of versions 1 and 2, frozen: messages, journal records, signed statements, QR texts, checkpoint notes.
 //!
 //! Kiosks in the field, their journals and the papers in people's pockets outlive every program. A test here that fails says
 //! that a layout changed; the cure is a new version beside the old one, never another fixture. A *new* variant gets a new line,
@@ -15,7 +15,9 @@ use std::{
 use tolem_protocol::{
     BalanceNumber,
     catalogue::Service,
-    messages::{MAX_FRAME, MIN_VERSION, Request, Response, VERSION, WireError, decode, encode, frame_length},
+    messages::{
+        MAX_FRAME, MIN_VERSION, Message, Request, Response, VERSION, WireError, decode, encode, frame_length,
+    },
     qr::{MAX_TEXT, Qr},
     record::{self, MAX_RECORD, Record, RecordError},
     signed::{MAX_STATEMENT, Signed, Statement},
@@ -67,7 +69,7 @@ fn check_frozen(file: &str, now: &BTreeMap<String, String>) {
 
 fn check_frames<T>(file: &str, samples: &Samples<T>)
 where
-    T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + Debug,
+    T: Message + serde::de::DeserializeOwned + PartialEq + Debug,
 {
     let frames = samples.iter().map(|(name, value)| (name.clone(), hex(&encode(7, value)))).collect();
     check_frozen(file, &frames);
@@ -82,7 +84,7 @@ where
 }
 
 /// Any message can be copied by way of its bytes.
-fn clone_of<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+fn clone_of<T: Message + serde::de::DeserializeOwned>(value: &T) -> T {
     decode(&encode(0, value)[4..]).expect("what was encoded decodes").1
 }
 
@@ -209,7 +211,7 @@ fn flips(bytes: &[u8]) -> Vec<usize> {
 
 fn torment<T>(samples: &Samples<T>)
 where
-    T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + Debug,
+    T: Message + serde::de::DeserializeOwned + PartialEq + Debug,
 {
     for (name, value) in samples {
         let frame = &encode(7, value)[4..];
@@ -221,9 +223,15 @@ where
             let long = [frame, &[tail]].concat();
             assert_eq!(decode::<T>(&long), Err(WireError::Body), "{name} with a byte too many");
         }
-        for version in [0, 2, 255] {
+        for version in [0, VERSION + 1, 255] {
             let other = [&[version], &frame[1..]].concat();
             assert_eq!(decode::<T>(&other), Err(WireError::Version(version)), "{name}");
+        }
+        for version in MIN_VERSION..=VERSION {
+            // A version has its own messages and all older ones.
+            let other = [&[version], &frame[1..]].concat();
+            let known = value.version() <= version;
+            assert_eq!(decode::<T>(&other).is_ok(), known, "{name} in version {version}");
         }
         for bit in flips(frame) {
             let mut wrong = frame.to_vec();
@@ -278,7 +286,7 @@ fn damaged_records_are_refused_or_understood_but_never_fatal() {
 
 #[test]
 fn lengths_outside_the_bounds_are_named() {
-    assert_eq!((MIN_VERSION, VERSION, record::VERSION), (1, 1, 1));
+    assert_eq!((MIN_VERSION, VERSION, record::VERSION), (1, 2, 1));
     let most = MAX_FRAME as u32;
     for length in [0, 1, 5, most + 1, 0x0100_0000, u32::MAX] {
         assert_eq!(frame_length(length.to_be_bytes()), Err(WireError::Length(length)));
@@ -296,7 +304,7 @@ fn lengths_outside_the_bounds_are_named() {
 
 #[test]
 fn the_largest_messages_fit_a_frame() {
-    fn check<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + Debug>(samples: &Samples<T>) {
+    fn check<T: Message + serde::de::DeserializeOwned + PartialEq + Debug>(samples: &Samples<T>) {
         for (name, value) in samples {
             let frame = encode(u32::MAX, value);
             let length = frame_length(frame[..4].try_into().expect("four bytes"));

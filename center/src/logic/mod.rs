@@ -34,6 +34,7 @@ use registry::{Lookup, Registry};
 use store::{Alarm, PayerTag, Result, Store};
 use tolem_protocol::{
     Amount, BalanceNumber, Iin, KioskNumber, PaymentId, UtcTime,
+    card::{CardSecret, SealedCard},
     messages::{Limits, PayerCheck, Refusal, Request, Response, SealedIin},
     signed::Signature,
     signed_note::NoteKey,
@@ -50,6 +51,8 @@ pub trait Keys {
     fn verify(&self, public: &[u8; 32], message: &[u8], signature: &Signature) -> bool;
     /// Opens an IIN sealed to us and bound to `payment`; `None` if it does not open or is no IIN.
     fn open_iin(&self, sealed: &SealedIin, payment: &PaymentId) -> Option<Iin>;
+    /// Opens a card sealed to us and bound to `payment`; `None` if it does not open or is no card.
+    fn open_card(&self, sealed: &SealedCard, payment: &PaymentId) -> Option<CardSecret>;
     /// The keyed tag of an IIN.
     fn tag_iin(&self, iin: &Iin) -> PayerTag;
     /// The key that cosigns checkpoints.
@@ -231,6 +234,11 @@ impl Center {
                 self.checkpoint(store, at, who, &witness::Shown { old_size: *old_size, proof, note })
             }
             Request::Recall { deposit, outcome } => self.recall(store, at, Via::Link(who), deposit, outcome),
+            // No card processing is connected to this center.
+            Request::Authorize(_)
+            | Request::CardConfirm(_)
+            | Request::CardVoid { .. }
+            | Request::CardEnquire(_) => Ok(Response::Refused(Refusal::Unavailable)),
         };
         response.map(Answer::Ready)
     }

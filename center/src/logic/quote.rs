@@ -71,10 +71,11 @@ impl Center {
         if store.kiosk(who)?.is_none_or(|row| row.closed.is_some()) {
             return refuse(Refusal::JournalRolledBack);
         }
-        if wanted.method == Method::Card {
-            // No card processing is connected to this center; the kiosk offers cash.
+        if !wanted.method.has_cash() {
+            // No card processing is connected to this center: whoever can take cards only is offered nothing.
             return refuse(Refusal::Unavailable);
         }
+        let method = Method::Cash;
         let Some(service) = self.catalogue.find(&wanted.service) else { return refuse(Refusal::Unknown) };
         let name = match lookup {
             None => return Ok(Answer::Payer(wanted.payer.clone())),
@@ -106,7 +107,7 @@ impl Center {
             commission,
             cash_total,
             balance: balance.as_ref().map(|row| (row.number, row.amount)),
-            method: wanted.method,
+            method,
             made_at: at.now,
             valid_until: at.now.plus_seconds(self.rules.quote_valid_s),
         };
@@ -148,7 +149,7 @@ impl Center {
     ) -> Result<Response> {
         let same = |quote: &Quote| {
             quote.service == wanted.service
-                && quote.method == wanted.method
+                && quote.method.is_within(wanted.method)
                 && quote.balance.map(|(number, _)| number) == wanted.balance
                 && known.payer.as_ref() == Some(payer)
                 && known.state != PaymentState::Voided

@@ -73,7 +73,11 @@ pub(super) fn must_wait(request: &Request) -> bool {
         | Request::Hold(_)
         | Request::Status(_)
         | Request::Voucher { .. }
-        | Request::PrintRight(_) => true,
+        | Request::PrintRight(_)
+        | Request::Authorize(_)
+        | Request::CardConfirm(_)
+        | Request::CardVoid { .. }
+        | Request::CardEnquire(_) => true,
         Request::Hello(_)
         | Request::Catalogue
         | Request::Service(_)

@@ -169,6 +169,11 @@ impl Reading {
             | Fact::PrintFailed { .. }
             | Fact::Finished { .. }
             | Fact::Resumed { .. }
+            // No cash is in these; what a card owes and is owed, the center has from the acquirer.
+            | Fact::AuthorizeSent { .. }
+            | Fact::Card { .. }
+            | Fact::CardMoved { .. }
+            | Fact::PinKeyUsed { .. }
             | Fact::Cosigned { .. }
             | Fact::CassetteRemoved(_)
             | Fact::Opened { .. }

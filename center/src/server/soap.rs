@@ -55,8 +55,8 @@ fn reply<T, U>(result: Result<T, CallError>, done: impl FnOnce(T) -> U) -> Reply
 
 fn method(method: Method) -> GatewayMethod {
     match method {
-        Method::Cash => GatewayMethod::Cash,
         Method::Card => GatewayMethod::Card,
+        Method::Cash | Method::Either => GatewayMethod::Cash,
     }
 }
 

@@ -1,7 +1,10 @@
 //! One line for people about a message: no IIN, no name, and of codes and numbers only the last four digits.
 
 use std::fmt::Display;
-use tolem_protocol::messages::{ClaimAnswer, PayerCheck, Request, Response, Verdict};
+use tolem_protocol::{
+    card::CardAnswer,
+    messages::{ClaimAnswer, PayerCheck, Request, Response, Verdict},
+};
 
 fn tail(number: impl Into<u64>) -> String {
     format!("…{:04}", number.into() % 10_000)
@@ -58,6 +61,13 @@ pub fn request(request: &Request) -> String {
             format!("Checkpoint from {old_size} to {}", printable(note.lines().nth(1).unwrap_or("?")))
         }
         Request::Recall { .. } => "Recall of an earlier answer".into(),
+        Request::Authorize(order) => match order.deposit.read_unverified() {
+            Some(deposit) => format!("Authorize {}", deposit.payment),
+            None => "a card order that cannot be read".into(),
+        },
+        Request::CardConfirm(payment) => format!("CardConfirm {payment}"),
+        Request::CardVoid { payment, why } => format!("CardVoid {payment} ({why:?})"),
+        Request::CardEnquire(payment) => format!("CardEnquire {payment}"),
     }
 }
 
@@ -97,6 +107,15 @@ pub fn response(response: &Response) -> String {
         Response::WitnessAt(size) => format!("WitnessAt {size}"),
         Response::Recalled => "Recalled".into(),
         Response::Refused(refusal) => format!("Refused {refusal:?}"),
+        Response::Card(CardAnswer::Approved { outcome, .. }) => match outcome.read_unverified() {
+            Some(outcome) => format!("Card approved: {}", verdict_line(&outcome.verdict)),
+            None => "Card approved".into(),
+        },
+        Response::Card(CardAnswer::Declined { reason, .. }) => format!("Card declined ({reason:?})"),
+        Response::Card(CardAnswer::Undecided) => "Card undecided".into(),
+        Response::Card(CardAnswer::Unknown) => "Card unknown".into(),
+        Response::Card(CardAnswer::Voided) => "Card voided".into(),
+        Response::Card(CardAnswer::Confirmed) => "Card confirmed".into(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A journal told in lines that people can read and compare.
 
 use tolem_protocol::{
+    card::CardStep,
     messages::{DepositKind, Verdict},
     record::{Fact, Record},
 };
@@ -72,12 +73,22 @@ pub(super) fn line(fact: &Fact) -> Option<String> {
         Fact::NoteMoved { from, to, denomination } => {
             format!("NoteMoved {} from {} to {}", denomination.0, from.number, to.number)
         }
+        Fact::AuthorizeSent { deposit, card } => {
+            let deposit = deposit.read_unverified()?;
+            format!("AuthorizeSent {} for {}", deposit.payment.number, card.amount.tiyn() / 100)
+        }
+        Fact::Card { payment, step } => match step {
+            CardStep::Authorized { .. } => format!("Authorized {}", payment.number),
+            step => format!("{step:?} {}", payment.number),
+        },
+        Fact::CardMoved { moved, .. } => format!("Card {moved:?}"),
         Fact::CheatReported => "CheatReported".into(),
         Fact::CassetteRemoved(removed) => format!("CassetteRemoved {removed}"),
         Fact::Opened { part, open } => format!("Opened {part} {open}"),
         Fact::Linked { .. }
         | Fact::AcceptorIdentified { .. }
         | Fact::Cosigned { .. }
-        | Fact::FaultChanged { .. } => return None,
+        | Fact::FaultChanged { .. }
+        | Fact::PinKeyUsed { .. } => return None,
     })
 }

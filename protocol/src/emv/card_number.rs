@@ -43,6 +43,11 @@ impl CardNumber {
         found
     }
 
+    /// Takes digits as values 0..=9.
+    pub fn from_digits(digits: &[u8]) -> Option<Self> {
+        digits.iter().all(|digit| *digit <= 9).then(|| Self::from_nibbles(digits))?
+    }
+
     fn from_nibbles(nibbles: &[u8]) -> Option<Self> {
         let length = nibbles.iter().position(|digit| *digit > 9).unwrap_or(nibbles.len());
         let filled = nibbles[length..].iter().all(|digit| *digit == 0xF);

@@ -4,6 +4,10 @@ use super::{Samples, named};
 use tolem_protocol::{
     Amount, BalanceNumber, Bin, ClaimNumber, Date, Denomination, Iin, KioskNumber, PaymentCode, PaymentId,
     UtcTime,
+    card::{
+        CardAnswer, CardMark, CardMoved, CardOrder, CardStep, ChipEvidence, DeclineReason, IssuerWords,
+        MAX_CHIP_DATA, MAX_SCRIPTS, RetainReason, SealedCard, VoidReason,
+    },
     catalogue::{CatalogueHead, Group, MrpRate, Names, Price, Service},
     messages::{
         ClaimAnswer, CodeToken, Deposit, DepositKind, HeldBalance, Hello, HoldReason, Limits, Method,
@@ -66,7 +70,7 @@ pub fn quote() -> Quote {
         commission: SUM,
         cash_total: SUM,
         balance: Some((number(), SUM)),
-        method: Method::Card,
+        method: Method::Either,
         made_at: TIME,
         valid_until: TIME,
     }
@@ -156,7 +160,7 @@ pub fn requests() -> Samples<Request> {
         payment: payment(),
         service: full(),
         payer: iin(),
-        method: Method::Card,
+        method: Method::Either,
         balance: Some(number()),
     };
     let proof = (0..64).map(|_| [0xFF; 32]).collect();
@@ -175,7 +179,28 @@ pub fn requests() -> Samples<Request> {
         named("Crl", Request::Crl { offset: u32::MAX }),
         named("Checkpoint", Request::Checkpoint { old_size: u64::MAX, proof, note: full() }),
         named("Recall", Request::Recall { deposit: signed(), outcome: signed() }),
+        named(
+            "Authorize",
+            Request::Authorize(CardOrder {
+                deposit: signed(),
+                terminal: [0xFF; 8],
+                merchant: [0xFF; 15],
+                sealed: SealedCard([0xFF; 32], bytes::<80>()),
+                chip_data: bytes::<MAX_CHIP_DATA>(),
+            }),
+        ),
+        named("CardConfirm", Request::CardConfirm(payment())),
+        named("CardVoid", Request::CardVoid { payment: payment(), why: VoidReason::Abandoned }),
+        named("CardEnquire", Request::CardEnquire(payment())),
     ]
+}
+
+fn bytes<const N: usize>() -> heapless::Vec<u8, N> {
+    (0..N).map(|_| 0xFF).collect()
+}
+
+fn issuer() -> IssuerWords {
+    IssuerWords { response_code: [0xFF; 2], authentication: bytes::<16>(), scripts: bytes::<MAX_SCRIPTS>() }
 }
 
 pub fn responses() -> Samples<Response> {
@@ -204,13 +229,27 @@ pub fn responses() -> Samples<Response> {
         named("Crl", Response::Crl { total: u32::MAX, slice }),
         named("Cosigned", Response::Cosigned(full())),
         named("WitnessAt", Response::WitnessAt(u64::MAX)),
+        named(
+            "Card/Approved",
+            Response::Card(CardAnswer::Approved { outcome: signed(), approval: [0xFF; 6], issuer: issuer() }),
+        ),
+        named(
+            "Card/Declined",
+            Response::Card(CardAnswer::Declined { reason: DeclineReason::Other, issuer: Some(issuer()) }),
+        ),
     ]
+}
+
+fn mark() -> CardMark {
+    CardMark { last_four: [9; 4], application: bytes::<16>(), label: full(), amount: SUM, pin: true }
 }
 
 pub fn records() -> Samples<Record> {
     let (payment, note, denomination) = (payment(), u64::MAX, Denomination(u32::MAX));
     let doubt = Doubt::CounterJumped { before: u16::MAX, after: u16::MAX };
     let language = tolem_protocol::catalogue::Language::English;
+    let evidence = ChipEvidence { tvr: [0xFF; 5], tsi: [0xFF; 2], cryptogram: bytes::<8>() };
+    let step = CardStep::Authorized { approval: [0xFF; 6], evidence };
     let facts = vec![
         named("Booted", Fact::Booted { nonce: [0xFF; 16], software: full() }),
         named(
@@ -233,6 +272,20 @@ pub fn records() -> Samples<Record> {
         named("Settled", Fact::Settled { outcome: signed() }),
         named("Cosigned", Fact::Cosigned { size: u64::MAX, line: full() }),
         named("FaultChanged", Fact::FaultChanged { code: full(), present: true }),
+        named("AuthorizeSent", Fact::AuthorizeSent { deposit: signed(), card: mark() }),
+        named("Card/Authorized", Fact::Card { payment, step }),
+        named(
+            "CardMoved",
+            Fact::CardMoved { payment: Some(payment), moved: CardMoved::Retained(Some(u16::MAX)) },
+        ),
+        named(
+            "CardMoved/RetainOrdered",
+            Fact::CardMoved {
+                payment: Some(payment),
+                moved: CardMoved::RetainOrdered(RetainReason::FoundAtStart),
+            },
+        ),
+        named("PinKeyUsed", Fact::PinKeyUsed { serial: [0xFF; 10] }),
     ];
     facts
         .into_iter()

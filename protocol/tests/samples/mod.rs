@@ -5,6 +5,10 @@ pub mod largest;
 use tolem_protocol::{
     Amount, BalanceNumber, Bin, ClaimNumber, Date, Denomination, Iin, KioskNumber, PaymentCode, PaymentId,
     UtcTime,
+    card::{
+        CardAnswer, CardMark, CardMoved, CardOrder, CardStep, ChipEvidence, DeclineReason, IssuerWords,
+        RetainReason, SealedCard, VoidReason,
+    },
     catalogue::{CatalogueHead, Group, Language, MrpRate, Names, Price, Service, ServiceCode},
     messages::{
         ClaimAnswer, CodeToken, Deposit, DepositKind, HeldBalance, Hello, HoldReason, Limits, Method,
@@ -229,13 +233,134 @@ pub fn requests() -> Samples<Request> {
             },
         ),
         named("Recall", Request::Recall { deposit: signed(&deposit()), outcome: signed(&accepted()) }),
+        named("Authorize", Request::Authorize(order())),
+        named("CardConfirm", Request::CardConfirm(payment())),
+        named("CardEnquire", Request::CardEnquire(payment())),
     ];
+    for why in VOIDS {
+        samples.push((format!("CardVoid/{why:?}"), Request::CardVoid { payment: payment(), why }));
+    }
+    for method in [Method::Card, Method::Either] {
+        let (payment, service) = (payment(), text("id-card"));
+        let request = Request::Quote { payment, service, payer: iin(), method, balance: None };
+        samples.push((format!("Quote/{method:?}"), request));
+    }
     for reason in REASONS {
         let kind = DepositKind::Hold(reason);
         let hold = Deposit { kind, ..deposit_without_payment() };
         samples.push((format!("Hold/{reason:?}"), Request::Hold(signed(&hold))));
     }
     samples
+}
+
+const VOIDS: [VoidReason; 5] = [
+    VoidReason::NoAnswer,
+    VoidReason::CardRefused,
+    VoidReason::BadAnswer,
+    VoidReason::PowerCut,
+    VoidReason::Abandoned,
+];
+
+fn card_deposit() -> Deposit {
+    let quote = Some(signed(&Quote { method: Method::Either, ..plain_quote() }));
+    Deposit { quote, notes: NotePile::default(), ..deposit() }
+}
+
+fn order() -> CardOrder {
+    CardOrder {
+        deposit: signed(&card_deposit()),
+        terminal: *b"KSK00042",
+        merchant: *b"KIOSKTEST000001",
+        sealed: SealedCard([0x5A; 32], heapless::Vec::from_slice(&[0xC3; 80]).expect("80 bytes")),
+        chip_data: heapless::Vec::from_slice(&[0x9F, 0x36, 0x02, 0x00, 0x07]).expect("five"),
+    }
+}
+
+fn issuer(response_code: [u8; 2]) -> IssuerWords {
+    IssuerWords {
+        response_code,
+        authentication: heapless::Vec::from_slice(&[0x91; 10]).expect("ten"),
+        scripts: heapless::Vec::from_slice(&[0x72, 0x02, 0x86, 0x00]).expect("four"),
+    }
+}
+
+fn card_answers() -> Samples<CardAnswer> {
+    let mut samples = vec![
+        named(
+            "Approved",
+            CardAnswer::Approved {
+                outcome: signed(&accepted()),
+                approval: *b"A1B2C3",
+                issuer: issuer(*b"00"),
+            },
+        ),
+        named("Undecided", CardAnswer::Undecided),
+        named("Unknown", CardAnswer::Unknown),
+        named("Voided", CardAnswer::Voided),
+        named("Confirmed", CardAnswer::Confirmed),
+        named(
+            "Declined/told",
+            CardAnswer::Declined { reason: DeclineReason::Funds, issuer: Some(issuer(*b"51")) },
+        ),
+    ];
+    for reason in DeclineReason::ALL {
+        samples.push((format!("Declined/{reason:?}"), CardAnswer::Declined { reason, issuer: None }));
+    }
+    samples
+}
+
+/// A card's way through a payment.
+fn cards() -> Samples<Fact> {
+    let mut facts = vec![
+        named(
+            "AuthorizeSent",
+            Fact::AuthorizeSent {
+                deposit: signed(&card_deposit()),
+                card: CardMark {
+                    last_four: [0, 0, 1, 1],
+                    application: heapless::Vec::from_slice(&[0xA0, 0, 0, 0, 4, 0x10, 0x10]).expect("seven"),
+                    label: text("MASTERCARD"),
+                    amount: Amount::from_tiyn(3_460_049),
+                    pin: true,
+                },
+            },
+        ),
+        named(
+            "PinKeyUsed",
+            Fact::PinKeyUsed { serial: [0xFF, 0xFF, 0x98, 0x76, 0x54, 0x32, 0x10, 0xE0, 0, 1] },
+        ),
+    ];
+    let evidence = ChipEvidence {
+        tvr: [0x80, 0, 4, 0x80, 0],
+        tsi: [0xE8, 0],
+        cryptogram: heapless::Vec::from_slice(&[0xAC; 8]).expect("eight"),
+    };
+    let mut steps = vec![
+        ("Authorized".to_owned(), CardStep::Authorized { approval: *b"A1B2C3", evidence }),
+        ("ReversalAcknowledged".to_owned(), CardStep::ReversalAcknowledged),
+        ("ConfirmOwed".to_owned(), CardStep::ConfirmOwed),
+        ("Confirmed".to_owned(), CardStep::Confirmed),
+    ];
+    steps.extend(VOIDS.map(|why| (format!("ReversalOwed/{why:?}"), CardStep::ReversalOwed(why))));
+    steps.extend(
+        DeclineReason::ALL.map(|reason| (format!("Declined/{reason:?}"), CardStep::Declined(reason))),
+    );
+    for (name, step) in steps {
+        facts.push((format!("Card/{name}"), Fact::Card { payment: payment(), step }));
+    }
+    for (name, moved) in [
+        ("Inserted", CardMoved::Inserted),
+        ("Taken", CardMoved::Taken),
+        ("RetainOrdered/Forgotten", CardMoved::RetainOrdered(RetainReason::Forgotten)),
+        ("RetainOrdered/FoundAtStart", CardMoved::RetainOrdered(RetainReason::FoundAtStart)),
+        ("Retained", CardMoved::Retained(Some(3))),
+        ("Retained/uncounted", CardMoved::Retained(None)),
+    ] {
+        facts.push((format!("CardMoved/{name}"), Fact::CardMoved { payment: Some(payment()), moved }));
+    }
+    let moved = CardMoved::Taken;
+    facts.push(named("CardMoved/without-payment", Fact::CardMoved { payment: None, moved }));
+    facts
 }
 
 const REASONS: [HoldReason; 6] = [
@@ -302,6 +427,9 @@ pub fn responses() -> Samples<Response> {
     ] {
         samples.push((format!("Refused/{refusal:?}"), Response::Refused(refusal)));
     }
+    samples.extend(
+        card_answers().into_iter().map(|(name, answer)| (format!("Card/{name}"), Response::Card(answer))),
+    );
     samples
 }
 
@@ -310,6 +438,7 @@ pub fn records() -> Samples<Record> {
     let mut samples: Samples<Record> = life().into_iter().map(record).collect();
     samples.extend(money().into_iter().map(record));
     samples.extend(paper().into_iter().map(record));
+    samples.extend(cards().into_iter().map(record));
     samples
 }
 

@@ -1,7 +1,7 @@
 //! Targets: what comes over the link between kiosk and center, and what the center's rules make of it.
 
 use crate::rig::{KioskKeys, PAYER, SharedCenter};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use tolem_center::{
     logic::{ledger, memory::MemoryStore},
@@ -12,8 +12,8 @@ use tolem_hal_sim::world::Center as _;
 use tolem_protocol::{
     Denomination, Iin, KioskNumber, PaymentId, UtcTime,
     messages::{
-        Deposit, DepositKind, Hello, HoldReason, MAX_FRAME, Method, Request, Response, decode, encode,
-        frame_length,
+        Deposit, DepositKind, Hello, HoldReason, MAX_FRAME, Message, Method, Request, Response, decode,
+        encode, frame_length,
     },
     notes::NotePile,
     signed::Signed,
@@ -28,7 +28,7 @@ fn body(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// Any frame: what is read is written, shorter or the same, and reads the same.
-fn message<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) -> Option<T> {
+fn message<T: Message + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) -> Option<T> {
     let body = body(bytes)?;
     let (number, message) = match decode::<T>(body) {
         Ok(read) => read,

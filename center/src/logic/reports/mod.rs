@@ -256,8 +256,8 @@ pub(crate) fn tail(code: PaymentCode) -> String {
 /// The word of a method.
 pub(crate) fn method_word(method: Method) -> &'static str {
     match method {
-        Method::Cash => "cash",
         Method::Card => "card",
+        Method::Cash | Method::Either => "cash",
     }
 }
 

@@ -55,8 +55,8 @@ pub fn row(entry: &Entry) -> Option<Row> {
     };
     let auth_code = match (entry.kind, entry.method) {
         (Kind::Declined, _) => "",
-        (_, Method::Cash) => "CASH",
         (_, Method::Card) => "CARD",
+        (_, Method::Cash | Method::Either) => "CASH",
     };
     Some(Row {
         at: entry.at,

@@ -4,10 +4,15 @@ use ring::{
     hmac,
     signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey},
 };
-use tolem_center::keys::seal_iin;
+use tolem_center::keys::{seal_card, seal_iin};
 use tolem_core::ports::Signer;
 use tolem_hal_sim::line::Dice;
-use tolem_protocol::{Iin, PaymentId, messages::SealedIin, signed::Signature};
+use tolem_protocol::{
+    Iin, PaymentId,
+    card::{CardSecret, SealedCard},
+    messages::SealedIin,
+    signed::Signature,
+};
 
 /// Signs, verifies and seals for one simulated kiosk.
 pub struct KioskKeys {
@@ -53,6 +58,15 @@ impl Signer for KioskKeys {
     fn seal_iin(&mut self, iin: &Iin, payment: &PaymentId) -> SealedIin {
         let dice = &mut self.dice;
         seal_iin(&self.sealing, iin, payment, &mut || dice.next_u64()).expect("the center's key is good")
+    }
+
+    fn seal_card(&mut self, card: &CardSecret, payment: &PaymentId) -> SealedCard {
+        let dice = &mut self.dice;
+        seal_card(&self.sealing, card, payment, &mut || dice.next_u64()).expect("the center's key is good")
+    }
+
+    fn unpredictable(&mut self) -> [u8; 4] {
+        (self.dice.next_u64() as u32).to_be_bytes()
     }
 
     fn tag_iin(&self, iin: &Iin) -> [u8; 16] {
