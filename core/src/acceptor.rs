@@ -19,6 +19,9 @@ pub enum Command {
     Return,
     /// The last `Stacked` or `Returned` is on disk: confirm it to the device.
     Acknowledge,
+    /// The last `Stacked` is of a type whose value nobody here knows. It stays unconfirmed: learn what the types are worth, and tell it
+    /// again.
+    Learn,
 }
 
 /// One entry of the device's bill table.

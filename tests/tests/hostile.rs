@@ -441,6 +441,22 @@ fn what_an_imported_slip_has_settled_is_told_to_a_restored_center() {
 }
 
 #[test]
+fn a_new_disk_beside_a_note_that_waits_for_its_confirmation_counts_it_and_comes_up() {
+    let mut rig = Rig::ready(94);
+    rig.open_slot("marriage", PAYER);
+    rig.push(2000);
+    rig.until("the note is in, nobody confirmed it", |rig| rig.acceptor.unconfirmed_credit().is_some());
+    rig.power_off();
+    rig.replace_computer();
+    rig.power_on();
+    rig.until_screen("attract");
+    rig.until_settled();
+    rig.rest(secs(5));
+    assert_eq!(rig.acceptor.unconfirmed_credit(), None);
+    assert_eq!(rig.booked(), 200_000, "found money is held");
+}
+
+#[test]
 fn an_emergency_slip_without_paper_loses_no_note() {
     let mut rig = Rig::ready(22);
     rig.open_slot("marriage", PAYER);

@@ -177,6 +177,9 @@ pub struct Ccnet {
     /// Asking who it is before an early `Stacked` can be understood; done or given up when `None`.
     early: Option<Question>,
     early_done: bool,
+    /// The kiosk could not value a note, at this instant: while the device initialises it is asked for its table, and says 81 again
+    /// then. CCNET does not allow GET BILL TABLE in 81, and an event that was not confirmed survives RESET as it survives a power cut.
+    learning: Option<Instant>,
     /// What is told when `early` is over.
     deferred: Option<Arrival>,
     counter: Option<u16>,
@@ -219,6 +222,7 @@ impl Ccnet {
             part: None,
             early: None,
             early_done: false,
+            learning: None,
             deferred: None,
             counter: None,
             counter_due: false,
@@ -276,6 +280,7 @@ impl Ccnet {
             Command::Stack => self.decide(Way::Stack),
             Command::Return => self.decide(Way::Return),
             Command::Acknowledge => self.acknowledge(),
+            Command::Learn => self.learn(),
         }
         self.act();
     }
@@ -347,6 +352,18 @@ impl Ccnet {
                 // whoever feeds one note after the other would keep us from ever finding it at rest.
                 self.start_over();
             }
+        }
+    }
+
+    /// Whoever wrote this note's order down is gone with the table, e.g. a disk was replaced. A device that keeps its table to itself
+    /// is asked again, but not without end in a row.
+    fn learn(&mut self) {
+        let rests = self.learning.is_some_and(|since| self.now.since(since) < self.config.initialize);
+        if self.identity.is_none() && self.is_asked() && !rests {
+            sometimes(Site::TableLearned);
+            self.learning = Some(self.now);
+            self.confirmation = Confirmation::None;
+            self.start_over();
         }
     }
 
@@ -586,6 +603,7 @@ impl Ccnet {
             Some(BillType { index, country: entry.country, denomination })
         });
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        self.learning = None;
         self.identity = Some(Identity {
             part: text(self.part.map(|part| part.part_text()).as_deref()),
             serial: text(self.part.map(|part| part.serial_text()).as_deref()),

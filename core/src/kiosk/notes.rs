@@ -116,6 +116,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let repeated = self.session.last_note().filter(|_| !self.moved_on);
         let Some(denomination) = denomination.or(repeated) else {
             // A note of unknown value from a unit never seen before: left un-acknowledged, so it is said again after identification.
+            self.acceptor.command(self.now, Command::Learn);
             return;
         };
         let before = self.session.current().map(|payment| payment.inserted());

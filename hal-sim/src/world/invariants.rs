@@ -113,6 +113,8 @@ pub struct Till {
     pub records: Vec<Record>,
     /// The journal that tells of this cassette is gone or not the newest (burnt, an old image, damaged): less can be demanded.
     pub journal_lost: bool,
+    /// Notes that were in doubt in journals that are gone. They were held all the same, and are still to be looked for.
+    pub lost_doubts: Vec<Denomination>,
     /// Texts of all QR symbols on the papers that came out.
     pub papers: Vec<String>,
     /// How often something happened that may leave a note in doubt; `None` = not counted.
@@ -130,6 +132,7 @@ impl Till {
             jammed: Vec::new(),
             records,
             journal_lost: false,
+            lost_doubts: Vec::new(),
             papers: Vec::new(),
             disturbances: None,
             doors_opened: None,
@@ -546,7 +549,7 @@ fn journal_is_booked(till: &Till, ledger: &Ledger) -> Found {
 fn books_below_cassette(till: &Till, ledger: &Ledger) -> Found {
     let booked: i64 = booked(ledger, till.kiosk).values().sum();
     let inside: i64 = till.cassette.iter().chain(&till.jammed).map(|note| tiyn(*note)).sum();
-    let doubts: i64 = doubted(till).into_iter().map(tiyn).sum();
+    let doubts: i64 = doubted(till).into_iter().chain(till.lost_doubts.iter().copied()).map(tiyn).sum();
     let what = format!("{booked} tiyn are booked, {inside} are inside");
     if booked > inside + doubts { vec![(Invariant::MoneyBalances, what)] } else { Vec::new() }
 }

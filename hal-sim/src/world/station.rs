@@ -25,7 +25,7 @@ use tolem_core::{
     view::{Body, ViewModel},
 };
 use tolem_protocol::{
-    KioskNumber, PaymentCode, UtcTime,
+    Denomination, KioskNumber, PaymentCode, UtcTime,
     messages::{Request, Response},
     record::{Fact, Paper},
 };
@@ -148,6 +148,8 @@ pub struct Station<C: Center> {
     pub(super) doors_opened: u64,
     /// Its journal is not the newest any more.
     pub(super) journal_lost: bool,
+    /// Notes that any of its journals ever had in doubt.
+    doubts: Vec<Denomination>,
     /// Papers whose symbols were read, and what they say: reading takes long and what is printed does not change.
     read: RefCell<Vec<(Arc<paper::Paper>, Vec<String>)>>,
     /// Texts of papers that were torn off and read.
@@ -212,6 +214,7 @@ impl<C: Center> Station<C> {
             disturbances: 0,
             doors_opened: 0,
             journal_lost: false,
+            doubts: Vec::new(),
             read: RefCell::default(),
             papers: Vec::new(),
             number,
@@ -475,11 +478,9 @@ impl<C: Center> Station<C> {
         self.acceptor.power_on(self.now);
     }
 
-    /// Another computer with an empty disk and a key of its own takes the place of the old one. Nobody unscrews a computer under
-    /// power: the devices go off and on with it. (Left on, an acceptor that waits for the confirmation of a note refuses to tell a
-    /// computer that never knew it what its types are worth.)
+    /// Another computer with an empty disk and a key of its own takes the place of the old one. The devices keep their power.
     pub fn replace_computer(&mut self) {
-        self.go_dark(BOOT);
+        self.power_off();
         self.unit += 1;
         self.disk = Disk::default();
         self.seen = 0;
@@ -677,7 +678,10 @@ impl<C: Center> Station<C> {
                     self.break_rule(Invariant::NobodyPrintsAlone, "a paper is printed and nobody is there");
                 }
                 Fact::NoteStacked { by, .. } => self.tally.add(stacked_word(*by)),
-                Fact::NoteInDoubt { .. } => self.tally.add("note in doubt"),
+                Fact::NoteInDoubt { denomination, .. } => {
+                    self.tally.add("note in doubt");
+                    self.doubts.push(*denomination);
+                }
                 Fact::StackOrdered { .. } if self.acceptor_is_unwell() => self.disturbances += 1,
                 _ => {}
             }
@@ -821,7 +825,16 @@ impl<C: Center> Station<C> {
         if self.setup.thorough {
             papers.extend(self.qr_texts());
         }
+        let mut lost_doubts = self.doubts.clone();
+        for record in self.disk.told().iter() {
+            if let Fact::NoteInDoubt { denomination, .. } = &record.fact
+                && let Some(at) = lost_doubts.iter().position(|note| note == denomination)
+            {
+                lost_doubts.swap_remove(at);
+            }
+        }
         Till {
+            lost_doubts,
             cassette: lying(&[Place::Cassette, Place::Collected]),
             jammed: lying(&[Place::Technician, Place::Transport]),
             journal_lost: self.journal_is_suspect(),

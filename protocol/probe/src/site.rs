@@ -27,6 +27,8 @@ sites! {
     PowerUpStacked;
     /// 81 was said while it was starting, before its bill table was known.
     StackedBeforeTable;
+    /// 81 could not be valued: the device was reset to learn its table.
+    TableLearned;
     /// 81 was said again although it is on disk.
     StackedRepeated;
     /// 81 or 82 came after an answer that was late.

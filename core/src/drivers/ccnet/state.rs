@@ -290,6 +290,9 @@ impl Ccnet {
 
     fn initializing(&mut self, status: PollStatus, since: Instant) {
         match status {
+            PollStatus::Initialize if self.learning.is_some() && !self.early_done => {
+                (self.early, self.early_done) = (Some(Question::Identification), true);
+            }
             PollStatus::Disabled => self.stage = Stage::Asking(Question::Identification),
             // RESET does not put a cassette back.
             PollStatus::CassetteOut | PollStatus::CassetteFull => {}

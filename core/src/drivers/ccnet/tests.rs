@@ -2,7 +2,7 @@
 //!
 //! A script line is one of
 //! `poll HEX` the next POLL is answered so; `CODE HEX` from now on this command (hex code) is answered so (`-` = silence, `bad HEX` =
-//! broken checksum); `cmd enable MASK|stack|return|ack` the kiosk; `auto` the kiosk acknowledges at once from here on;
+//! broken checksum); `cmd enable MASK|stack|return|ack|learn` the kiosk; `auto` the kiosk acknowledges at once from here on;
 //! `raw HEX` bytes at this moment; `run MS` time goes by, POLLs are answered as the last one; `split` replies come byte by byte.
 
 use super::*;
@@ -198,6 +198,7 @@ impl Bench {
                     "stack" => Command::Stack,
                     "return" => Command::Return,
                     "ack" => Command::Acknowledge,
+                    "learn" => Command::Learn,
                     other => panic!("unknown kiosk command {other}"),
                 });
             }

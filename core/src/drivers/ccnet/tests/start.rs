@@ -185,3 +185,52 @@ fn a_note_found_in_escrow_is_returned() {
         "#]],
     );
 }
+
+#[test]
+fn a_note_that_nobody_can_value_is_said_again_when_the_table_is_known() {
+    let mut bench = Bench::new();
+    let answers = bench.answers.clone();
+    bench.run_more("37 30; 41 30; poll 81 03; poll 81 03; cmd learn");
+    bench.answers = answers;
+    bench.run_more("poll 13; poll 81 03; cmd ack; poll 19; run 300");
+    expect![[r#"
+        0      host POLL | dev STACKED type 3
+        155    host IDENTIFICATION | dev ILLEGAL COMMAND
+        160      = Stacked { index: 3 }
+        200    host POLL | dev STACKED type 3
+        205      = Stacked { index: 3 }
+        205      < Learn
+        205      = PoweredUp(Kept)
+        355    host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+        380    host RESET | dev ACK
+        405    host POLL | dev INITIALIZE | host ACK
+        430    host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
+        455    host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
+        460      = Identified SM-KZ1353 12KC004711 4 bills
+        605    host POLL | dev STACKED type 3
+        610      = Stacked { index: 3 }
+        610      < Acknowledge
+        610    host ACK
+        805    host POLL | dev DISABLED | host ACK
+        830    host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
+        855    host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
+        880    host SET SECURITY 000000 | dev ACK
+        905    host STACKED COUNTER | dev state 00 (unknown) | host ACK
+        930    host GET STATUS | dev status: enabled 000000, high security 000000 | host ACK
+        935      = Identified SM-KZ1353 12KC004711 4 bills
+        935      = Counter(42)
+        935      = Ready
+        1005   host POLL | dev DISABLED | host ACK
+    "#]]
+    .assert_eq(&bench.log);
+}
+
+#[test]
+fn a_device_that_keeps_its_table_to_itself_is_not_reset_without_end() {
+    let mut bench =
+        Bench::run("37 30; 41 30; poll 81 03; cmd learn; poll 13; poll 81 03; cmd learn; run 3000");
+    let resets = |bench: &Bench| bench.log.matches("host RESET").count();
+    assert_eq!(resets(&bench), 1, "{}", bench.log);
+    bench.run_more("run 40000; cmd learn; poll 81 03; run 1000");
+    assert_eq!(resets(&bench), 2, "{}", bench.log);
+}
