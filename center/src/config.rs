@@ -1,6 +1,9 @@
 //! The configuration of a center: a TOML file. Every error names the key, the value and what is allowed.
 
-use crate::logic::{Rules, reports::settlement::Terms};
+use crate::{
+    logic::{Rules, reports::settlement::Terms},
+    pki::LEAF_DAYS,
+};
 use serde::Deserialize;
 use std::{
     fmt, fs,
@@ -16,6 +19,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where kiosks fetch the revocation list without TLS; `None` = nowhere. Port 0 takes a free one.
     pub crl_listen: Option<SocketAddr>,
+    /// Where kiosks enrol and renew their certificates; `None` = nowhere. Port 0 takes a free one.
+    pub enroll_listen: Option<SocketAddr>,
+    /// Days that a kiosk certificate given there is good.
+    pub certificate_days: i64,
     /// Directory with `pki/`, `keys/` and `center.db`.
     pub directory: PathBuf,
     /// Catalogue file; `None` for the one in the program.
@@ -86,6 +93,8 @@ impl Config {
         Self {
             listen,
             crl_listen: None,
+            enroll_listen: None,
+            certificate_days: LEAF_DAYS,
             directory: directory.to_owned(),
             catalogue: None,
             registry: None,
@@ -118,6 +127,8 @@ impl Config {
 struct File {
     listen: String,
     crl_listen: Option<String>,
+    enroll_listen: Option<String>,
+    certificate_days: Option<u64>,
     #[serde(default)]
     directory: Option<PathBuf>,
     catalogue: Option<PathBuf>,
@@ -239,10 +250,16 @@ impl File {
             Some(value) => Some(address("crl_listen", value, "127.0.0.1:7480")?),
             None => None,
         };
+        let enroll_listen = match &self.enroll_listen {
+            Some(value) => Some(address("enroll_listen", value, "127.0.0.1:7481")?),
+            None => None,
+        };
         let place = |path: PathBuf| base.join(path);
         Ok(Config {
             listen,
             crl_listen,
+            enroll_listen,
+            certificate_days: number("certificate_days", self.certificate_days, (1, 3_650), LEAF_DAYS)?,
             directory: self.directory.map_or_else(|| base.to_owned(), place),
             catalogue: self.catalogue.map(place),
             registry: self.registry.map(place),
@@ -425,6 +442,10 @@ listen = "127.0.0.1:7443"
 # Where kiosks fetch the revocation list of our own certificate without TLS (inside the VPN as well). Left out: nowhere, and
 # kiosks whose list is past its date stay out until somebody brings them a newer one.
 # crl_listen = "127.0.0.1:7480"
+
+# Where terminals enrol with a code (`tolem-center kiosk invite`) and renew their certificates by themselves. Left out: nowhere.
+# enroll_listen = "127.0.0.1:7481"
+# certificate_days = 730          # a terminal renews its certificate after two thirds of this
 
 # Catalogue and persons of the reference registry; left out, those in the program are used.
 # catalogue = "catalogue.toml"

@@ -227,6 +227,18 @@ enum KioskCommand {
         #[command(flatten)]
         at: At,
     },
+    /// Gives a code with which a terminal enrols once (`tolem enroll`).
+    Invite {
+        #[command(flatten)]
+        at: At,
+        /// Number of the kiosk.
+        kiosk: u32,
+        /// The code is good for so many hours.
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(i64).range(1..=168))]
+        hours: i64,
+        #[command(flatten)]
+        signer: Signer,
+    },
     /// Lets a closed kiosk take money again.
     Clear {
         #[command(flatten)]
@@ -385,6 +397,9 @@ fn serve(path: &Path) -> anyhow::Result<()> {
     if let Some(at) = running.crl_addr {
         println!("revocation list at http://{at}/crl");
     }
+    if let Some(at) = running.enroll_addr {
+        println!("enrolment on {at}");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = runtime.block_on(async { Signals::listen() })?;
     loop {
@@ -489,16 +504,21 @@ fn balance(command: BalanceCommand) -> anyhow::Result<()> {
 fn kiosk(command: KioskCommand) -> anyhow::Result<()> {
     match command {
         KioskCommand::List { at } => {
-            for row in open(&at)?.1.kiosks()? {
+            let (now, store) = (system_clock(), open(&at)?.1);
+            for row in store.kiosks()? {
                 let state = row.closed.unwrap_or_else(|| "open".into());
                 println!(
-                    "{}  epoch {}  journal key {}  {state}",
+                    "{}  epoch {}  journal key {}  certificate {}  {state}",
                     row.kiosk,
                     row.epoch,
-                    BASE64.encode(&row.journal_key)
+                    BASE64.encode(&row.journal_key),
+                    office::days_left(&store, row.kiosk, now)?
                 );
             }
             Ok(())
+        }
+        KioskCommand::Invite { at, kiosk, hours, signer } => {
+            office::invite(&at, kiosk_number(kiosk)?, hours, &signer)
         }
         KioskCommand::Clear { at, kiosk } => {
             let kiosk = kiosk_number(kiosk)?;

@@ -105,7 +105,8 @@ impl Pen {
         self.sign(&decision_message(&self.name, request, yes))
     }
 
-    fn sign(&self, message: &[u8]) -> Signature {
+    /// Signs any message of the office.
+    pub fn sign(&self, message: &[u8]) -> Signature {
         let bytes = self.key.sign(message);
         Signature(bytes.as_ref().try_into().expect("invariant: an Ed25519 signature has 64 bytes"))
     }

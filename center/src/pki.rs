@@ -8,7 +8,8 @@
 //! pki/device.crl                   revocation list of kiosk certificates, DER: the server reads it
 //! pki/root.crl                     revocation list of the root, DER: kiosks judge the server by it
 //! pki/revoked                      one line per revoked certificate: serial, seconds since 1970, name
-//! pki/kiosks/kiosk-00042.crt .key  one kiosk (the key only if it was made here)
+//! pki/kiosks/kiosk-00042.crt .key  one kiosk, the newest certificate (the key only if it was made here)
+//! pki/kiosks/kiosk-00042.SERIAL.crt  a certificate of it before, which a revocation must name, too
 //! keys/statement.key .pub  sealing.key .pub  witness.key .vkey  tag.key
 //! ```
 //! Private files are readable by their owner alone. Kiosk certificates come from an authority of their own and carry
@@ -17,7 +18,10 @@
 pub mod nca;
 
 use crate::keys::{CenterKeys, Seeds};
-use crate::logic::Keys as _;
+use crate::logic::{
+    Keys as _,
+    enrolment::{Issued, Issuer as Issuing, KeyHash},
+};
 use data_encoding::{BASE64, HEXLOWER};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertificateSigningRequestParams,
@@ -37,7 +41,7 @@ use zeroize::Zeroizing;
 /// Days that authorities are valid.
 const CA_DAYS: i64 = 3_650;
 /// Days that server and kiosk certificates are valid.
-const LEAF_DAYS: i64 = 730;
+pub const LEAF_DAYS: i64 = 730;
 /// Days that a revocation list is valid unless somebody says otherwise.
 pub const CRL_DAYS: i64 = 7;
 /// Certificates begin to be valid this long before they are made: clocks differ.
@@ -174,7 +178,7 @@ impl Pki {
         let identity = self.make(kiosk, &Profile::standard(now))?;
         let name = kiosk_name(kiosk);
         self.replace_private(&format!("pki/kiosks/{name}.key"), &identity.key)?;
-        self.public(&format!("pki/kiosks/{name}.crt"), identity.certificate.as_bytes())?;
+        self.keep(kiosk, &identity.certificate)?;
         Ok(identity)
     }
 
@@ -189,20 +193,60 @@ impl Pki {
     /// Issues a certificate for a key that the kiosk made itself. Of the request only the key is used.
     pub fn sign_request(&self, kiosk: KioskNumber, request: &str, now: UtcTime) -> Result<String> {
         let request = CertificateSigningRequestParams::from_pem(request)?;
-        let params = leaf(kiosk, &Profile::standard(now))?;
-        let certificate = params.signed_by(&request.public_key, &self.issuer("device-ca")?)?;
-        let name = kiosk_name(kiosk);
-        self.public(&format!("pki/kiosks/{name}.crt"), certificate.pem().as_bytes())?;
+        let certificate = self.sign(kiosk, &request, &Profile::standard(now))?;
         Ok(certificate.pem())
     }
 
-    /// Revokes the kept certificate of a kiosk and makes a new list.
+    fn sign(
+        &self,
+        kiosk: KioskNumber,
+        request: &CertificateSigningRequestParams,
+        profile: &Profile,
+    ) -> Result<rcgen::Certificate> {
+        let certificate = leaf(kiosk, profile)?.signed_by(&request.public_key, &self.issuer("device-ca")?)?;
+        self.keep(kiosk, &certificate.pem())?;
+        Ok(certificate)
+    }
+
+    /// Keeps the newest certificate of a kiosk, and the one before under its serial number.
+    fn keep(&self, kiosk: KioskNumber, certificate: &str) -> Result<()> {
+        let file = format!("pki/kiosks/{}.crt", kiosk_name(kiosk));
+        let path = self.path(&file);
+        match fs::read_to_string(&path) {
+            Ok(before) if before != certificate => {
+                let serial = HEXLOWER.encode(&serial_of(&path, &before)?);
+                self.public(&format!("pki/kiosks/{}.{serial}.crt", kiosk_name(kiosk)), before.as_bytes())?;
+            }
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(PkiError::File(path, error)),
+        }
+        self.public(&file, certificate.as_bytes())
+    }
+
+    /// Revokes all kept certificates of a kiosk, those that were renewed too, and makes a new list.
     pub fn revoke(&self, kiosk: KioskNumber, now: UtcTime) -> Result<()> {
-        let path = self.path(&format!("pki/kiosks/{}.crt", kiosk_name(kiosk)));
-        let serial = serial_of(&path, &self.read(&path)?)?;
+        let newest = self.path(&format!("pki/kiosks/{}.crt", kiosk_name(kiosk)));
+        let mut serials = vec![serial_of(&newest, &self.read(&newest)?)?];
+        let directory = self.path("pki/kiosks");
+        let fault = |error| PkiError::File(directory.clone(), error);
+        for entry in fs::read_dir(&directory).map_err(fault)? {
+            let path = entry.map_err(fault)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with(&format!("{}.", kiosk_name(kiosk)))
+                && name.ends_with(".crt")
+                && path != newest
+            {
+                serials.push(serial_of(&path, &self.read(&path)?)?);
+            }
+        }
         let mut list = self.read(&self.path("pki/revoked"))?;
-        let line = format!("{} {} {}\n", HEXLOWER.encode(&serial), now.seconds(), kiosk_name(kiosk));
-        list.push_str(&line);
+        for serial in serials {
+            let serial = HEXLOWER.encode(&serial);
+            if !list.lines().any(|line| line.split(' ').next() == Some(serial.as_str())) {
+                list.push_str(&format!("{serial} {} {}\n", now.seconds(), kiosk_name(kiosk)));
+            }
+        }
         self.public("pki/revoked", list.as_bytes())?;
         self.refresh_crl(now, CRL_DAYS)
     }
@@ -289,6 +333,52 @@ impl Pki {
 
     fn public(&self, file: &str, bytes: &[u8]) -> Result<()> {
         replace(&self.path(file), bytes)
+    }
+}
+
+/// The key in a certificate, PEM.
+pub fn key_of_pem(pem: &str) -> Option<(KeyHash, Issued)> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok()?;
+    let certificate = pem.parse_x509().ok()?;
+    let good_until = UtcTime::from_seconds(certificate.validity().not_after.timestamp());
+    let key = hash_key(certificate.public_key().raw);
+    drop(certificate);
+    Some((key, Issued { certificate: pem.contents, good_until }))
+}
+
+/// SHA-256 of a SubjectPublicKeyInfo.
+pub fn hash_key(spki: &[u8]) -> KeyHash {
+    let digest = ring::digest::digest(&ring::digest::SHA256, spki);
+    digest.as_ref().try_into().expect("invariant: SHA-256 has 32 bytes")
+}
+
+/// The authority of the kiosks, for a life of certificates in days.
+pub struct KioskAuthority {
+    /// Where its key is.
+    pub pki: Pki,
+    /// How long a certificate lives.
+    pub days: i64,
+}
+
+impl Issuing for KioskAuthority {
+    fn key_of(&self, request: &[u8]) -> Option<KeyHash> {
+        use x509_parser::prelude::{FromDer as _, X509CertificationRequest};
+        let (rest, parsed) = X509CertificationRequest::from_der(request).ok()?;
+        // rcgen refuses what it could not sign for, and a request whose own signature is wrong.
+        CertificateSigningRequestParams::from_der(&request.into()).ok()?;
+        rest.is_empty().then(|| hash_key(parsed.certification_request_info.subject_pki.raw))
+    }
+
+    fn issue(&self, kiosk: KioskNumber, request: &[u8], now: UtcTime) -> std::result::Result<Issued, String> {
+        let make = || -> Result<Issued> {
+            let request = CertificateSigningRequestParams::from_der(&request.into())?;
+            let profile =
+                Profile { not_after: now.plus_seconds(self.days * 86_400), ..Profile::standard(now) };
+            let certificate = self.pki.sign(kiosk, &request, &profile)?;
+            let good_until = UtcTime::from_seconds(profile.not_after.seconds());
+            Ok(Issued { certificate: certificate.der().to_vec(), good_until })
+        };
+        make().map_err(|error| error.to_string())
     }
 }
 

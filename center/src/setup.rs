@@ -2,9 +2,9 @@
 
 use crate::{
     config::{Config, EXAMPLE},
-    logic::{approval::Asked, office::Action, operator, store::Transact as _},
+    logic::{approval::Asked, enrolment, office::Action, operator, store::Transact as _},
     pen::Pen,
-    pki::{Identity, Pki},
+    pki::{Identity, Pki, key_of_pem},
     server::{Faults, desk::fresh, open_center},
     sqlite::SqliteStore,
 };
@@ -78,10 +78,14 @@ pub fn enroll(
     let mut store = SqliteStore::open(&config.directory.join(DATABASE))?;
     store.transact(|store| operator::register(store, kiosk, journal_key))?;
     let pki = Pki::at(&config.directory);
-    Ok(match request {
+    let identity = match request {
         Some(request) => {
             Identity { certificate: pki.sign_request(kiosk, request, now)?, key: Default::default() }
         }
         None => pki.issue(kiosk, now)?,
-    })
+    };
+    let (key, issued) =
+        key_of_pem(&identity.certificate).context("the certificate just made is unreadable")?;
+    store.transact(|store| enrolment::note_certificate(store, kiosk, key, &issued))?;
+    Ok(identity)
 }

@@ -108,6 +108,8 @@ faults! {
     DoorOpen, "CAB-OPEN", true, Word::ReasonDoorOpen, "Close the door and the safe.";
     /// The paper roll is near its end.
     PaperLow, "PRN-PAPER-LOW", false, Word::ReasonPaperOut, "Bring a new roll soon.";
+    /// The certificate of this terminal ends in less than 30 days, or has ended, and was not renewed.
+    CertificateEnding, "NET-CERT", false, Word::ReasonCertificate, "The log says why it was not renewed (`certificate: ...`). The center: `enroll_listen`. The terminal: `enroll_port`, and `certificate` and `key` where the program may write. If the key is lost: `tolem-center kiosk invite`, `tolem enroll --again`.";
     /// The center answered a payment with a refusal that only a person can clear up.
     PaymentDisputed, "OUT-DISPUTE", false, Word::ReasonUnsettled, "Call the operator with the transaction number from the journal.";
 }

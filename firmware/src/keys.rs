@@ -271,7 +271,7 @@ fn load_or_create(
 }
 
 /// Durable before it is used: written beside, synced, renamed.
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let beside = PathBuf::from(name);

@@ -3,6 +3,7 @@
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod enroll;
 pub mod export;
 pub mod keys;
 pub mod link;

@@ -5,12 +5,13 @@ use clap::{Args, Parser, Subcommand};
 use data_encoding::BASE64;
 use std::{
     fs,
-    io::{self, Read, Write},
+    io::{self, BufRead, IsTerminal, Read, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 use tolem_firmware::{
     config::Config,
+    enroll::{self, Enrolled},
     export::{ExportDirectory, export},
     keys::{self, OnMissing},
     link::tls::{Clock, client_config},
@@ -18,7 +19,10 @@ use tolem_firmware::{
     store::{Reader, SqliteStore},
     verify::{Keys, Witness, verify},
 };
-use tolem_protocol::signed_note::{KeyKind, NoteKey, journal_origin};
+use tolem_protocol::{
+    enrolment::InviteCode,
+    signed_note::{KeyKind, NoteKey, journal_origin},
+};
 
 /// Payment terminal for government fees
 #[derive(Parser)]
@@ -43,6 +47,18 @@ enum Command {
         #[cfg(feature = "demo")]
         #[arg(long, value_name = "SOCKET", hide = true, conflicts_with = "bench")]
         plain: Option<PathBuf>,
+    },
+    /// Get the terminal's first certificate from the center, with a code that the center's operator gives
+    Enroll {
+        /// Configuration of the terminal
+        #[arg(long, value_name = "FILE", default_value = "/etc/tolem/kiosk.toml")]
+        config: PathBuf,
+        /// The code (from standard input if left out, so that nobody reads it in the list of processes)
+        #[arg(long)]
+        code: Option<String>,
+        /// Another certificate although there is one
+        #[arg(long)]
+        again: bool,
     },
     /// Look at the configuration
     #[command(subcommand)]
@@ -171,6 +187,7 @@ fn perform(command: Command) -> anyhow::Result<()> {
         }
         #[cfg(feature = "demo")]
         Command::Demo(options) => tolem_firmware::demo::run(&options),
+        Command::Enroll { config, code, again } => enroll_terminal(&Config::load(&config)?, code, again),
         Command::Config(ConfigCommand::Check { file }) => config_check(&file),
         Command::Journal(JournalCommand::Verify { place, key, witness }) => {
             journal_verify(&place, key, &witness)
@@ -200,7 +217,35 @@ fn perform(command: Command) -> anyhow::Result<()> {
 fn config_check(file: &Path) -> anyhow::Result<()> {
     let config = Config::load(file)?;
     client_config(&config.center, &Clock::new().into()).map_err(|error| anyhow!("[center] {error}"))?;
+    let clock = Clock::new();
+    let life = enroll::life(&config.center).map_err(|error| anyhow!("[center] {error}"))?;
     println!("{}: all right, terminal {}", file.display(), config.kiosk.number);
+    println!("certificate until {}, {} days left", life.until.local(), life.days_left(clock.now()));
+    Ok(())
+}
+
+fn enroll_terminal(config: &Config, code: Option<String>, again: bool) -> anyhow::Result<()> {
+    let text = match code {
+        Some(text) => text,
+        None => {
+            if io::stdin().is_terminal() {
+                eprint!("code from the center: ");
+            }
+            let mut text = String::new();
+            io::stdin().lock().take(256).read_line(&mut text).context("standard input")?;
+            text
+        }
+    };
+    let code = InviteCode::parse(&text)
+        .ok_or_else(|| anyhow!("this is no code: sixteen letters and digits, like 7K3M-Q9ZX-01AB-CDEF"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(enroll::enroll(config, code, again)).map_err(|error| anyhow!(error))?;
+    let (how, life) = match done {
+        Enrolled::New(life) => ("is enrolled", life),
+        Enrolled::Finished(life) => ("was enrolled; what was cut off is finished now", life),
+    };
+    let days = life.days_left(Clock::new().now());
+    println!("terminal {} {how}: certificate until {}, {days} days", config.kiosk.number, life.until.local());
     Ok(())
 }
 

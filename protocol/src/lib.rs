@@ -13,6 +13,7 @@ pub mod catalogue;
 pub mod ccnet;
 pub mod digits;
 pub mod emv;
+pub mod enrolment;
 pub mod escpos;
 pub mod iin;
 pub mod iso8583;

@@ -15,6 +15,7 @@ use std::{
 use tolem_protocol::{
     BalanceNumber,
     catalogue::Service,
+    enrolment::{Answer, Question},
     messages::{
         MAX_FRAME, MIN_VERSION, Message, Request, Response, VERSION, WireError, decode, encode, frame_length,
     },
@@ -99,6 +100,12 @@ fn responses_are_frozen() {
 }
 
 #[test]
+fn words_of_enrolment_are_frozen() {
+    check_frames("enrolment-questions.txt", &samples::enrolment_questions());
+    check_frames("enrolment-answers.txt", &samples::enrolment_answers());
+}
+
+#[test]
 fn journal_records_are_frozen() {
     let samples = samples::records();
     let bytes = samples.iter().map(|(name, record)| (name.clone(), hex(&record.to_bytes()))).collect();
@@ -121,6 +128,10 @@ fn every_variant_has_a_sample() {
         assert_eq!(next, Err(postcard::Error::SerdeDeCustom), "{what}: variant {count} has no sample");
     }
     check::<Request>("Request", samples::requests().iter().map(|(_, request)| encode(0, request)[9]));
+    let questions = samples::enrolment_questions();
+    check::<Question>("Question", questions.iter().map(|(_, question)| encode(0, question)[9]));
+    let answers = samples::enrolment_answers();
+    check::<Answer>("Answer", answers.iter().map(|(_, answer)| encode(0, answer)[9]));
     check::<Response>("Response", samples::responses().iter().map(|(_, response)| encode(0, response)[9]));
     let facts = samples::records();
     let variant = |record: &Record| postcard::to_allocvec(&record.fact).expect("a fact encodes")[0];
@@ -154,6 +165,7 @@ fn signed_statements_are_frozen() {
     check_statement(&mut lines, "outcome/accepted", &samples::accepted());
     check_statement(&mut lines, "outcome/held", &samples::held());
     check_statement(&mut lines, "code-token", &samples::token());
+    check_statement(&mut lines, "enrol", &samples::enrol());
     lines.insert("service/digest".into(), hex(&samples::service().digest()));
     check_frozen("statements.txt", &lines);
 }
@@ -256,6 +268,8 @@ fn damaged_requests_are_refused_or_understood_but_never_fatal() {
 #[test]
 fn damaged_responses_are_refused_or_understood_but_never_fatal() {
     torment(&samples::responses());
+    torment(&samples::enrolment_questions());
+    torment(&samples::enrolment_answers());
 }
 
 #[test]
@@ -314,6 +328,8 @@ fn the_largest_messages_fit_a_frame() {
     }
     check(&largest::requests());
     check(&largest::responses());
+    check(&largest::enrolment_questions());
+    check(&largest::enrolment_answers());
 }
 
 #[test]
@@ -336,6 +352,7 @@ fn the_largest_statements_fit_their_bounds_and_a_qr_text() {
         size(&largest::deposit()),
         size(&largest::outcome()),
         size(&largest::token()),
+        size(&largest::enrol()),
     ];
     // Length field and signature stand beside the body.
     assert!(sizes.iter().all(|size| *size <= MAX_STATEMENT + 66), "{sizes:?}");

@@ -19,7 +19,16 @@ pub use sweep::{
     Budget, Plan, Report, count_twice, run_case, run_case_and_keep, run_case_with_foreign_notes, sweep,
 };
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 /// Longest time for one case to come to its end. It needs some seconds; a busy machine needs many.
 pub const PATIENCE: Duration = Duration::from_secs(240);
+
+/// The environment in which a program is counted, and cut if `cut` says so (`tests/cut/cut.c` has the words): name and place of what is
+/// watched, and where the calls are written down.
+pub fn armed(watch: &[(&'static str, String)], cut: Option<&str>, log: &Path) -> Vec<(&'static str, String)> {
+    let cutter = cutter::Cutter { watch: watch.to_vec(), cut: None, log: log.to_owned() };
+    let mut all = cutter.environment();
+    all.extend(cut.map(|cut| ("TOLEM_CUT", cut.to_owned())));
+    all
+}

@@ -174,7 +174,6 @@ fn the_image_has_no_simulator_no_center_no_bench_and_no_test_screen() {
         "axum",
         "hyper",
         "i-slint-backend-testing",
-        "rcgen",
     ] {
         assert!(!image.contains_key(absent), "the image links {absent}");
     }

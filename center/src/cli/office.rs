@@ -13,6 +13,7 @@ use tolem_center::{
     logic::{
         Center, Moment,
         approval::{Asked, Effect},
+        enrolment::{self, Enrolment as _},
         ledger,
         office::{Action, Office as _, RequestState},
         operator::Found,
@@ -25,7 +26,8 @@ use tolem_center::{
     sqlite::SqliteStore,
 };
 use tolem_protocol::{
-    BalanceNumber,
+    BalanceNumber, KioskNumber, UtcTime,
+    enrolment::InviteCode,
     messages::{Deposit, Refusal, Response, Verdict},
     qr::Qr,
     signed::Signed,
@@ -275,6 +277,44 @@ pub fn refund(at: &At, number: BalanceNumber, signer: &Signer) -> anyhow::Result
 
 pub fn resolve(at: &At, number: BalanceNumber, found: Found, signer: &Signer) -> anyhow::Result<()> {
     ask(at, signer, &Action::Resolve { balance: number, found })
+}
+
+/// Gives a code with which a terminal enrols once.
+pub fn invite(at: &At, kiosk: KioskNumber, hours: i64, signer: &Signer) -> anyhow::Result<()> {
+    let pen = signer.pen()?;
+    let (config, mut store) = open(at)?;
+    let center = server::open_center(&config, &Faults::default(), system_clock())?;
+    let (now, mut fresh) = (system_clock(), fresh());
+    let mut code = InviteCode([0; 10]);
+    code.0[..8].copy_from_slice(&fresh().to_be_bytes());
+    code.0[8..].copy_from_slice(&fresh().to_be_bytes()[..2]);
+    let until = now.plus_seconds(hours * 3_600);
+    let signature = pen.sign(&enrolment::invite_message(&pen.name, kiosk, now));
+    store
+        .transact(|store| center.invite(store, now, &pen.name, &signature, kiosk, code, until))?
+        .map_err(|why| anyhow!(why))?;
+    println!("{code}");
+    println!("kiosk {kiosk} may enrol once with this code until {}; it is shown only here", until.local());
+    if config.enroll_listen.is_none() {
+        println!(
+            "but nobody listens for it: set enroll_listen in {} and start the center again",
+            at.config.display()
+        );
+    }
+    Ok(())
+}
+
+/// How long the certificate of a kiosk lasts, and whether it uses its newest.
+pub fn days_left(store: &SqliteStore, kiosk: KioskNumber, now: UtcTime) -> anyhow::Result<String> {
+    let Some(row) = store.certificate(kiosk)? else { return Ok("not known here".into()) };
+    // What it shows on its link counts, not what was signed for it.
+    let (until, note) = match row.seen {
+        seen if seen == UtcTime::default() => (row.good_until, ", not shown yet"),
+        seen if seen == row.good_until => (seen, ""),
+        seen => (seen, ", has not taken its newest"),
+    };
+    let days = (until.seconds() - now.seconds()).div_euclid(86_400);
+    Ok(format!("{days} days left{note}"))
 }
 
 /// Says what an approval did.

@@ -2,6 +2,7 @@
 
 use crate::logic::{
     acquirer::{Acquiring, CardRow, Standing as CardStanding},
+    enrolment::{CertificateRow, Enrolment, InviteRow},
     errands::{Errands, NoticeRow, WaitingRow},
     ledger::Posting,
     office::{Deed, Office, OperatorRow, RequestRow},
@@ -40,6 +41,8 @@ pub struct MemoryStore {
     slots: BTreeMap<(KioskNumber, i64), Slots>,
     cards: BTreeMap<PaymentId, CardRow>,
     trace: u32,
+    invites: BTreeMap<KioskNumber, InviteRow>,
+    certificates: BTreeMap<KioskNumber, CertificateRow>,
     /// While set, each transaction fails at its end, after its work: the disk is gone.
     pub broken: bool,
 }
@@ -305,6 +308,26 @@ impl Standing for MemoryStore {
 
     fn put_heard(&mut self, kiosk: KioskNumber, center_epoch: u32) -> Result<()> {
         self.heard.insert(kiosk, center_epoch);
+        Ok(())
+    }
+}
+
+impl Enrolment for MemoryStore {
+    fn invite(&self, kiosk: KioskNumber) -> Result<Option<InviteRow>> {
+        Ok(self.invites.get(&kiosk).cloned())
+    }
+
+    fn put_invite(&mut self, row: &InviteRow) -> Result<()> {
+        self.invites.insert(row.kiosk, row.clone());
+        Ok(())
+    }
+
+    fn certificate(&self, kiosk: KioskNumber) -> Result<Option<CertificateRow>> {
+        Ok(self.certificates.get(&kiosk).cloned())
+    }
+
+    fn put_certificate(&mut self, row: &CertificateRow) -> Result<()> {
+        self.certificates.insert(row.kiosk, row.clone());
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ pub mod acquirer;
 pub mod approval;
 mod claims;
 mod deposit;
+pub mod enrolment;
 pub mod errands;
 pub mod gateway;
 mod hello;

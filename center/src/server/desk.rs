@@ -6,6 +6,7 @@
 use crate::{
     logic::{
         Answer, Center, Moment,
+        enrolment::{self, Issuer, Shown},
         errands::{Made, Reply},
         registry::Lookup,
         store::{StoreError, Transact as _},
@@ -22,6 +23,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 use tolem_protocol::{
     KioskNumber, PaymentId, UtcTime,
+    enrolment::{self as enrolment_words, Question},
     messages::{Refusal, Request, Response},
 };
 
@@ -38,8 +40,17 @@ pub(super) type Work = Box<dyn FnOnce(&mut SqliteStore, &mut Center) + Send>;
 pub(super) struct Asking {
     pub kiosk: KioskNumber,
     pub link: u64,
+    /// End of the certificate that the link was opened with.
+    pub good_until: UtcTime,
     pub request: Request,
     pub reply: oneshot::Sender<Response>,
+}
+
+/// A question at the port for enrolment.
+pub(super) struct Enrolling {
+    pub question: Question,
+    pub shown: Option<Shown>,
+    pub reply: oneshot::Sender<enrolment_words::Answer>,
 }
 
 /// What a neighbour has replied.
@@ -53,6 +64,8 @@ pub(super) enum Heard {
 pub(super) enum Job {
     /// A kiosk asks.
     Request(Box<Asking>),
+    /// Somebody wants a certificate.
+    Enrol(Box<Enrolling>),
     /// A neighbour has replied.
     Heard(Heard),
     /// Whatever an operator wants.
@@ -65,6 +78,8 @@ pub(super) enum Job {
 pub(super) struct Desk {
     pub store: SqliteStore,
     pub center: Center,
+    /// Signs certificates of kiosks.
+    pub issuer: Box<dyn Issuer + Send>,
     pub clock: fn() -> UtcTime,
     pub step: Box<dyn FnMut(Step) + Send>,
     pub fault: Box<dyn Fn(&str) + Send>,
@@ -110,6 +125,7 @@ impl Desk {
                     }
                     self.answer(asking, Some(&lookup))
                 }
+                Job::Enrol(enrolling) => self.enrol(*enrolling),
                 Job::Heard(Heard::Code(payment, reply)) => self.code_arrived(payment, &reply),
                 Job::Heard(Heard::Notice(id, reply)) => self.notice_answered(id, &reply),
                 Job::Do(work) => {
@@ -141,20 +157,33 @@ impl Desk {
     }
 
     fn answer(&mut self, asking: Box<Asking>, lookup: Option<&Lookup>) -> Result<(), StoreError> {
-        let Asking { kiosk, link, request, reply } = *asking;
+        let Asking { kiosk, link, good_until, request, reply } = *asking;
+        let hello = matches!(request, Request::Hello(_));
         let may_pay = matches!(request, Request::Commit(_) | Request::Recall { .. });
         let Some(calls) = self.calls.clone() else {
-            let response = self.work(|center, store, at| center.handle(store, at, kiosk, request))?;
+            let response = self.work(|center, store, at| {
+                if hello {
+                    enrolment::seen(store, kiosk, good_until)?;
+                }
+                center.handle(store, at, kiosk, request)
+            })?;
             // Whoever asked may be gone; it will ask again.
             let _ = reply.send(response);
             return if may_pay { self.due() } else { Ok(()) };
         };
-        match self.work(|center, store, at| center.ask(store, at, kiosk, &request, lookup))? {
+        let answer = self.work(|center, store, at| {
+            if hello {
+                enrolment::seen(store, kiosk, good_until)?;
+            }
+            center.ask(store, at, kiosk, &request, lookup)
+        })?;
+        match answer {
             Answer::Ready(response) => {
                 let _ = reply.send(response);
             }
             Answer::Payer(iin) => {
-                let _ = calls.send(Call::Payer(iin, Box::new(Asking { kiosk, link, request, reply })));
+                let asking = Asking { kiosk, link, good_until, request, reply };
+                let _ = calls.send(Call::Payer(iin, Box::new(asking)));
             }
             Answer::Code(payment) => {
                 self.under_way.waiters.entry(payment).or_default().push((Instant::now(), reply));
@@ -167,6 +196,18 @@ impl Desk {
             }
         }
         if may_pay { self.due() } else { Ok(()) }
+    }
+
+    fn enrol(&mut self, asked: Enrolling) -> Result<(), StoreError> {
+        let Self { store, center, issuer, clock, fault, .. } = self;
+        let (now, Enrolling { question, shown, reply }) = (clock(), asked);
+        let (answer, trouble) =
+            store.transact(|store| center.enrol(store, now, &question, shown, &**issuer))?;
+        if let Some(trouble) = trouble {
+            fault(&format!("no certificate can be signed: {trouble}"));
+        }
+        let _ = reply.send(answer);
+        Ok(())
     }
 
     fn code_arrived(&mut self, payment: PaymentId, reply: &Reply<Made>) -> Result<(), StoreError> {

@@ -55,7 +55,8 @@ pub(super) async fn serve(door: Door, stream: TcpStream, peer: SocketAddr) {
         Err(reason) => return shared.note(&format!("{peer}: refused: {reason}")),
     };
     shared.note(&format!("{peer}: kiosk {kiosk} connected"));
-    let mut guest = Guest { kiosk, link, certificate, tls, clock, judged: 0 };
+    let good_until = tls::good_until(&certificate);
+    let mut guest = Guest { kiosk, link, good_until, certificate, tls, clock, judged: 0 };
     let end = talk(&shared, &desk, &mut stream, &mut guest).await;
     let _ = timeout(frame, stream.shutdown()).await;
     shared.note(&format!("{peer}: kiosk {kiosk} disconnected: {end}"));
@@ -65,6 +66,7 @@ pub(super) async fn serve(door: Door, stream: TcpStream, peer: SocketAddr) {
 struct Guest {
     kiosk: KioskNumber,
     link: u64,
+    good_until: UtcTime,
     certificate: CertificateDer<'static>,
     tls: Tls,
     clock: fn() -> UtcTime,
@@ -92,7 +94,7 @@ async fn talk(
     stream: &mut TlsStream<TcpStream>,
     guest: &mut Guest,
 ) -> End {
-    let (kiosk, link) = (guest.kiosk, guest.link);
+    let (kiosk, link, good_until) = (guest.kiosk, guest.link, guest.good_until);
     let frame = Duration::from_millis(shared.links.frame_ms);
     let idle = Duration::from_millis(shared.links.idle_ms);
     let mut greeted = false;
@@ -127,7 +129,7 @@ async fn talk(
         }
         shared.see(&Seen::Message { kiosk, to_center: true, line: &words::request(&request) });
         let (reply, answer) = oneshot::channel();
-        let job = Job::Request(Box::new(Asking { kiosk, link, request, reply }));
+        let job = Job::Request(Box::new(Asking { kiosk, link, good_until, request, reply }));
         if desk.send(job).await.is_err() {
             return "the desk is closed".into();
         }

@@ -4,6 +4,7 @@
 
 mod crl;
 pub mod desk;
+mod enrolment;
 pub mod errands;
 mod link;
 mod shared;
@@ -21,11 +22,12 @@ use crate::{
         gateway::{Elsewhere, InProcessGateway},
         registry::{ListRegistry, Switch},
     },
-    pki::Pki,
+    pki::{KioskAuthority, Pki},
     sqlite::SqliteStore,
 };
 use anyhow::{Context as _, anyhow};
 use desk::{Desk, Job, UnderWay};
+use enrolment::Porch;
 use errands::Neighbours;
 use link::Door;
 use shared::Shared;
@@ -75,6 +77,8 @@ pub struct Running {
     pub addr: SocketAddr,
     /// Where the kiosks' revocation list is given without TLS, if it is.
     pub crl_addr: Option<SocketAddr>,
+    /// Where kiosks enrol and renew, if they do here.
+    pub enroll_addr: Option<SocketAddr>,
     /// Faults to turn on.
     pub faults: Faults,
     desk: mpsc::Sender<Job>,
@@ -113,6 +117,7 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
     let (desk, desk_thread) = desk::open(Desk {
         store,
         center,
+        issuer: Box::new(KioskAuthority { pki: Pki::at(directory), days: config.certificate_days }),
         clock,
         step: Box::new(move |step| steps.see(&Seen::Step(step))),
         fault: Box::new(move |line| faulty.note(line)),
@@ -124,11 +129,20 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
     let addr = listener.local_addr()?;
     let lists = config.crl_listen.map(|address| bind("crl_listen", address)).transpose()?;
     let crl_addr = lists.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
+    let enrolments = config.enroll_listen.map(|address| bind("enroll_listen", address)).transpose()?;
+    let enroll_addr = enrolments.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
     let pki_directory = directory.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (stop, stopped) = oneshot::channel();
     let (reload, reloads) = mpsc::channel(1);
     let files = Files { config, clock, tls: tls.clone(), desk: desk.clone(), seen: Vec::new() };
+    let porch = Porch {
+        shared: shared.clone(),
+        acceptor: TlsAcceptor::from(Arc::new(tls.enrolment_config()?)),
+        tls: tls.clone(),
+        desk: desk.clone(),
+        clock,
+    };
     let acceptor = TlsAcceptor::from(Arc::new(tls.config()?));
     let serving = Serving { door: Door { shared, acceptor, tls, desk: desk.clone(), clock } };
     let thread = std::thread::Builder::new().name("center-links".into()).spawn(move || {
@@ -139,12 +153,14 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
             tokio::select! {
                 () = serving.accept(listener) => {}
                 () = give_lists(lists, &pki_directory, &serving.door.shared) => {}
+                () = invite_in(porch, enrolments) => {}
                 () = files.watch(reloads, &serving.door.shared) => {}
                 _ = stopped => {}
             }
         });
     })?;
-    Ok(Running { addr, crl_addr, faults, desk, reload, stop: Some(stop), threads: vec![thread, desk_thread] })
+    let threads = vec![thread, desk_thread];
+    Ok(Running { addr, crl_addr, enroll_addr, faults, desk, reload, stop: Some(stop), threads })
 }
 
 fn bind(key: &str, address: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
@@ -152,6 +168,13 @@ fn bind(key: &str, address: SocketAddr) -> anyhow::Result<std::net::TcpListener>
         std::net::TcpListener::bind(address).with_context(|| format!("key {key}: cannot use {address}"))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+async fn invite_in(porch: Porch, listener: Option<std::net::TcpListener>) {
+    match listener {
+        Some(listener) => porch.serve(listener).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn give_lists(listener: Option<std::net::TcpListener>, directory: &Path, shared: &Arc<Shared>) {

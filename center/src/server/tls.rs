@@ -4,7 +4,10 @@
 //! demanded; a stale revocation list passes unless its expiration is enforced; a resumed session is not verified again, so
 //! there is no resumption; the list inside a verifier is frozen, so the verifier itself is replaced.
 
-use crate::pki::kiosk_of_name;
+use crate::{
+    logic::enrolment::Shown,
+    pki::{hash_key, kiosk_of_name},
+};
 use arc_swap::ArcSwap;
 use rustls::{
     DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme,
@@ -108,6 +111,85 @@ impl Tls {
         config.send_tls13_tickets = 0;
         Ok(config)
     }
+
+    /// The configuration of the port for enrolment: a certificate is not demanded, and one past its end is taken.
+    pub fn enrolment_config(&self) -> Result<ServerConfig, SetupError> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(|error| SetupError(error.to_string()))?
+            .with_client_cert_verifier(Arc::new(Lenient(self.verifier.clone())))
+            .with_cert_resolver(self.certificate.clone());
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(config)
+    }
+}
+
+/// The gate, but for the end of a certificate, and for those who have none yet.
+#[derive(Debug)]
+struct Lenient(Arc<Gate>);
+
+impl ClientCertVerifier for Lenient {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        // As if it were the last second of its life. That the revocation list is in force now is asked by whoever reads the question.
+        let end = X509Certificate::from_der(end_entity)
+            .ok()
+            .and_then(|(_, parsed)| u64::try_from(parsed.validity().not_after.timestamp()).ok())
+            .ok_or_else(|| Error::General("the certificate cannot be read".into()))?;
+        let then = std::time::Duration::from_secs(end.min(now.as_secs()));
+        self.0.verify_client_cert(end_entity, intermediates, UnixTime::since_unix_epoch(then))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+/// Whose certificate this is, with which key, and whether it is past its end.
+pub(super) fn shown(certificate: &CertificateDer<'_>, now: UtcTime) -> Result<Shown, &'static str> {
+    let kiosk = kiosk_of(certificate)?;
+    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| "the certificate cannot be read")?;
+    let ended = parsed.validity().not_after.timestamp() < now.seconds();
+    Ok(Shown { kiosk, key: hash_key(parsed.public_key().raw), ended })
+}
+
+/// When a certificate ends.
+pub(super) fn good_until(certificate: &CertificateDer<'_>) -> UtcTime {
+    let parsed = X509Certificate::from_der(certificate);
+    parsed.map_or(UtcTime::default(), |(_, parsed)| {
+        UtcTime::from_seconds(parsed.validity().not_after.timestamp())
+    })
 }
 
 /// Reads the list that kiosks judge the center by, as it lies in the directory.

@@ -4,6 +4,7 @@
 //! database is opened anew. Tables are STRICT and named so that an operator can read them with the sqlite3 tool.
 
 mod acquirer;
+mod enrolment;
 mod errands;
 mod office;
 mod presence;
@@ -27,8 +28,15 @@ use tolem_protocol::{
 
 /// The tables, as they grew: entry `n` leads from version `n` to `n + 1`. A database of an older version is brought up to
 /// date when it is opened, one of a newer version is refused.
-const SCHEMAS: [&str; 6] =
-    [FIRST, office::TABLES, errands::TABLES, rebuild::TABLES, presence::TABLES, acquirer::TABLES];
+const SCHEMAS: [&str; 7] = [
+    FIRST,
+    office::TABLES,
+    errands::TABLES,
+    rebuild::TABLES,
+    presence::TABLES,
+    acquirer::TABLES,
+    enrolment::TABLES,
+];
 
 const FIRST: &str = "
 CREATE TABLE center (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL) STRICT;

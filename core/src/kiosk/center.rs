@@ -105,6 +105,8 @@ pub(super) struct Center {
     pub(super) right: Option<PrintRight>,
     pub(super) pins_open: [bool; 2],
     pub(super) list: List,
+    /// Until when our own certificate is good; `None` until it was looked at.
+    pub(super) certificate_until: Option<UtcTime>,
 }
 
 impl Center {

@@ -19,6 +19,8 @@ const EVERY: Duration = Duration::from_secs(3_600);
 const EVERY_URGENT: Duration = Duration::from_secs(60);
 /// The last day of a list, in seconds.
 const URGENT_S: i64 = 86_400;
+/// A certificate that has less than this left, in seconds, should have been renewed long ago: somebody must look.
+const CERTIFICATE_NEAR_S: i64 = 30 * 86_400;
 /// No list is longer; a revoked certificate takes some 40 bytes of it.
 const MAX_BYTES: u32 = 1024 * 1024;
 
@@ -44,6 +46,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     pub(super) fn judge_list(&mut self) {
         self.fault(FaultCode::ListStale, self.list_is_stale());
+        let ending = self
+            .center
+            .certificate_until
+            .is_some_and(|until| until.seconds().saturating_sub(self.utc.seconds()) < CERTIFICATE_NEAR_S);
+        self.fault(FaultCode::CertificateEnding, ending);
     }
 
     /// Asks for the list when it is time.

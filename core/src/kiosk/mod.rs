@@ -171,6 +171,8 @@ pub enum Event {
     /// Until when the revocation list that the center is judged by is good; in the past when none can be used. Said at the start and
     /// whenever another list is in force; never said where no list is configured.
     ListGoodUntil(UtcTime),
+    /// Until when our own certificate is good. Said at the start and after each look at it.
+    CertificateGoodUntil(UtcTime),
     /// Stop: let the last citizen go and end.
     Stop,
     /// Only time has passed.
@@ -436,6 +438,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 }
             }
             Event::ListGoodUntil(until) => self.center.list.good_until = Some(until),
+            Event::CertificateGoodUntil(until) => self.center.certificate_until = Some(until),
             Event::Stop => self.told_to_stop(),
             Event::Tick => {}
         }
@@ -663,6 +666,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             | Event::JournalVerified(_)
             | Event::DiskSpace { .. }
             | Event::ListGoodUntil(_)
+            | Event::CertificateGoodUntil(_)
             | Event::Stop
             | Event::Tick => {}
         }

@@ -73,6 +73,8 @@ pub struct Center {
     pub crl: Option<PathBuf>,
     /// TCP port of `host` where `GET /crl` gives the list without TLS; `None` = the list is fetched over the link alone.
     pub crl_port: Option<u16>,
+    /// TCP port of `host` where certificates are given; `None` = they are brought here by hand.
+    pub enroll_port: Option<u16>,
     /// Public keys of its statements and for sealing IINs.
     pub keys: CenterKeys,
     /// Public keys under which it cosigns journals, or did once; empty = cosignatures are kept but not checked here.
@@ -258,6 +260,7 @@ fn center<'a>(document: &mut Document<'a>, mut section: Section<'a>, base: &Path
     let key = section.need(document, "key", PATH, |value| path(value, base));
     let crl = section.or(document, "crl", None, PATH, |value| path(value, base).map(Some));
     let crl_port = section.or(document, "crl_port", None, tcp, |value| tcp_port(value).map(Some));
+    let enroll_port = section.or(document, "enroll_port", None, tcp, |value| tcp_port(value).map(Some));
     let statement = section.need(document, "statement_key", KEY, key_bytes);
     let sealing = section.need(document, "sealing_key", KEY, key_bytes);
     let vkey = "a cosigner's key as name+id+base64, as the center prints it";
@@ -282,6 +285,7 @@ fn center<'a>(document: &mut Document<'a>, mut section: Section<'a>, base: &Path
         key: key?,
         crl: crl?,
         crl_port: crl_port?,
+        enroll_port: enroll_port?,
         keys: CenterKeys { statement: statement?, sealing: sealing? },
         witnesses: witness?.map(|key| Witness { key, until: None }).into_iter().chain(former?).collect(),
     })
@@ -470,7 +474,7 @@ mod tests {
         assert_eq!((pins.note_slot_lamp, pins.safe, pins.switches_active_low), (Some(5), Some(27), false));
         assert_eq!(config.acceptor.patterns, [(4, 2011), (9, 2023)]);
         assert_eq!(config.center.crl.as_deref(), Some(Path::new("/var/lib/tolem/center.crl")));
-        assert_eq!(config.center.crl_port, Some(7_480));
+        assert_eq!((config.center.crl_port, config.center.enroll_port), (Some(7_480), Some(7_481)));
     }
 
     #[test]
@@ -513,19 +517,19 @@ mod tests {
             "statement_key = \"11qY",
             "statement_key = \"11q",
             expect![[
-                r#"kiosk.toml:35: [center] statement_key = "11qAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=": must be 32 bytes in base64, as the center prints them"#
+                r#"kiosk.toml:41: [center] statement_key = "11qAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=": must be 32 bytes in base64, as the center prints them"#
             ]],
         );
         check(
             "driver = \"ccnet\"",
             "driver = \"id003\"",
-            expect![[r#"kiosk.toml:47: [acceptor] driver = "id003": must be "ccnet""#]],
+            expect![[r#"kiosk.toml:53: [acceptor] driver = "id003": must be "ccnet""#]],
         );
         check(
             "#baud = 9600",
             "baud = 9601",
             expect![
-                "kiosk.toml:51: [acceptor] baud = 9601: must be one of 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, \
+                "kiosk.toml:54: [acceptor] baud = 9601: must be one of 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, \
                  230400, 460800, 921600"
             ],
         );
@@ -533,40 +537,40 @@ mod tests {
             "#country = \"KAZ\"",
             "country = \"Kazakhstan\"",
             expect![[
-                r#"kiosk.toml:53: [acceptor] country = "Kazakhstan": must be three capital letters, e.g. "KAZ""#
+                r#"kiosk.toml:56: [acceptor] country = "Kazakhstan": must be three capital letters, e.g. "KAZ""#
             ]],
         );
         check(
             "#patterns = [[4, 2011], [9, 2023]]",
             "patterns = [[24, 2011]]",
             expect![
-                "kiosk.toml:56: [acceptor] patterns = [[24, 2011]]: must be a list of [bill type 0 to 23, year of issue], e.g. [[4, 2011], [9, 2023]]"
+                "kiosk.toml:59: [acceptor] patterns = [[24, 2011]]: must be a list of [bill type 0 to 23, year of issue], e.g. [[4, 2011], [9, 2023]]"
             ],
         );
         check(
             "#width = 576",
             "width = 577",
             expect![
-                "kiosk.toml:65: [printer] width = 577: must be a multiple of 8 from 384 to 832 (576 for 80 mm paper at 203 dpi)"
+                "kiosk.toml:68: [printer] width = 577: must be a multiple of 8 from 384 to 832 (576 for 80 mm paper at 203 dpi)"
             ],
         );
         check(
             "format = \"portrait\"",
             "format = \"upright\"",
             expect![[
-                r#"kiosk.toml:69: [screen] format = "upright": must be "portrait" (1080x1920) or "landscape" (1280x1024)"#
+                r#"kiosk.toml:72: [screen] format = "upright": must be "portrait" (1080x1920) or "landscape" (1280x1024)"#
             ]],
         );
         check(
             "#stalled_after_s = 20",
             "stalled_after_s = 1",
-            expect!["kiosk.toml:93: [watchdog] stalled_after_s = 1: must be seconds from 5 to 120"],
+            expect!["kiosk.toml:96: [watchdog] stalled_after_s = 1: must be seconds from 5 to 120"],
         );
         check(
             "#witness_key = \"center.example.kz/witness+1a2b3c4d+BA…\"",
             "witness_key = \"center+00000000+AQ==\"",
             expect![[
-                r#"kiosk.toml:40: [center] witness_key = "center+00000000+AQ==": must be a cosigner's key as name+id+base64, as the center prints it"#
+                r#"kiosk.toml:43: [center] witness_key = "center+00000000+AQ==": must be a cosigner's key as name+id+base64, as the center prints it"#
             ]],
         );
         check(
@@ -574,13 +578,13 @@ mod tests {
             "[jurnal]",
             expect![[r#"
             kiosk.toml:1: [journal] is missing: this section is needed
-            kiosk.toml:83: [jurnal] is not known: sections are kiosk, center, acceptor, printer, screen, pins, journal, watchdog"#]],
+            kiosk.toml:86: [jurnal] is not known: sections are kiosk, center, acceptor, printer, screen, pins, journal, watchdog"#]],
         );
         check(
             "path = \"/var/lib/tolem/journal.db\"",
             "path = 7",
             expect![[
-                r#"kiosk.toml:86: [journal] path = 7: must be a path, e.g. "/var/lib/tolem/journal.db""#
+                r#"kiosk.toml:89: [journal] path = 7: must be a path, e.g. "/var/lib/tolem/journal.db""#
             ]],
         );
         check(
@@ -635,7 +639,7 @@ mod tests {
             kiosk.toml:1: [printer] is missing: this section is needed
             kiosk.toml:1: [screen] is missing: this section is needed"#]],
         );
-        check("[printer]", "[printer]\n[printer]", expect!["kiosk.toml:59: not TOML: duplicate key"]);
+        check("[printer]", "[printer]\n[printer]", expect!["kiosk.toml:65: not TOML: duplicate key"]);
     }
 
     #[test]

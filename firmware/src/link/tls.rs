@@ -104,6 +104,20 @@ pub fn client_config(
     Ok((config, name))
 }
 
+/// The same for a terminal that has no certificate yet.
+pub fn stranger_config(
+    center: &Center,
+    clock: &Arc<Clock>,
+) -> Result<(ClientConfig, ServerName<'static>), String> {
+    let mut config = ClientConfig::builder_with_details(Arc::new(default_provider()), clock.clone())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(|error| error.to_string())?
+        .with_webpki_verifier(verifier(center, clock)?)
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    Ok((config, server_name(center)?))
+}
+
 fn server_name(center: &Center) -> Result<ServerName<'static>, String> {
     ServerName::try_from(center.server_name.clone())
         .map_err(|_| format!("[center] server_name = {}: not a name", center.server_name))
@@ -141,7 +155,7 @@ pub(super) fn judge(center: &Center, clock: &Clock, chain: &[CertificateDer<'_>]
         .map_err(|error| error.to_string())
 }
 
-pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let bytes = read(path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match found {

@@ -1,6 +1,6 @@
 //! The io thread: serial lines, the link, pins, the disk's free space, signals and the watchdog, on one runtime.
 
-use super::{FAREWELL, Input, Inputs, Pulse, list::ListKeeper, log, spawn};
+use super::{FAREWELL, Input, Inputs, Pulse, certificate::CertificateKeeper, list::ListKeeper, log, spawn};
 use crate::{
     config::Config,
     link::{Link, LinkEvent, LinkOrder, Timing, tls::Clock},
@@ -115,7 +115,7 @@ impl Io {
         working.spawn(serve_link(connection, ends.link, inputs.clone()));
         let keeper = ListKeeper {
             center: self.config.center.clone(),
-            clock: self.clock,
+            clock: self.clock.clone(),
             link: ends.judge,
             inputs: inputs.clone(),
             good_until: None,
@@ -126,6 +126,14 @@ impl Io {
             working.spawn(serve_pins(cabinet, ends.lamps, inputs.clone()));
         }
         // These would go on for ever and are dropped with the runtime.
+        let keeper = CertificateKeeper {
+            center: self.config.center.clone(),
+            number: self.config.kiosk.number,
+            clock: self.clock,
+            inputs: inputs.clone(),
+            told: String::new(),
+        };
+        tokio::spawn(keeper.run());
         tokio::spawn(watch_disk(self.config.journal.path.clone(), self.reserve_ready, inputs.clone()));
         tokio::spawn(watch_signals(inputs.clone()));
         tokio::spawn(feed_watchdog(self.notifier, self.pulse));

@@ -9,6 +9,7 @@
 //! again. A panic anywhere ends the process at once, because a terminal with half of its threads is worse than one that starts
 //! again from its journal.
 
+mod certificate;
 mod health;
 mod io;
 mod kiosk;
@@ -105,6 +106,11 @@ pub fn run(config: &Config, parts: Parts) -> anyhow::Result<()> {
     harden();
     let notifier = Arc::new(Notifier::from_environment());
     let time = Time { start: std::time::Instant::now() };
+    match crate::enroll::finish(&config.center) {
+        Ok(true) => log("certificate: a renewal that was cut off is finished"),
+        Ok(false) => {}
+        Err(error) => log(&format!("certificate: {error}")),
+    }
     let opened = open::open(config, time.now(), Time::utc())?;
     let pulse = Pulse::new(config.watchdog.stalled_after);
 

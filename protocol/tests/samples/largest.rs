@@ -9,6 +9,7 @@ use tolem_protocol::{
         MAX_CHIP_DATA, MAX_SCRIPTS, RetainReason, SealedCard, VoidReason,
     },
     catalogue::{CatalogueHead, Group, MrpRate, Names, Price, Service},
+    enrolment::{Answer, Enrol, InviteCode, MAX_CERTIFICATE, MAX_REQUEST, Question},
     messages::{
         ClaimAnswer, CodeToken, Deposit, DepositKind, HeldBalance, Hello, HoldReason, Limits, Method,
         Outcome, PayerCheck, Quote, Request, Response, SealedIin, Verdict, Welcome,
@@ -242,6 +243,21 @@ pub fn responses() -> Samples<Response> {
 
 fn mark() -> CardMark {
     CardMark { last_four: [9; 4], application: bytes::<16>(), label: full(), amount: SUM, pin: true }
+}
+
+pub fn enrol() -> Enrol {
+    let request = heapless::Vec::from_slice(&[0xFF; MAX_REQUEST]).expect("its capacity");
+    Enrol { kiosk: payment().kiosk, journal_key: [0xFF; 32], code: InviteCode([0xFF; 10]), request }
+}
+
+pub fn enrolment_questions() -> Samples<Question> {
+    let renew = Question::Renew(enrol().request);
+    vec![named("Enrol", Question::Enrol(signed())), named("Renew", renew)]
+}
+
+pub fn enrolment_answers() -> Samples<Answer> {
+    let certificate = heapless::Vec::from_slice(&[0xFF; MAX_CERTIFICATE]).expect("its capacity");
+    vec![named("Issued", Answer::Issued(certificate))]
 }
 
 pub fn records() -> Samples<Record> {

@@ -10,6 +10,7 @@ use tolem_protocol::{
         RetainReason, SealedCard, VoidReason,
     },
     catalogue::{CatalogueHead, Group, Language, MrpRate, Names, Price, Service, ServiceCode},
+    enrolment::{Answer, Enrol, InviteCode, Question, Why},
     messages::{
         ClaimAnswer, CodeToken, Deposit, DepositKind, HeldBalance, Hello, HoldReason, Limits, Method,
         Outcome, PayerCheck, PrintRight, Quote, Refusal, Request, Response, SealedIin, Verdict, Welcome,
@@ -534,6 +535,35 @@ fn paper() -> Samples<Fact> {
         facts.push((format!("PrintFailed/{fault:?}"), Fact::PrintFailed { print: 5, fault }));
     }
     facts
+}
+
+pub fn enrol() -> Enrol {
+    let request = heapless::Vec::from_slice(&[0x30; 200]).expect("it fits");
+    Enrol { kiosk: payment().kiosk, journal_key: [0x42; 32], code: InviteCode(*b"0123456789"), request }
+}
+
+pub fn enrolment_questions() -> Samples<Question> {
+    let request = heapless::Vec::from_slice(&[0x30; 200]).expect("it fits");
+    vec![named("Enrol", Question::Enrol(signed(&enrol()))), named("Renew", Question::Renew(request))]
+}
+
+pub fn enrolment_answers() -> Samples<Answer> {
+    let certificate = heapless::Vec::from_slice(&[0x30; 500]).expect("it fits");
+    let mut all = vec![named("Issued", Answer::Issued(certificate))];
+    for why in [
+        Why::WrongCode,
+        Why::CodeExpired,
+        Why::CodeUsed,
+        Why::Signature,
+        Why::Request,
+        Why::NoCertificate,
+        Why::Superseded,
+        Why::Unknown,
+        Why::Unavailable,
+    ] {
+        all.push((format!("Refused/{why:?}"), Answer::Refused(why)));
+    }
+    all
 }
 
 /// A checkpoint, the key of its log and the key of its witness.
