@@ -67,8 +67,13 @@ impl Wire {
         GatewayClient::open(&self.path("parties").join(who)).unwrap()
     }
 
-    fn heard(&self, words: &str) -> bool {
-        self.log.lock().unwrap().iter().any(|line| line.contains(words))
+    /// Waits until the log says it: a participant may know earlier that it was refused.
+    fn until_heard(&self, words: &str) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while !self.log.lock().unwrap().iter().any(|line| line.contains(words)) {
+            assert!(std::time::Instant::now() < deadline, "never heard {words:?}: {:?}", self.log);
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -197,19 +202,19 @@ fn a_revoked_or_unfit_participant_gets_no_channel() {
         .unwrap();
     tell(&parties.join("serving"), wire.running());
     refused(&parties.join("serving"));
-    assert!(wire.heard("not-for-signing"), "{:?}", wire.log);
+    wire.until_heard("not-for-signing");
     let strangers = Authority::create(&wire.path("strangers"), system_clock()).unwrap();
     strangers.equip(&parties.join("strange"), "bank", &Purpose::Connect, system_clock()).unwrap();
     authority.publish(&parties.join("strange")).unwrap();
     tell(&parties.join("strange"), wire.running());
     refused(&parties.join("strange"));
-    assert!(wire.heard("untrusted-issuer"), "{:?}", wire.log);
+    wire.until_heard("untrusted-issuer");
     let bank = wire.client("bank");
     run(bank.create_upc(&order("T1"))).unwrap();
     setup::revoke(wire.directory.path(), "bank", system_clock()).unwrap();
     wire.running().reload().unwrap();
     refused(&parties.join("bank"));
-    assert!(wire.heard("revoked"), "{:?}", wire.log);
+    wire.until_heard("revoked");
 }
 
 #[test]
@@ -231,4 +236,31 @@ fn http(addr: std::net::SocketAddr, path: &str) -> Vec<u8> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     answer
+}
+
+/// A gateway whose database failed would refuse everything for ever: it ends, and the next start finds out what is on the disk.
+#[test]
+fn a_gateway_whose_database_failed_ends_so_that_it_is_started_again() {
+    let mut wire = wire();
+    let order = order("1-1-1-1");
+    let code = run(wire.client("bank").create_upc(&order)).unwrap().code;
+    let database = || rusqlite::Connection::open(wire.path(setup::GATEWAY_DATABASE)).unwrap();
+    database().execute_batch("ALTER TABLE record RENAME TO away").unwrap();
+    let refused = run(wire.client("bank").notify_payment(&notice(&order, code))).unwrap_err();
+    assert!(
+        matches!(&refused, CallError::Refused(fault) if fault.code == FaultCode::Unavailable),
+        "{refused}"
+    );
+    assert!(!refused.is_final(), "the bank asks again");
+    wire.until_heard("the database failed: the gateway stops and must be started again");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while wire.running().is_serving() {
+        assert!(std::time::Instant::now() < deadline, "it goes on serving");
+        std::thread::yield_now();
+    }
+
+    database().execute_batch("ALTER TABLE away RENAME TO record").unwrap();
+    wire.start();
+    let told = run(wire.client("bank").notify_payment(&notice(&order, code))).unwrap();
+    assert!(!told.repeated, "nothing was kept of the message that failed");
 }

@@ -111,6 +111,11 @@ impl Desk {
         }
     }
 
+    /// Whether the database failed. Then every message is refused, and only a new start helps.
+    pub fn is_broken(&self) -> bool {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner).is_broken()
+    }
+
     /// Ends codes whose time is over.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::{
     rules::Rules,
     setup::{GATEWAY_DATABASE, read_key},
     store::GatewayStore,
-    words::Request,
+    words::{FaultCode, Request},
 };
 use crate::{
     catalogue::{self, Catalogue},
@@ -44,7 +44,7 @@ use std::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{Notify, Semaphore, mpsc, oneshot},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
@@ -101,6 +101,8 @@ struct Doors {
     faults: Faults,
     clock: fn() -> UtcTime,
     observer: Option<Observer>,
+    /// The database failed, and the last answer that could be given is given.
+    failed: Notify,
 }
 
 /// The owner of a channel, as its certificate names it.
@@ -131,6 +133,7 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
         faults: faults.clone(),
         clock,
         observer,
+        failed: Notify::new(),
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (stop, stopped) = oneshot::channel();
@@ -142,6 +145,7 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
                 () = accept(listener, acceptor, doors.clone()) => {}
                 () = serve_lists(plain, doors.clone()) => {}
                 () = files.watch(reloads) => {}
+                () = failure(&doors) => {}
                 _ = stopped => {}
             }
         });
@@ -149,6 +153,15 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
         runtime_down(runtime);
     })?;
     Ok(Running { addr, crl_addr, faults, reload, stop: Some(stop), thread: Some(thread) })
+}
+
+/// Waits until the database has failed. A gateway that stayed then would refuse everything for ever; whoever supervises it starts a new
+/// one, which finds out what is on the disk.
+async fn failure(doors: &Doors) {
+    doors.failed.notified().await;
+    // The answer that tells of it is on its way out.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    doors.note("the database failed: the gateway stops and must be started again");
 }
 
 fn runtime_down(runtime: tokio::runtime::Runtime) {
@@ -405,6 +418,9 @@ async fn answer(doors: Arc<Doors>, peer: Peer, operations: Vec<&'static str>, bo
     });
     let Ok(Some(answer)) = worked.await else { return StatusCode::FORBIDDEN.into_response() };
     doors.note(&answer.line);
+    if answer.fault == Some(FaultCode::Unavailable) && doors.desk.is_broken() {
+        doors.failed.notify_one();
+    }
     if doors.faults.lose_answers.is_on() {
         return hang_up();
     }
@@ -454,7 +470,10 @@ impl Files {
                     match ended {
                         Ok(Ok(0)) => {}
                         Ok(Ok(count)) => self.doors.note(&format!("{count} codes were not redeemed in time")),
-                        Ok(Err(error)) => self.doors.note(&error),
+                        Ok(Err(error)) => {
+                            self.doors.note(&error);
+                            self.doors.failed.notify_one();
+                        }
                         Err(error) => self.doors.note(&error.to_string()),
                     }
                 }

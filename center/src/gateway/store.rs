@@ -200,6 +200,11 @@ impl GatewayStore {
         })
     }
 
+    /// Whether it failed. Nothing is written any more; the process must start again.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Stop>) -> Result<T, Stop> {
         if self.broken {
             return Err(Stop::Books(BooksError(
@@ -238,6 +243,9 @@ fn connect(path: &Path) -> BooksResult<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    // What a power cut left in the log is folded in before anything is written behind it. A command beside the running gateway
+    // is told that it is busy, and leaves it alone.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(connection)
 }
 

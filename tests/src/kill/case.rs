@@ -9,12 +9,16 @@ pub enum Side {
     Kiosk,
     /// `tolem run` on a disk without a journal: its very first start.
     Fresh,
-    /// `tolem-center serve`.
+    /// `tolem-center serve`, which makes codes itself.
     Center,
+    /// `tolem-center serve`, which asks a payment gateway.
+    Attached,
+    /// `tolem-center gateway serve`, which that center asks.
+    Gateway,
 }
 
 impl Side {
-    const ALL: [Self; 3] = [Self::Kiosk, Self::Fresh, Self::Center];
+    const ALL: [Self; 5] = [Self::Kiosk, Self::Fresh, Self::Center, Self::Attached, Self::Gateway];
 
     /// As it is written in a case.
     pub fn word(self) -> &'static str {
@@ -22,6 +26,8 @@ impl Side {
             Self::Kiosk => "kiosk",
             Self::Fresh => "fresh",
             Self::Center => "center",
+            Self::Attached => "attached",
+            Self::Gateway => "gateway",
         }
     }
 }
@@ -77,6 +83,8 @@ impl How {
 pub enum Case {
     /// Nothing is cut; the calls are counted.
     Nothing,
+    /// The same with a payment gateway behind the center.
+    NothingAttached,
     /// A cut at the `number`-th call of this kind.
     Cut {
         /// Of this program.
@@ -104,6 +112,7 @@ impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str("nothing"),
+            Self::NothingAttached => f.write_str("nothing-attached"),
             Self::Cut { side, at, number, how } => {
                 write!(f, "{} {at} {number} {}", side.word(), how.word())
             }
@@ -119,12 +128,13 @@ impl FromStr for Case {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "{text:?} is no case: nothing | kiosk|fresh|center NAME.CALL N kill|power|after|half|eio|eio-kept|stall | acceptor N | random SEED"
+                "{text:?} is no case: nothing | nothing-attached | kiosk|fresh|center|attached|gateway NAME.CALL N kill|power|after|half|eio|eio-kept|stall | acceptor N | random SEED"
             )
         };
         let words: Vec<&str> = text.split_whitespace().collect();
         match words.as_slice() {
             ["nothing"] => Ok(Self::Nothing),
+            ["nothing-attached"] => Ok(Self::NothingAttached),
             ["acceptor", number] => Ok(Self::Acceptor { number: number.parse().map_err(|_| wrong())? }),
             ["random", seed] => Ok(Self::Random { seed: seed.parse().map_err(|_| wrong())? }),
             [side, at, number, how] => Ok(Self::Cut {
@@ -138,6 +148,13 @@ impl FromStr for Case {
     }
 }
 
+impl Case {
+    /// Whether a payment gateway stands behind the center.
+    pub fn is_attached(&self) -> bool {
+        matches!(self, Self::NothingAttached | Self::Cut { side: Side::Attached | Side::Gateway, .. })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +163,8 @@ mod tests {
     fn a_case_is_run_again_by_its_own_words() {
         for text in [
             "nothing",
+            "nothing-attached",
+            "gateway register.sync 2 kill",
             "kiosk journal.sync 17 eio-kept",
             "center any 3 power",
             "fresh journal.write 1 half",

@@ -1,6 +1,9 @@
 //! Directories: a template with a center and an enrolled terminal that has started once, and a copy of it for each case.
 
-use super::processes::{Bench, Started};
+use super::{
+    case::{Case, Side},
+    processes::{Bench, Started},
+};
 use std::{
     fs,
     net::{Ipv4Addr, TcpListener},
@@ -8,7 +11,10 @@ use std::{
     sync::atomic::{AtomicU16, Ordering},
 };
 use tempfile::TempDir;
-use tolem_center::setup::{CONFIG_FILE, DATABASE};
+use tolem_center::{
+    gateway::config::GATEWAY_FILE,
+    setup::{CONFIG_FILE, DATABASE},
+};
 use tolem_firmware::demo::Home;
 use tolem_hal_sim::ccnet_device::Contents;
 use tolem_protocol::KioskNumber;
@@ -17,10 +23,12 @@ use tolem_protocol::KioskNumber;
 const FIRST_PORT: u16 = 18_000;
 const PORTS: u16 = 12_000;
 
-/// The directories that cases are copied from: a terminal that has started once, and one that was never switched on.
+/// The directories that cases are copied from: a terminal that has started once, one that was never switched on, and one whose
+/// center asks a payment gateway.
 pub struct Template {
     started: TempDir,
     fresh: TempDir,
+    attached: TempDir,
 }
 
 impl Template {
@@ -29,25 +37,43 @@ impl Template {
     /// # Panics
     /// If that fails.
     pub fn make() -> Self {
-        let fresh = directory();
-        let home = Home::open(fresh.path(), false).expect("the directory is empty");
-        let center = home.center().expect("a center can be founded");
-        let number = KioskNumber::new(1).expect("invariant: 1 is a number");
-        home.kiosk(&center, number).expect("a kiosk can be enrolled");
-
-        let (started, place) = copied(&fresh);
-        let mut bench = Bench::set_up(place, None, Contents::default());
-        bench.start_center(None);
-        bench.start_kiosk(None);
-        bench.until_ready();
-        assert!(bench.stop().iter().all(std::process::ExitStatus::success), "{}", bench.report());
-        Self { started, fresh }
+        let fresh = founded(false);
+        Self { started: started(&fresh), attached: started(&founded(true)), fresh }
     }
 
     /// A copy of it for one case.
-    pub(super) fn copy(&self, fresh: bool) -> (TempDir, Place) {
-        copied(if fresh { &self.fresh } else { &self.started })
+    pub(super) fn copy(&self, case: &Case) -> (TempDir, Place) {
+        copied(match case {
+            Case::Cut { side: Side::Fresh, .. } => &self.fresh,
+            case if case.is_attached() => &self.attached,
+            _ => &self.started,
+        })
     }
+}
+
+/// A center, and a gateway that it asks if one is wanted, and a terminal that was never switched on.
+fn founded(with_gateway: bool) -> TempDir {
+    let directory = directory();
+    let home = Home::open(directory.path(), false).expect("the directory is empty");
+    if with_gateway {
+        home.gateway().expect("a gateway can be founded");
+    }
+    let center = home.center().expect("a center can be founded");
+    let number = KioskNumber::new(1).expect("invariant: 1 is a number");
+    home.kiosk(&center, number).expect("a kiosk can be enrolled");
+    directory
+}
+
+/// A copy in which all have started once.
+fn started(fresh: &TempDir) -> TempDir {
+    let (started, place) = copied(fresh);
+    let mut bench = Bench::set_up(place, None, Contents::default());
+    bench.start_gateway(None);
+    bench.start_center(None);
+    bench.start_kiosk(None);
+    bench.until_ready();
+    assert!(bench.stop().iter().all(std::process::ExitStatus::success), "{}", bench.report());
+    started
 }
 
 /// Sockets live in it, and their paths are short by law: not in cargo's own directory for tests.
@@ -58,7 +84,8 @@ fn directory() -> TempDir {
 fn copied(from: &TempDir) -> (TempDir, Place) {
     let directory = directory();
     copy(from.path(), directory.path());
-    let place = Place { directory: directory.path().to_owned(), port: free_port() };
+    let gateway = directory.path().join("gateway").is_dir().then(free_port);
+    let place = Place { directory: directory.path().to_owned(), port: free_port(), gateway };
     (directory, place)
 }
 
@@ -69,6 +96,8 @@ pub(super) struct Place {
     pub directory: PathBuf,
     /// Where its center listens.
     pub port: u16,
+    /// Where its gateway listens, if there is one.
+    pub gateway: Option<u16>,
 }
 
 impl Place {
@@ -97,7 +126,12 @@ impl Place {
         self.directory.join("center").join(DATABASE)
     }
 
-    /// Tells the center its port and the terminal its center and bill types.
+    /// The gateway's configuration.
+    pub fn gateway_config(&self) -> PathBuf {
+        self.directory.join("gateway").join(GATEWAY_FILE)
+    }
+
+    /// Tells center and gateway their ports and the terminal its center and bill types.
     pub fn write_configs(&self, patterns: Vec<(u8, u16)>) {
         use tolem_firmware::demo::Wiring;
         let home = Home::open(&self.directory, false).expect("the directory is a demo's");
@@ -108,22 +142,32 @@ impl Place {
         kiosk
             .write_config(&Wiring { link, lists: None, landscape: false, window: false, patterns })
             .expect("the configuration can be written");
-        let config = self.center_config();
-        let text = fs::read_to_string(&config).expect("the center has a configuration");
-        let lines: Vec<String> = text
-            .lines()
-            .map(|line| match line.strip_prefix("listen = ") {
-                Some(_) => format!("listen = \"127.0.0.1:{}\"", self.port),
-                None => line.to_owned(),
-            })
-            .collect();
-        fs::write(&config, lines.join("\n") + "\n").expect("the configuration can be written");
+        listen_on(&self.center_config(), self.port);
+        if let Some(port) = self.gateway {
+            let gateway = home.gateway().expect("the gateway is founded");
+            let address = (Ipv4Addr::LOCALHOST, port).into();
+            home.tell_whereabouts(&gateway, address).expect("the participants' folders can be written");
+            listen_on(&self.gateway_config(), port);
+        }
     }
 
     /// The log of the cutter in this life of a program.
     pub fn calls(&self, started: &Started) -> PathBuf {
         self.directory.join(format!("calls-{}-{}", started.name, started.life))
     }
+}
+
+/// Writes the port into a configuration.
+fn listen_on(config: &Path, port: u16) {
+    let text = fs::read_to_string(config).unwrap_or_else(|e| panic!("{}: {e}", config.display()));
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| match line.strip_prefix("listen = ") {
+            Some(_) => format!("listen = \"127.0.0.1:{port}\""),
+            None => line.to_owned(),
+        })
+        .collect();
+    fs::write(config, lines.join("\n") + "\n").unwrap_or_else(|e| panic!("{}: {e}", config.display()));
 }
 
 /// A port that nobody listens on. Each process begins elsewhere, so that two of them rarely meet.

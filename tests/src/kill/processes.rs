@@ -1,4 +1,4 @@
-//! Terminal and center as processes, and the devices between them; all of it for one case.
+//! Terminal, center and gateway as processes, and the devices between them; all of it for one case.
 
 use super::{PATIENCE, case::How, cutter::Cutter, place::Place};
 use crate::bench::{tolem, tolem_center};
@@ -15,6 +15,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tolem_center::gateway::setup::GATEWAY_DATABASE;
 use tolem_hal_sim::{
     ccnet_device::{CcnetConfig, Contents, Place as NotePlace, Timing},
     escpos_device::EscposConfig,
@@ -61,7 +62,7 @@ pub(super) fn everything() -> Vec<(&'static str, String)> {
 /// One life of a program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Started {
-    /// `kiosk` or `center`.
+    /// `kiosk`, `center` or `gateway`.
     pub name: &'static str,
     /// From 1.
     pub life: u32,
@@ -131,10 +132,10 @@ impl Drop for Kiosk {
     }
 }
 
-/// A running center.
-struct Center(Child);
+/// A running center or gateway.
+struct Server(Child);
 
-impl Drop for Center {
+impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -147,8 +148,9 @@ pub(super) struct Bench {
     acceptor: DeviceHandle,
     printer: DeviceHandle,
     kiosk: Option<Kiosk>,
-    center: Option<Center>,
-    lives: [u32; 2],
+    center: Option<Server>,
+    gateway: Option<Server>,
+    lives: [u32; 3],
     diary: Diary,
     /// The states of the acceptor in which it lost its power.
     pub interrupted: Arc<Mutex<Vec<String>>>,
@@ -193,7 +195,17 @@ impl Bench {
                 }
             }
         });
-        Self { place, acceptor, printer, kiosk: None, center: None, lives: [0; 2], diary, interrupted }
+        Self {
+            place,
+            acceptor,
+            printer,
+            kiosk: None,
+            center: None,
+            gateway: None,
+            lives: [0; 3],
+            diary,
+            interrupted,
+        }
     }
 
     /// Starts the terminal, cut as told.
@@ -267,20 +279,31 @@ impl Bench {
         let mut command = Command::new(tolem_center());
         command.arg("serve").arg("--config").arg(self.place.center_config());
         if let Some(cut) = cut {
+            let wire = if self.place.gateway.is_some() { "wire" } else { "kiosk" };
             let watch = vec![
                 ("ledger", self.place.directory.join("center/center.db").display().to_string()),
-                ("kiosk", "inet".to_owned()),
+                (wire, "inet".to_owned()),
             ];
             Cutter { watch, cut, log: self.place.calls(&started) }.arm(&mut command);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(self.log("center.log"));
-        let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-        let stdout = child.stdout.take().expect("invariant: it is piped");
-        self.center = Some(Center(child));
-        // Its first line says where it serves; the end of the stream that it has ended.
-        let mut line = String::new();
-        let _ = BufReader::new(stdout).read_line(&mut line);
+        self.center = Some(serve(command, self.log("center.log")));
         started
+    }
+
+    /// Starts the gateway, if there is one, cut as told, and waits until it serves or has ended.
+    pub fn start_gateway(&mut self, cut: Option<Option<(String, u32, How)>>) -> Option<Started> {
+        self.place.gateway?;
+        self.gateway = None;
+        let started = self.next_life("gateway", 2);
+        let mut command = Command::new(tolem_center());
+        command.arg("gateway").arg("serve").arg("--config").arg(self.place.gateway_config());
+        if let Some(cut) = cut {
+            let register = self.place.directory.join("gateway").join(GATEWAY_DATABASE);
+            let watch = vec![("register", register.display().to_string()), ("wire", "inet".to_owned())];
+            Cutter { watch, cut, log: self.place.calls(&started) }.arm(&mut command);
+        }
+        self.gateway = Some(serve(command, self.log("gateway.log")));
+        Some(started)
     }
 
     fn next_life(&mut self, name: &'static str, index: usize) -> Started {
@@ -342,6 +365,13 @@ impl Bench {
         Some(status)
     }
 
+    /// How the gateway ended, if it has; then it is gone.
+    pub fn gateway_ended(&mut self) -> Option<ExitStatus> {
+        let status = self.gateway.as_mut()?.0.try_wait().expect("a child can be waited for")?;
+        self.gateway = None;
+        Some(status)
+    }
+
     /// SIGKILL from outside.
     pub fn kill_kiosk(&mut self) {
         if let Some(kiosk) = &mut self.kiosk {
@@ -372,11 +402,12 @@ impl Bench {
         }
     }
 
-    /// Ends both programs in an orderly way; how they ended, terminal and center.
-    pub fn stop(&mut self) -> [ExitStatus; 2] {
+    /// Ends all programs in an orderly way; how they ended: terminal, center, gateway.
+    pub fn stop(&mut self) -> [ExitStatus; 3] {
         let kiosk = self.kiosk.take().map(|mut kiosk| terminate(&mut kiosk.child));
         let center = self.center.take().map(|mut center| terminate(&mut center.0));
-        [kiosk, center].map(Option::unwrap_or_default)
+        let gateway = self.gateway.take().map(|mut gateway| terminate(&mut gateway.0));
+        [kiosk, center, gateway].map(Option::unwrap_or_default)
     }
 
     /// Puts a note into the slot if the slot takes one.
@@ -422,13 +453,23 @@ impl Bench {
         let view = self.kiosk.as_ref().map_or("no terminal", |kiosk| kiosk.view.line.as_str());
         let notes = self.acceptor.acceptor().map(|state| state.notes);
         let mut text = format!("screen {view}\nnotes {notes:?}\n");
-        for name in ["diary.log", "kiosk.log", "center.log"] {
+        for name in ["diary.log", "kiosk.log", "center.log", "gateway.log"] {
             let log = fs::read_to_string(self.place.directory.join(name)).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
             text += &format!("{name}:\n{}\n", lines[lines.len().saturating_sub(40)..].join("\n"));
         }
         text
     }
+}
+
+/// Starts a server and waits until its first line says where it serves, or the end of the stream that it has ended.
+fn serve(mut command: Command, log: File) -> Server {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let stdout = child.stdout.take().expect("invariant: it is piped");
+    let mut line = String::new();
+    let _ = BufReader::new(stdout).read_line(&mut line);
+    Server(child)
 }
 
 /// SIGTERM, and how the program ended.

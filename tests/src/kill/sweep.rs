@@ -25,6 +25,10 @@ const KIOSK_PLACES: [&str; 5] =
     ["journal.sync", "journal.write", "acceptor.write", "printer.write", "center.write"];
 /// Calls of the center.
 const CENTER_PLACES: [&str; 3] = ["ledger.sync", "ledger.write", "kiosk.write"];
+/// Calls of a center that asks a gateway: its wires to both sides are one place.
+const ATTACHED_PLACES: [&str; 3] = ["ledger.sync", "ledger.write", "wire.write"];
+/// Calls of the gateway.
+const GATEWAY_PLACES: [&str; 3] = ["register.sync", "register.write", "wire.write"];
 /// A place counts as swept when so many numbers beyond the counted ones were never reached.
 const BEYOND: u32 = 2;
 /// A first start has made its tables and its first record after so many calls of a kind.
@@ -46,6 +50,8 @@ pub struct Outcome {
     pub kiosk: BTreeMap<String, u32>,
     /// What the center called.
     pub center: BTreeMap<String, u32>,
+    /// What the gateway called, if there was one.
+    pub gateway: BTreeMap<String, u32>,
     /// What was cut, in words.
     pub what: String,
 }
@@ -113,11 +119,11 @@ pub fn run_case_and_keep(template: &Template, case: &Case) -> Result<(Outcome, P
 }
 
 fn run_case_with(template: &Template, case: &Case, contents: Contents) -> Result<(Outcome, TempDir), String> {
-    let (directory, place) = template.copy(matches!(case, Case::Cut { side: Side::Fresh, .. }));
+    let (directory, place) = template.copy(case);
     let result = catch_unwind(AssertUnwindSafe(|| {
         let interrupt = match case {
             Case::Acceptor { number } => Some(*number),
-            Case::Nothing | Case::Cut { .. } | Case::Random { .. } => None,
+            Case::Nothing | Case::NothingAttached | Case::Cut { .. } | Case::Random { .. } => None,
         };
         perform(Bench::set_up(place, interrupt, contents), case)
     }));
@@ -138,15 +144,21 @@ fn run_case_with(template: &Template, case: &Case, contents: Contents) -> Result
 
 fn perform(mut bench: Bench, case: &Case) -> Outcome {
     let mut ends = VecDeque::new();
-    let mut center_cut = None;
+    let (mut center_cut, mut gateway_cut) = (None, None);
     match case {
         Case::Cut { side: Side::Kiosk | Side::Fresh, at, number, how } => {
             ends.push_back(End::AtCall(at.clone(), *number, *how))
         }
-        Case::Cut { side: Side::Center, at, number, how } => center_cut = Some((at.clone(), *number, *how)),
+        Case::Cut { side: Side::Center | Side::Attached, at, number, how } => {
+            center_cut = Some((at.clone(), *number, *how))
+        }
+        Case::Cut { side: Side::Gateway, at, number, how } => {
+            gateway_cut = Some((at.clone(), *number, *how));
+        }
         Case::Random { seed } => ends = random_lives(*seed),
-        Case::Nothing | Case::Acceptor { .. } => {}
+        Case::Nothing | Case::NothingAttached | Case::Acceptor { .. } => {}
     }
+    let gateway = bench.start_gateway(Some(gateway_cut));
     let center = bench.start_center(Some(center_cut));
     let mut shift = Shift { ends, now: None, since: Instant::now(), ended: Vec::new() };
     let kiosk = shift.start(&mut bench, true);
@@ -167,9 +179,13 @@ fn perform(mut bench: Bench, case: &Case) -> Outcome {
         assert!(Instant::now() < deadline, "it never came to its end\n{}", bench.report());
     }
     truth::until_settled(&mut bench, |bench| shift.tend(bench));
+    if bench.place.gateway.is_some() {
+        truth::until_the_gateway_agrees(&mut bench, |bench| shift.tend(bench));
+    }
     let ended = bench.stop();
     let (kiosk, center) = (read(&bench.place.calls(&kiosk)), read(&bench.place.calls(&center)));
-    for (status, counted) in ended.iter().zip([&kiosk, &center]) {
+    let gateway = gateway.map(|gateway| read(&bench.place.calls(&gateway))).unwrap_or_default();
+    for (status, counted) in ended.iter().zip([&kiosk, &center, &gateway]) {
         // The last calls are those of the orderly end, and can be cut too.
         assert!(
             status.success() || counted.cut.is_some() || shift.now.is_some(),
@@ -184,26 +200,28 @@ fn perform(mut bench: Bench, case: &Case) -> Outcome {
     if matches!(case, Case::Cut { how: How::Stall, .. }) {
         truth::check_undisturbed(&bench);
     }
-    outcome(case, kiosk, center, &shift.ended, &interrupted)
+    outcome(case, [kiosk, center, gateway], &shift.ended, &interrupted)
 }
 
 fn outcome(
     case: &Case,
-    kiosk: Counted,
-    center: Counted,
+    [kiosk, center, gateway]: [Counted; 3],
     ended: &[String],
     interrupted: &[String],
 ) -> Outcome {
     let (hit, what) = match case {
-        Case::Nothing => (true, String::new()),
+        Case::Nothing | Case::NothingAttached => (true, String::new()),
         Case::Cut { side: Side::Kiosk | Side::Fresh, .. } => {
             (kiosk.cut.is_some(), kiosk.cut.unwrap_or_default())
         }
-        Case::Cut { side: Side::Center, .. } => (center.cut.is_some(), center.cut.unwrap_or_default()),
+        Case::Cut { side: Side::Center | Side::Attached, .. } => {
+            (center.cut.is_some(), center.cut.unwrap_or_default())
+        }
+        Case::Cut { side: Side::Gateway, .. } => (gateway.cut.is_some(), gateway.cut.unwrap_or_default()),
         Case::Acceptor { .. } => (!interrupted.is_empty(), interrupted.join(", ")),
         Case::Random { .. } => (!ended.is_empty(), ended.join(", ")),
     };
-    Outcome { hit, kiosk: kiosk.calls, center: center.calls, what }
+    Outcome { hit, kiosk: kiosk.calls, center: center.calls, gateway: gateway.calls, what }
 }
 
 /// Runs a payment without any cut under `strace`: what the cutter counted, and what the kernel was asked for; writes and syncs.
@@ -211,7 +229,7 @@ fn outcome(
 /// # Panics
 /// If `strace` is missing, or the payment fails.
 pub fn count_twice(template: &Template) -> [(u32, u32); 2] {
-    let (directory, place) = template.copy(false);
+    let (directory, place) = template.copy(&Case::Nothing);
     let trace = directory.path().join("trace");
     let mut bench = Bench::set_up(place, None, Contents::default());
     bench.start_center(None);
@@ -287,6 +305,9 @@ impl Shift {
         }
         if bench.center_ended().is_some() {
             bench.start_center(None);
+        }
+        if bench.gateway_ended().is_some() {
+            bench.start_gateway(None);
         }
     }
 }
@@ -376,6 +397,7 @@ impl fmt::Display for Report {
 fn row_of(case: &Case) -> String {
     match case {
         Case::Nothing => "nothing".into(),
+        Case::NothingAttached => "nothing, with a gateway".into(),
         Case::Cut { side, at, how, .. } => {
             format!("{} {at}, {}", side.word(), how.word())
         }
@@ -393,9 +415,16 @@ pub fn sweep(plan: Plan, lanes: usize, budget: Option<Budget>) -> Report {
     let template = Template::make();
     let counts = run_case(&template, &Case::Nothing).unwrap_or_else(|why| panic!("without any cut: {why}"));
     println!("calls of the terminal: {:?}\ncalls of the center: {:?}", counts.kiosk, counts.center);
+    let chain = run_case(&template, &Case::NothingAttached)
+        .unwrap_or_else(|why| panic!("with a gateway, without any cut: {why}"));
+    println!(
+        "calls of a center with a gateway: {:?}\ncalls of the gateway: {:?}",
+        chain.center, chain.gateway
+    );
     let mut report = Report::default();
     report.add(&Case::Nothing, Ok(counts.clone()));
-    let mut cases = cases(plan, &counts);
+    report.add(&Case::NothingAttached, Ok(chain.clone()));
+    let mut cases = cases(plan, &counts, &chain);
     if let Some(Budget { seed, .. }) = budget {
         let mut dice = Dice::new(seed);
         cases.sort_by_cached_key(|_| dice.next_u64());
@@ -459,10 +488,15 @@ fn hows(at: &str) -> impl Iterator<Item = How> {
 }
 
 /// All cases of a plan.
-fn cases(plan: Plan, counts: &Outcome) -> Vec<Case> {
+fn cases(plan: Plan, counts: &Outcome, chain: &Outcome) -> Vec<Case> {
     let mut all = Vec::new();
     let mut add = |side: Side, at: &str, how: &dyn Fn(u32) -> Vec<How>| {
-        let calls = if side == Side::Kiosk { &counts.kiosk } else { &counts.center };
+        let calls = match side {
+            Side::Kiosk | Side::Fresh => &counts.kiosk,
+            Side::Center => &counts.center,
+            Side::Attached => &chain.center,
+            Side::Gateway => &chain.gateway,
+        };
         for number in 1..=calls.get(at).copied().unwrap_or_default() {
             all.extend(how(number).into_iter().map(|how| Case::Cut { side, at: at.into(), number, how }));
         }
@@ -483,6 +517,23 @@ fn cases(plan: Plan, counts: &Outcome) -> Vec<Case> {
         add(Side::Center, at, &|number| match plan {
             Plan::Full { .. } => hows(at).filter(|how| *how != How::Power).collect(),
             Plan::Short if number % 20 == 10 => vec![if number % 40 == 10 { How::Kill } else { How::Eio }],
+            Plan::Short => Vec::new(),
+        });
+    }
+    for at in GATEWAY_PLACES {
+        add(Side::Gateway, at, &|number| match plan {
+            Plan::Full { .. } => hows(at).filter(|how| *how != How::Power).collect(),
+            Plan::Short if at == "register.sync" => {
+                vec![if number % 4 == 0 { How::EioKept } else { How::Kill }]
+            }
+            Plan::Short if number % 8 == 4 => vec![How::Kill],
+            Plan::Short => Vec::new(),
+        });
+    }
+    for at in ATTACHED_PLACES {
+        add(Side::Attached, at, &|number| match plan {
+            Plan::Full { .. } => hows(at).filter(|how| *how != How::Power).collect(),
+            Plan::Short if number % 10 == 5 => vec![How::Kill],
             Plan::Short => Vec::new(),
         });
     }

@@ -3,6 +3,7 @@
 use super::{PATIENCE, processes::Bench};
 use crate::{
     bench::{
+        AsArgument,
         books::{counted, fact, unsettled, whole_tenge},
         run, tolem, tolem_center,
     },
@@ -50,7 +51,37 @@ pub(super) fn until_settled(bench: &mut Bench, mut tend: impl FnMut(&mut Bench))
     }
 }
 
-/// Compares the books. Both programs have ended; so many moments were there in which something could go wrong with a note.
+/// Waits until journal, ledger and the gateway's register agree payment by payment, as the center's own audit sees it: notices to the gateway are
+/// repeated until it has confirmed them.
+///
+/// # Panics
+/// If that does not happen, or the gateway's record is not whole then.
+pub(super) fn until_the_gateway_agrees(bench: &mut Bench, mut tend: impl FnMut(&mut Bench)) {
+    let export = bench.place.directory.join("export-for-audit");
+    run(&tolem(), &[&"journal", &"export", &"--config", &bench.place.kiosk_config(), &export]).good();
+    // A case may begin before midnight.
+    let (year, month, day) = tolem_center::server::system_clock().plus_seconds(-86_400).date().calendar();
+    let since = format!("{year:04}-{month:02}-{day:02}");
+    let config = bench.place.center_config();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let asked: [&dyn AsArgument; 7] =
+            [&"audit", &"--gateway-since", &since, &"--config", &config, &"--journal", &export];
+        let audit = run(&tolem_center(), &asked);
+        if audit.success() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the gateway never agreed: {audit}\n{}", bench.report());
+        let pause = Instant::now() + PAUSE;
+        while Instant::now() < pause {
+            bench.look();
+            tend(bench);
+        }
+    }
+    run(&tolem_center(), &[&"gateway", &"audit", &"--config", &bench.place.gateway_config()]).good();
+}
+
+/// Compares the books. All programs have ended; so many moments were there in which something could go wrong with a note.
 ///
 /// First by the tools that an operator has, then by the rules of the world in virtual time, and the export of the journal by somebody
 /// else's eyes.
