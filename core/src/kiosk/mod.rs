@@ -526,7 +526,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let Some(journal) = &mut self.journal else { return };
         self.stale = true;
         if planted(Fault::ActBeforeRecord) && matches!(fact, Fact::StackOrdered { .. }) {
-            self.acceptor.command(self.now, acceptor::Command::Stack);
+            // Past the driver, as a bug there could do it: once it is on the wire, no later word calls it back.
+            let stack = tolem_protocol::ccnet::Command::Stack.frame();
+            self.outputs.push_back(Output::Acceptor(stack.to_vec()));
         }
         if planted(Fault::AcknowledgeBeforeRecord) && matches!(fact, Fact::NoteStacked { .. }) {
             self.acceptor.command(self.now, acceptor::Command::Acknowledge);

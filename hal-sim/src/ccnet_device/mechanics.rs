@@ -362,6 +362,23 @@ impl CcnetDevice {
         self.events.push_back(PhysicalEvent::Power(true));
     }
 
+    /// Somebody opens the head, which cuts its power, and takes the note out of the path.
+    pub fn take_note_out(&mut self, now: Instant) {
+        self.power_off(now);
+        if self.path.is_some() {
+            self.move_path(Place::Returned);
+            (self.path, self.credit) = (None, None);
+        }
+        self.power_on(now);
+    }
+
+    /// It loses power for a moment, and with it what it had to say of a note in its cassette. Its counter is kept.
+    pub fn lose_memory(&mut self, now: Instant) {
+        self.power_off(now);
+        self.credit = None;
+        self.power_on(now);
+    }
+
     fn get_stuck(&mut self, stuck: Stuck) {
         self.stuck = Some(stuck);
         self.take_at = None;

@@ -468,6 +468,22 @@ fn an_unconfirmed_credit_survives_any_number_of_cuts_and_resets() {
 }
 
 #[test]
+fn a_note_taken_out_by_hand_leaves_nothing_to_tell() {
+    let (mut host, id) = Host::in_escrow(10_000);
+    host.device.take_note_out(host.now);
+    assert_eq!((host.poll_ack(), host.place(id)), (PollStatus::PowerUp, Place::Returned));
+    assert_eq!(host.device.counter(), 0);
+}
+
+#[test]
+fn a_device_that_loses_its_memory_still_has_its_counter() {
+    let (mut host, _) = Host::stacked();
+    host.device.lose_memory(host.now);
+    assert_eq!(host.poll_ack(), PollStatus::PowerUp);
+    assert_eq!((host.device.unconfirmed_credit(), host.device.counter()), (None, 1));
+}
+
+#[test]
 fn reset_gives_the_note_in_escrow_back() {
     let (mut host, id) = Host::in_escrow(10_000);
     assert_eq!(host.ask(Command::Reset), Answer::Ack);

@@ -3,7 +3,7 @@
 use super::invariants::Ledger;
 use tolem_core::ports::Signer;
 use tolem_protocol::{
-    KioskNumber, PaymentCode, UtcTime,
+    KioskNumber, PaymentCode, PaymentId, UtcTime,
     messages::{Deposit, Request, Response},
     signed::Signed,
 };
@@ -39,6 +39,12 @@ pub trait Center: Clone {
 
     /// The registry of persons stops answering, or answers again.
     fn set_registry_silent(&self, silent: bool);
+
+    /// The disk of the database fails: whatever is asked is not kept and not answered. Or it works again.
+    fn set_disk_failing(&self, failing: bool);
+
+    /// Whether a payment is the payer's with this IIN; `None` if the center does not know.
+    fn belongs_to(&self, payment: PaymentId, iin: &str) -> Option<bool>;
 
     /// An operator lets a closed kiosk work again.
     fn clear(&self, kiosk: KioskNumber);

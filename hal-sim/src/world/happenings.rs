@@ -170,6 +170,14 @@ happenings! {
     Collect, "collect", People, 3 { ms: 2_000..=15_000 };
     /// A technician puts another acceptor in.
     AcceptorReplaced, "acceptor-replaced", People, 1 {};
+    /// Somebody opens the acceptor's head and takes the next ordered note out of its path.
+    NoteTakenOut, "note-taken-out", Acceptor, 0 {};
+    /// The acceptor loses power when the next note falls into its cassette, and forgets to tell of it.
+    AcceptorAmnesia, "acceptor-amnesia", Acceptor, 0 {};
+    /// For `ms` the other side answers with the quote or answer it gave before.
+    AnswersStale, "answers-stale", Link, 0 { ms: 5_000..=120_000 };
+    /// The disk of the center's database fails for `ms`: nothing is kept, so nothing is answered.
+    CenterDiskFails, "center-disk-fails", Center, 0 { ms: 500..=20_000 };
     /// A backup of the center's database is taken.
     BackedUp, "center-backed-up", Disaster, 0 {};
     /// The center's database is replaced by the backup.
@@ -243,6 +251,7 @@ impl Plan {
             }
         }
         disaster(&mut dice, &mut happenings);
+        rare(&mut dice, &mut happenings);
         happenings.sort_by_key(|happening| happening.at);
         Self { seed, counters, heals_at: Instant(SPAN_MS + 10_000), happenings }
     }
@@ -310,6 +319,15 @@ fn disaster(dice: &mut Dice, happenings: &mut Vec<Happening>) {
             happenings.push(Happening { at: Instant(at), place, what });
         }
         at += 1_000 + dice.below(SPAN_MS - at);
+    }
+}
+
+/// What came to the world later, drawn behind everything else so that older seeds keep most of their story.
+fn rare(dice: &mut Dice, happenings: &mut Vec<Happening>) {
+    for word in ["note-taken-out", "acceptor-amnesia", "answers-stale", "center-disk-fails"] {
+        if dice.below(4) == 0 {
+            happenings.extend(somewhere(dice, word));
+        }
     }
 }
 

@@ -65,6 +65,10 @@ invariants! {
     ServiceRecorded, "I13";
     /// Whoever comes next sees and gets nothing of the last citizen.
     NothingLeftBehind, "I14";
+    /// What belongs to a payer is found by that payer, and handed to nobody else.
+    OwnersOnly, "I15";
+    /// A paper that the journal calls printed has come out.
+    PapersAreOut, "I16";
     /// After the last fault the kiosk alone reaches its start screen, or says why it is closed.
     ComesToRest, "L1";
     /// After the last fault the outbox empties.
@@ -75,6 +79,8 @@ invariants! {
     NobodyPrintsAlone, "M14";
     /// Whoever holds a slip has lost nothing, even if its kiosk burnt.
     SlipsHonoured, "M15";
+    /// A journal that fails with money in has a last word: a slip comes out, if the printer works.
+    LastWord, "M16";
     /// The program never ends by a failed assertion.
     NoPanic, "P1";
 }
@@ -162,6 +168,17 @@ pub struct Settlement {
     pub code: Option<PaymentCode>,
 }
 
+/// Whose a held balance is. Names of people as the center compares them, unreadable for anybody else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Holding {
+    /// The payment it came from.
+    pub from: PaymentId,
+    /// Whose it is; `None` when nobody typed an IIN.
+    pub owner: Option<[u8; 32]>,
+    /// Who paid, if that payment is known.
+    pub payer: Option<[u8; 32]>,
+}
+
 /// What the center has on its books.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Ledger {
@@ -171,6 +188,8 @@ pub struct Ledger {
     pub settled: Vec<Settlement>,
     /// Answers that a restored center has lost and its kiosks have not told it again yet.
     pub forgotten: Vec<Settlement>,
+    /// Held balances.
+    pub holdings: Vec<Holding>,
     /// Per kiosk: size and root of the newest journal that was cosigned.
     pub witnessed: Vec<(KioskNumber, u64, Hash)>,
     /// What the center's own audit finds.
@@ -199,6 +218,7 @@ pub fn always(books: &Books) -> Vec<Violation> {
     }
     found.add(Invariant::OneOriginal, originals(books));
     found.add(Invariant::OneBooking, bookings(books));
+    found.add(Invariant::OwnersOnly, owners(&books.ledger));
     let told = [books.ledger.settled.as_slice(), books.ledger.forgotten.as_slice()].concat();
     found.add(Invariant::CodeAfterAnswer, codes_on_paper(books, &told));
     found.add(Invariant::MoneyBalances, postings_balance(&books.ledger));
@@ -492,6 +512,11 @@ fn postings_balance(ledger: &Ledger) -> Vec<String> {
         .filter(off)
         .map(|posting| format!("a posting of {} is off", posting.payment))
         .collect()
+}
+
+fn owners(ledger: &Ledger) -> Vec<String> {
+    let lost = ledger.holdings.iter().filter(|held| held.payer.is_some() && held.owner != held.payer);
+    lost.map(|held| format!("what is held of {} is not its payer's", held.from)).collect()
 }
 
 /// Cash that the ledger has of each payment of `kiosk`, without what a count has cancelled.

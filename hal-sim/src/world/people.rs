@@ -47,7 +47,9 @@ impl Citizen {
     pub fn new(now: Instant, who: u64, mood: u64, slips: &[Slip]) -> Self {
         let iin = CITIZENS[who as usize % CITIZENS.len()];
         let mut dice = Dice::new(mood);
-        let mine: Vec<&Slip> = slips.iter().filter(|slip| slip.iin == iin).collect();
+        // Some have found somebody else's slip and try it with an IIN of their own. (Not drawn, so that the others stay as they are.)
+        let thief = (mood >> 5) % 10 == 3;
+        let mine: Vec<&Slip> = slips.iter().filter(|slip| (slip.iin == iin) != thief).collect();
         let slip = match mine.len() {
             0 => None,
             many => dice.chance(600).then(|| mine[dice.below(many as u64) as usize].digits.clone()),
@@ -153,7 +155,10 @@ impl Citizen {
                 self.touch(station, Intent::Back);
                 return;
             }
-            _ => self.iin.to_owned(),
+            _ => {
+                station.typed(self.iin);
+                self.iin.to_owned()
+            }
         };
         station.event(Event::Touch(Intent::Clear));
         for digit in digits.chars().filter_map(|digit| digit.to_digit(10)) {

@@ -23,6 +23,8 @@ use tolem_protocol::{
 const REST: Duration = Duration::from_secs(1_800);
 /// After the last cut a kiosk shows its start screen, or says why it is closed, within this, if nobody stands at it.
 const AWAKE: Duration = Duration::from_secs(120);
+/// Whoever comes to mend looks at the terminals so long first.
+const LOOKED_AT: Duration = Duration::from_secs(30);
 /// A citizen who does everything right has a code within this.
 const SERVED: Duration = Duration::from_secs(300);
 
@@ -32,10 +34,12 @@ impl<C: Center> World<C> {
         self.forget_the_plan();
         self.center.set_gateway_silent(false);
         self.center.set_registry_silent(false);
+        self.center.set_disk_failing(false);
         let now = self.now;
         for station in &mut self.stations {
             station.chronicle.say(now, || "--- the faults stop".into());
             station.spare();
+            station.calm();
             station.tally.lasting = 0;
             station.disturbed();
             station.disk.fail_after(0, DiskFault::None);
@@ -66,6 +70,8 @@ impl<C: Center> World<C> {
         self.wait(AWAKE, Invariant::ComesToRest, |station| {
             matches!(station.view.screen, "attract" | "closed") || is_waited_for(station)
         });
+        // What the center says of a journal comes with the link, not with the start screen.
+        self.run(self.now + LOOKED_AT);
         self.after_care();
         self.wait(REST, Invariant::ComesToRest, is_at_rest);
         self.somebody_pays();

@@ -23,6 +23,8 @@ use tolem_core::{
 };
 use tolem_protocol::{merkle::Hash, messages::Deposit, qr::Qr, signed::Signed};
 
+/// A printer is itself again, and the kiosk knows it, so long after the last thing that happened to it.
+const PRINTER_RECOVERS: Duration = Duration::from_secs(30);
 /// Numbers of the kiosks.
 const NUMBERS: [u32; KIOSKS] = [42, 43];
 /// How a plan is lived.
@@ -196,7 +198,12 @@ impl<C: Center> World<C> {
                 if !matches!(what.kind(), Kind::People | Kind::Clock) {
                     self.stations[place].disturbed();
                 }
-                if let Some(span) = self.apply(place, what) {
+                let span = self.apply(place, what);
+                if what.kind() == Kind::Printer {
+                    let until = now + span.unwrap_or_default() + PRINTER_RECOVERS;
+                    self.stations[place].printer_unwell_until(until);
+                }
+                if let Some(span) = span {
                     self.stations[place].tally.lasting += u32::from(lasts_on_notes(what));
                     self.queue(now + span, Thing::Ends(index));
                 }
@@ -335,6 +342,8 @@ impl<C: Center> World<C> {
                 ][fault as usize % 6];
                 acceptor.fault_next_frame(if way == 0 { Way::ToHost } else { Way::ToDevice }, fault);
             }
+            What::NoteTakenOut {} => station.will_take_note_out(),
+            What::AcceptorAmnesia {} => station.will_lose_memory(),
             What::AcceptorReplaced {} => station.replace_acceptor(),
             What::ClockJumps { minutes } => station.skew_ms = (minutes as i64 - 100_000) * 60_000,
             What::Door { ms } | What::Collect { ms } => {
@@ -410,6 +419,10 @@ impl<C: Center> World<C> {
                 };
                 Some(of(ms))
             }
+            What::AnswersStale { ms } => {
+                station.set_stale(true);
+                Some(of(ms))
+            }
             What::LinkSlow { by, ms } => {
                 station.answer_delay = of(by);
                 Some(of(ms))
@@ -432,6 +445,10 @@ impl<C: Center> World<C> {
             }
             What::RegistrySilent { ms } => {
                 self.center.set_registry_silent(true);
+                return Some(of(ms));
+            }
+            What::CenterDiskFails { ms } => {
+                self.center.set_disk_failing(true);
                 return Some(of(ms));
             }
             What::BackedUp {} => self.center.back_up(),
@@ -512,6 +529,8 @@ impl<C: Center> World<C> {
             What::LinkRude { .. } => {
                 station.manners = Manners { reconnect: station.manners.reconnect, ..Manners::GOOD };
             }
+            What::AnswersStale { .. } => station.set_stale(false),
+            What::CenterDiskFails { .. } => self.center.set_disk_failing(false),
             What::LinkSlow { .. } => station.answer_delay = Duration::ZERO,
             What::CenterDown { .. } => {
                 self.stations.iter_mut().for_each(|station| station.set_wire(Wire::Up));

@@ -4,14 +4,16 @@
 //! keys' randomness and the wire between kiosk and center are stand-ins. The same seed gives the same story. Power cuts drop the
 //! kiosk and keep the disk; they may come before any single effect and inside any append.
 
+mod watch;
+
 use super::{
     center::Center,
     disk::Disk,
-    invariants::{Invariant, Till, Violation, secrets_in},
+    invariants::{Invariant, Till, Violation},
     tally::{Chronicle, Tally},
 };
 use crate::{
-    ccnet_device::{CcnetConfig, CcnetDevice, DeviceOutput, NoteRecord, PhysicalEvent, Place, Timing},
+    ccnet_device::{CcnetConfig, CcnetDevice, DeviceOutput, NoteRecord, Place, Timing},
     escpos_device::{EscposConfig, EscposDevice, PrinterOutput},
     line::Dice,
     paper,
@@ -27,8 +29,9 @@ use tolem_core::{
 use tolem_protocol::{
     Denomination, KioskNumber, PaymentCode, UtcTime,
     messages::{Request, Response},
-    record::{Fact, Paper},
+    record::Fact,
 };
+use watch::{Watch, open_order};
 
 /// Events that may follow from each other without time passing.
 const MAX_ROUNDS: u32 = 10_000;
@@ -176,6 +179,7 @@ pub struct Station<C: Center> {
     shown: String,
     door_seen: bool,
     carried: Vec<NoteRecord>,
+    watch: Watch,
 }
 
 impl<C: Center> Station<C> {
@@ -239,6 +243,7 @@ impl<C: Center> Station<C> {
             shown: String::new(),
             door_seen: false,
             carried: Vec::new(),
+            watch: Watch::default(),
             center,
         };
         station.acceptor.power_on(station.now);
@@ -289,6 +294,7 @@ impl<C: Center> Station<C> {
         if self.kiosk.take().is_some() {
             self.disturbed();
         }
+        self.watch.forget_program();
         self.connected = false;
         self.transit.clear();
         self.inbox.clear();
@@ -523,6 +529,7 @@ impl<C: Center> Station<C> {
             kiosk.handle(self.now, utc, event);
             self.tally.events += 1;
             self.read_journal();
+            self.watch_journal_failing();
             if self.disk.take_cut() {
                 self.tally.add("power cut inside an append");
                 self.go_dark(self.dark);
@@ -593,6 +600,7 @@ impl<C: Center> Station<C> {
                     self.chronicle.say(self.now, || format!("the program ends itself: {reason}"));
                     self.tally.add("aborts");
                     self.aborted = Some(reason);
+                    self.watch_last_words();
                     self.power_off();
                 }
             }
@@ -635,62 +643,10 @@ impl<C: Center> Station<C> {
         self.view = view;
     }
 
-    /// The start screen shows nothing of whoever was here last.
-    fn look_for_traces(&mut self, view: &ViewModel) {
-        if self.secrets.is_empty() {
-            return;
-        }
-        let text = format!("{view:?}");
-        let hit = self.secrets.iter().find(|secret| text.contains(secret.as_str())).cloned();
-        let code = (!self.shown.is_empty() && text.contains(&self.shown)).then(|| self.shown.clone());
-        if let Some(trace) = hit.or(code) {
-            let what = format!("the start screen still shows {}", trace.chars().take(3).collect::<String>());
-            self.break_rule(Invariant::NothingLeftBehind, &what);
-        }
-    }
-
-    fn look_for_secrets(&mut self, place: &str, bytes: &[u8]) {
-        if self.setup.thorough && self.violation.is_none() {
-            let digits = self.secrets.iter().filter(|secret| secret.len() == 12).map(String::as_str);
-            self.violation = secrets_in(place, bytes, &digits.collect::<Vec<_>>());
-        }
-    }
-
     pub(super) fn break_rule(&mut self, invariant: Invariant, what: &str) {
         let what = format!("kiosk {}: {what}", self.number);
         self.chronicle.say(self.now, || format!("BROKEN {what}"));
         self.violation.get_or_insert(Violation { invariant, what });
-    }
-
-    /// Looks at what was appended since the last look.
-    fn read_journal(&mut self) {
-        if self.disk.size() == self.seen {
-            return;
-        }
-        let disk = self.disk.clone();
-        let told = disk.told();
-        for record in told.iter().skip(usize::try_from(self.seen).unwrap_or(usize::MAX)) {
-            let fact = &record.fact;
-            self.chronicle
-                .say(self.now, || super::story::line(fact).unwrap_or_else(|| format!("{fact:.40?}")));
-            match fact {
-                Fact::PrintOrdered { paper: Paper::Receipt | Paper::Voucher, .. } if !self.touched => {
-                    self.break_rule(Invariant::NobodyPrintsAlone, "a paper is printed and nobody is there");
-                }
-                Fact::NoteStacked { by, .. } => self.tally.add(stacked_word(*by)),
-                Fact::NoteInDoubt { denomination, .. } => {
-                    self.tally.add("note in doubt");
-                    self.doubts.push(*denomination);
-                }
-                Fact::StackOrdered { .. } if self.acceptor_is_unwell() => self.disturbances += 1,
-                _ => {}
-            }
-        }
-        self.seen = told.len() as u64;
-    }
-
-    fn acceptor_is_unwell(&self) -> bool {
-        self.tally.lasting > 0
     }
 
     fn drain_devices(&mut self) {
@@ -714,29 +670,6 @@ impl<C: Center> Station<C> {
                     self.printer_wait = until;
                     break;
                 }
-            }
-        }
-    }
-
-    /// A note passes the point of no return only with its order on disk.
-    fn happened(&mut self, event: PhysicalEvent) {
-        self.chronicle.say(self.now, || format!("acceptor: {event:?}"));
-        if let PhysicalEvent::NoteMoved { to, .. } = event {
-            match to {
-                Place::Transport if open_order(&self.disk).is_none() && !self.journal_lost => {
-                    self.break_rule(
-                        Invariant::StackAfterRecord,
-                        "a note is stacked without an order on disk",
-                    );
-                }
-                Place::Cassette => self.tally.add("notes"),
-                Place::Returned => self.tally.add("notes returned"),
-                Place::Transport
-                | Place::Inlet
-                | Place::Validator
-                | Place::Escrow
-                | Place::Technician
-                | Place::Collected => {}
             }
         }
     }
@@ -782,7 +715,7 @@ impl<C: Center> Station<C> {
             Transit::ToCenter(number, request) => {
                 let answer = self.center.handle(self.utc(), self.number, *request);
                 let lost = self.wire != Wire::Up || self.link_dice.chance(self.manners.lose_answer);
-                let Some(response) = answer else { return };
+                let Some(response) = answer.map(|response| self.maybe_stale(response)) else { return };
                 if lost {
                     self.tally.add("answer lost");
                     return;
@@ -843,24 +776,5 @@ impl<C: Center> Station<C> {
             doors_opened: self.setup.supervised.then_some(self.doors_opened),
             ..Till::new(self.number, Vec::new(), self.disk.records())
         }
-    }
-}
-
-/// The order that stands open on the disk, whatever the program believes.
-fn open_order(disk: &Disk) -> Option<u64> {
-    disk.told().iter().rev().find_map(|record| match &record.fact {
-        Fact::StackOrdered { note, .. } => Some(Some(*note)),
-        Fact::NoteStacked { .. } | Fact::NoteReturned { .. } | Fact::NoteInDoubt { .. } => Some(None),
-        _ => None,
-    })?
-}
-
-fn stacked_word(by: tolem_protocol::record::StackedBy) -> &'static str {
-    use tolem_protocol::record::StackedBy;
-    match by {
-        StackedBy::Report => "stacked by report",
-        StackedBy::PowerUp => "stacked by power-up",
-        StackedBy::Counter => "stacked by counter",
-        StackedBy::Unordered => "stacked unordered",
     }
 }

@@ -4,7 +4,7 @@ use tolem_center::logic::{
     ledger,
     store::{Result, Store},
 };
-use tolem_hal_sim::world::invariants::{Ledger, Posting, Settlement};
+use tolem_hal_sim::world::invariants::{Holding, Ledger, Posting, Settlement};
 use tolem_protocol::messages::Verdict;
 
 /// Reads everything the invariants compare: bookings, answers, cosigned journals, and what the center's own audit says.
@@ -22,6 +22,12 @@ pub fn ledger_of(store: &dyn Store) -> Result<Ledger> {
         };
         read.settled.push(Settlement { payment: row.payment, outcome: outcome.digest(), code });
     })?;
+    let mut balances = Vec::new();
+    store.each_balance(&mut |row| balances.push((row.from, row.owner)))?;
+    for (from, owner) in balances {
+        let payer = store.payment(&from)?.and_then(|row| row.payer);
+        read.holdings.push(Holding { from, owner: owner.map(|tag| tag.0), payer: payer.map(|tag| tag.0) });
+    }
     for kiosk in store.kiosks()? {
         if let Some(row) = store.witness(kiosk.kiosk)? {
             read.witnessed.push((kiosk.kiosk, row.size, row.root));

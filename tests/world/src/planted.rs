@@ -3,8 +3,15 @@
 //! A swarm that finds nothing is good, or blind. So the healthy code is lived first, and must come to every reach mark and every row of
 //! the session's table; then each [`Fault`] is planted in the same lives, and it is counted how many it takes until a rule is broken.
 
-use crate::swarm::live;
-use std::collections::BTreeSet;
+use crate::swarm::{Campaign, MOST_FAILURES, campaign, live, on_lanes};
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
 use tolem_hal_sim::world::{Options, invariants::Invariant};
 use tolem_probe::{Fault, Reached, Site, plant, take_reached, times_planted};
 
@@ -56,14 +63,32 @@ pub fn options(seed: u64) -> Options {
     Options { thorough: seed % 16 == 0, ..Options::default() }
 }
 
-/// Lives `seeds` lives of the healthy code from `first` on. Gives where they have been, and the lives that broke a rule.
-pub fn healthy(first: u64, seeds: u64) -> (Reached, Vec<u64>) {
-    plant(None);
-    let _before = take_reached();
-    let broken = (first..first.saturating_add(seeds))
-        .filter(|seed| live(*seed, options(*seed)).violation.is_some())
-        .collect();
-    (take_reached(), broken)
+/// Lives the healthy code on `lanes` threads: what it went through, and where it has been.
+pub fn healthy(lanes: u64, seeds: Range<u64>) -> (Campaign, Reached) {
+    let lived = on_lanes(lanes, seeds, |seeds| {
+        plant(None);
+        let campaign = campaign(seeds, 100, MOST_FAILURES);
+        (campaign, take_reached())
+    });
+    let both = |(campaign, mut reached): (Campaign, Reached), (other, been)| {
+        reached.merge(been);
+        (campaign.and(other), reached)
+    };
+    lived.into_iter().reduce(both).unwrap_or_else(|| (campaign(0..0, 0, 0), Reached::default()))
+}
+
+/// Searches for each of `faults` from `first`, on `lanes` threads that take the next fault when they are free.
+pub fn search_all(lanes: u64, faults: &[Fault], first: u64, budget: u64) -> Vec<Search> {
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(vec![Search::Missed(0); faults.len()]);
+    on_lanes(lanes, 0..lanes, |_| {
+        while let Some(fault) = faults.get(next.fetch_add(1, Relaxed)) {
+            let search = search(*fault, first, budget);
+            let place = faults.iter().position(|known| known == fault).unwrap_or_default();
+            found.lock().expect("no panic while it is held")[place] = search;
+        }
+    });
+    found.into_inner().expect("no panic while it was held")
 }
 
 /// Reach marks and rows of the session's table that should have been visited and were not.

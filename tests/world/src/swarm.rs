@@ -3,6 +3,7 @@
 use crate::rig::SharedCenter;
 use std::{
     ops::Range,
+    thread,
     time::{Duration, Instant},
 };
 use tolem_hal_sim::world::{self, Kind, Options, Plan, Report, What, shrink::shrink, tally::Tally};
@@ -97,7 +98,39 @@ pub fn campaign(seeds: Range<u64>, twice_every: u64, most_failures: usize) -> Ca
     campaign
 }
 
+/// The same on `lanes` threads: lives do not touch each other.
+pub fn campaign_on(lanes: u64, seeds: Range<u64>, twice_every: u64, most_failures: usize) -> Campaign {
+    on_lanes(lanes, seeds, |seeds| campaign(seeds, twice_every, most_failures))
+        .into_iter()
+        .reduce(Campaign::and)
+        .unwrap_or_else(|| campaign(0..0, 0, 0))
+}
+
+/// Does `work` with a share of `seeds` on each of `lanes` threads.
+pub fn on_lanes<R: Send>(lanes: u64, seeds: Range<u64>, work: impl Fn(Range<u64>) -> R + Sync) -> Vec<R> {
+    let share = (seeds.end - seeds.start).div_ceil(lanes.max(1)).max(1);
+    let begins = seeds.clone().step_by(usize::try_from(share).unwrap_or(usize::MAX));
+    let shares: Vec<Range<u64>> = begins.map(|from| from..(from + share).min(seeds.end)).collect();
+    let work = &work;
+    thread::scope(|scope| {
+        let hands: Vec<_> = shares.into_iter().map(|share| scope.spawn(move || work(share))).collect();
+        hands.into_iter().map(|hand| hand.join().expect("a life that panics is caught in it")).collect()
+    })
+}
+
 impl Campaign {
+    /// Both together, lived side by side.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.lives += other.lives;
+        self.tally.merge(&other.tally);
+        self.lasted += other.lasted;
+        self.took = self.took.max(other.took);
+        self.failures.extend(other.failures);
+        self.differences.extend(other.differences);
+        self
+    }
+
     /// What should have happened and did not; empty for campaigns that are too short to ask.
     pub fn missing(&self) -> Vec<&'static str> {
         if self.lives < WHOLE_CAMPAIGN {

@@ -224,3 +224,36 @@ fn an_unseen_door_and_a_readable_iin_are_found() {
     assert!(secrets_in("a disk", &numbers, &[iin]).is_some());
     assert_eq!(secrets_in("a disk", &iin.as_bytes()[1..], &[iin]), None);
 }
+
+#[test]
+fn a_balance_that_forgot_whose_it_is_is_found() {
+    let of = |owner, payer| Holding { from: payment(1), owner, payer };
+    let books = |holding| Books {
+        tills: Vec::new(),
+        ledger: Ledger { holdings: vec![holding], ..Ledger::default() },
+    };
+    for good in [of(Some([1; 32]), Some([1; 32])), of(None, None), of(Some([1; 32]), None)] {
+        assert_eq!(always(&books(good)), []);
+    }
+    for bad in [of(None, Some([1; 32])), of(Some([2; 32]), Some([1; 32]))] {
+        let found = always(&books(bad));
+        assert_eq!(found.iter().map(|found| found.invariant).collect::<Vec<_>>(), [Invariant::OwnersOnly]);
+    }
+}
+
+#[test]
+fn a_doubt_in_a_journal_that_is_gone_is_a_doubt() {
+    let held = vec![("cash:00042".into(), 200_000), ("held".into(), -200_000)];
+    let ledger = Ledger {
+        postings: vec![Posting { payment: payment(1), kind: "held".into(), lines: held }],
+        ..Ledger::default()
+    };
+    let till =
+        |lost_doubts| Till { journal_lost: true, lost_doubts, ..Till::new(kiosk(), Vec::new(), Vec::new()) };
+    let rules = |till| {
+        let books = Books { tills: vec![till], ledger: ledger.clone() };
+        at_rest(&books).into_iter().map(|found| found.invariant).collect::<Vec<_>>()
+    };
+    assert_eq!(rules(till(Vec::new())), [Invariant::MoneyBalances]);
+    assert_eq!(rules(till(vec![NOTE])), []);
+}

@@ -2,22 +2,22 @@
 //!
 //! ```text
 //! cargo planted                   the healthy code in 2000 lives, then every fault from three first seeds
-//! cargo planted --quick           every fault from one first seed, with a small budget
-//! cargo planted --fault NAME      one fault; `list` names them
-//! cargo planted ... --seeds N     lives at most for each search (and for the healthy code)
+//! cargo planted --quick           the same lives, then every fault from one first seed, with a small budget
+//! cargo planted --fault NAME      one fault from three first seeds; `list` names them
+//! cargo planted ... --seeds N     lives at most for each search
+//! cargo planted ... --lanes N     threads; as many as there are processors
 //! ```
-//! The exit code is 1 if a fault is not found, if the healthy code breaks a rule, or if it misses a reach mark or a row of a table.
+//! The exit code is 1 if a fault is not found, if the healthy code breaks a rule, or if its lives miss a happening, a reach mark or a row
+//! of the session's table.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Instant};
 use tolem_probe::Fault;
-use tolem_world::planted::{Search, healthy, missed, search, untold};
+use tolem_world::planted::{Search, healthy, missed, search_all, untold};
 
-/// Lives at most for each search.
+/// Lives of the healthy code, and at most for each search.
 const BUDGET: u64 = 2_000;
-/// The same with `--quick`.
+/// For each search with `--quick`.
 const QUICK: u64 = 150;
-/// With `--quick`, so many faults must be found.
-const QUICK_FINDS: usize = 25;
 /// Where the searches begin.
 const FIRST: [u64; 3] = [0, 100_000, 200_000];
 
@@ -25,17 +25,18 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match chosen(&arguments) {
-        Ok(Chosen { quick, fault, seeds }) => {
-            let good = match fault {
-                Some(fault) => plant_all(&[fault], &FIRST, seeds.unwrap_or(BUDGET)) == 1,
-                None if quick => plant_all(Fault::ALL, &FIRST[..1], seeds.unwrap_or(QUICK)) >= QUICK_FINDS,
-                None => {
-                    let budget = seeds.unwrap_or(BUDGET);
-                    let whole = is_whole(budget);
-                    plant_all(Fault::ALL, &FIRST, budget) == Fault::ALL.len() && whole
-                }
-            };
-            if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        Ok(Chosen { quick, fault: None, seeds, lanes }) => {
+            let whole = is_whole(lanes);
+            let (firsts, budget) = if quick { (&FIRST[..1], QUICK) } else { (&FIRST[..], BUDGET) };
+            let all = plant_all(Fault::ALL, firsts, seeds.unwrap_or(budget), lanes);
+            if whole && all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Ok(Chosen { fault: Some(fault), seeds, lanes, .. }) => {
+            if plant_all(&[fault], &FIRST, seeds.unwrap_or(BUDGET), lanes) {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(error) => {
             eprintln!("{error}");
@@ -44,55 +45,71 @@ fn main() -> ExitCode {
     }
 }
 
-#[derive(Default)]
 struct Chosen {
     quick: bool,
     fault: Option<Fault>,
     seeds: Option<u64>,
+    lanes: u64,
 }
 
 fn chosen(arguments: &[String]) -> Result<Chosen, String> {
-    let mut chosen = Chosen::default();
+    let lanes = std::thread::available_parallelism().map_or(1, |many| many.get() as u64);
+    let mut chosen = Chosen { quick: false, fault: None, seeds: None, lanes };
+    let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
     let mut words = arguments.iter().map(String::as_str);
     while let Some(word) = words.next() {
         match (word, words.clone().next()) {
-            ("--quick", _) => chosen.quick = true,
+            ("--quick", _) => {
+                chosen.quick = true;
+                continue;
+            }
             ("--fault", Some(name)) => {
                 let known = Fault::ALL.iter().find(|fault| format!("{fault:?}") == name);
                 let names = || -> String {
                     Fault::ALL.iter().map(|fault| format!("{fault:?}: {}\n", fault.says())).collect()
                 };
                 chosen.fault = Some(*known.ok_or_else(names)?);
-                words.next();
             }
-            ("--seeds", Some(count)) => {
-                chosen.seeds = Some(count.parse().map_err(|error| format!("{count:?}: {error}"))?);
-                words.next();
-            }
-            _ => return Err("use: cargo planted [--quick | --fault NAME] [--seeds N]".into()),
+            ("--seeds", Some(count)) => chosen.seeds = Some(number(count)?),
+            ("--lanes", Some(count)) => chosen.lanes = number(count)?.max(1),
+            _ => return Err("use: cargo planted [--quick | --fault NAME] [--seeds N] [--lanes N]".into()),
         }
+        words.next();
     }
     Ok(chosen)
 }
 
 /// Whether the healthy code keeps all rules and comes everywhere.
-fn is_whole(seeds: u64) -> bool {
-    let (reached, broken) = healthy(0, seeds);
-    println!("healthy: {seeds} lives, {} marks, {} rows", reached.sites.len(), reached.rows.len());
-    let missed = missed(&reached);
-    let untold = untold(&reached);
-    broken.iter().for_each(|seed| println!("BROKEN without a fault: seed {seed}"));
+fn is_whole(lanes: u64) -> bool {
+    let (campaign, reached) = healthy(lanes, 0..BUDGET);
+    print!("{}", campaign.summary());
+    println!("  reached: {} marks, {} rows of the session's table", reached.sites.len(), reached.rows.len());
+    let (missed, untold, missing) = (missed(&reached), untold(&reached), campaign.missing());
+    for report in &campaign.failures {
+        println!("BROKEN without a fault: seed {}, `cargo swarm --seed` tells more", report.seed);
+        report.violation.iter().for_each(|violation| println!("{violation}"));
+    }
+    campaign.differences.iter().for_each(|what| println!("NOT REPEATABLE: {what}"));
+    missing.iter().for_each(|what| println!("NEVER HAPPENED: {what}"));
     missed.iter().for_each(|what| println!("NEVER REACHED: {what}"));
     untold.iter().for_each(|row| println!("IN NO TABLE: {row}"));
-    broken.is_empty() && missed.is_empty() && untold.is_empty()
+    campaign.failures.is_empty()
+        && campaign.differences.is_empty()
+        && missing.is_empty()
+        && missed.is_empty()
+        && untold.is_empty()
 }
 
-/// Plants each and prints a row for it; gives how many were found from every first seed.
-fn plant_all(faults: &[Fault], firsts: &[u64], budget: u64) -> usize {
+/// Plants each and prints a row for it; whether all were found from every first seed.
+fn plant_all(faults: &[Fault], firsts: &[u64], budget: u64, lanes: u64) -> bool {
+    let begun = Instant::now();
+    let searches: Vec<Vec<Search>> =
+        firsts.iter().map(|first| search_all(lanes, faults, *first, budget)).collect();
     let mut found = 0;
     let mut all: Vec<u64> = Vec::new();
-    for fault in faults {
-        let searches: Vec<Search> = firsts.iter().map(|first| search(*fault, *first, budget)).collect();
+    for (place, fault) in faults.iter().enumerate() {
+        let of = |searches: &Vec<Search>| searches.get(place).copied();
+        let searches: Vec<Search> = searches.iter().filter_map(of).collect();
         let cells: Vec<String> = searches.iter().map(|search| cell(*search)).collect();
         println!("| {fault:?} | {} |", cells.join(" | "));
         let lives: Vec<u64> = searches.iter().filter_map(lives).collect();
@@ -101,8 +118,12 @@ fn plant_all(faults: &[Fault], firsts: &[u64], budget: u64) -> usize {
     }
     all.sort_unstable();
     let median = all.get(all.len() / 2).copied().unwrap_or(0);
-    println!("{found} of {} found from every first seed; median {median} lives", faults.len());
-    found
+    println!(
+        "{found} of {} found from every first seed; median {median} lives; {} s",
+        faults.len(),
+        begun.elapsed().as_secs()
+    );
+    found == faults.len()
 }
 
 fn cell(search: Search) -> String {

@@ -13,7 +13,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 use tolem_hal_sim::world::{Options, Plan, Report};
-use tolem_world::swarm::{MOST_FAILURES, campaign, live_plan, scenario};
+use tolem_world::swarm::{MOST_FAILURES, campaign, campaign_on, live_plan, scenario};
 
 /// Seeds of a run without arguments.
 const SEEDS: u64 = 2_000;
@@ -93,7 +93,8 @@ fn survey(from: u64, count: u64) -> bool {
 }
 
 fn run(from: u64, count: u64, twice_every: u64) -> bool {
-    let campaign = campaign(from..from.saturating_add(count), twice_every, MOST_FAILURES);
+    let lanes = std::thread::available_parallelism().map_or(1, |many| many.get() as u64);
+    let campaign = campaign_on(lanes, from..from.saturating_add(count), twice_every, MOST_FAILURES);
     print!("{}", campaign.summary());
     for difference in &campaign.differences {
         println!("NOT REPEATABLE: {difference}");

@@ -30,7 +30,7 @@ use tolem_hal_sim::{
     },
 };
 use tolem_protocol::{
-    KioskNumber, PaymentCode, UtcTime,
+    Iin, KioskNumber, PaymentCode, PaymentId, UtcTime,
     messages::{Deposit, Request, Response},
     signed::Signed,
     utc::Date,
@@ -158,12 +158,17 @@ impl world::Center for SharedCenter {
     }
 
     fn import(&self, now: UtcTime, slip: &Signed<Deposit>) {
+        // An operator who sees it fail does it again.
+        let broken = std::mem::take(&mut self.0.borrow_mut().store.broken);
         self.transact(now, |center, store, moment| center.settle(store, moment, Via::Import, slip));
+        self.0.borrow_mut().store.broken = broken;
     }
 
     fn back_up(&self) {
         let state = &mut *self.0.borrow_mut();
-        state.backup = Some(state.store.clone());
+        let mut backup = state.store.clone();
+        backup.broken = false;
+        state.backup = Some(backup);
     }
 
     fn restore(&self) -> bool {
@@ -188,6 +193,18 @@ impl world::Center for SharedCenter {
 
     fn set_registry_silent(&self, silent: bool) {
         self.0.borrow().registry.set(silent);
+    }
+
+    fn set_disk_failing(&self, failing: bool) {
+        self.0.borrow_mut().store.broken = failing;
+    }
+
+    fn belongs_to(&self, payment: PaymentId, iin: &str) -> Option<bool> {
+        let state = self.0.borrow();
+        let digits: Vec<u8> = iin.bytes().map(|digit| digit.wrapping_sub(b'0')).collect();
+        let iin = Iin::try_from(<[u8; 12]>::try_from(digits).ok()?).ok()?;
+        let payer = state.store.payment(&payment).expect(MEMORY)?.payer?;
+        Some(payer == state.center.keys.tag_iin(&iin))
     }
 
     fn clear(&self, kiosk: KioskNumber) {
