@@ -3,6 +3,7 @@
 use crate::{
     logic::{Rules, reports::settlement::Terms},
     pki::LEAF_DAYS,
+    sql::Address,
 };
 use serde::Deserialize;
 use std::{
@@ -25,6 +26,8 @@ pub struct Config {
     pub certificate_days: i64,
     /// Directory with `pki/`, `keys/` and `center.db`.
     pub directory: PathBuf,
+    /// The PostgreSQL database with the rows; `None` for `center.db`.
+    pub store: Option<Address>,
     /// Catalogue file; `None` for the one in the program.
     pub catalogue: Option<PathBuf>,
     /// File of persons for the reference registry; `None` for the one in the program.
@@ -96,6 +99,7 @@ impl Config {
             enroll_listen: None,
             certificate_days: LEAF_DAYS,
             directory: directory.to_owned(),
+            store: None,
             catalogue: None,
             registry: None,
             rules: Rules::default(),
@@ -134,6 +138,8 @@ struct File {
     catalogue: Option<PathBuf>,
     registry: Option<PathBuf>,
     #[serde(default)]
+    store: StoreTable,
+    #[serde(default)]
     limits: LimitsTable,
     #[serde(default)]
     tariff: TariffTable,
@@ -149,6 +155,13 @@ struct File {
     settlement: SettlementTable,
     #[serde(default)]
     reports: ReportsTable,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct StoreTable {
+    postgres: Option<String>,
+    ca: Option<PathBuf>,
 }
 
 #[derive(Deserialize, Default)]
@@ -260,6 +273,7 @@ impl File {
             crl_listen,
             enroll_listen,
             certificate_days: number("certificate_days", self.certificate_days, (1, 3_650), LEAF_DAYS)?,
+            store: self.store.check(base)?,
             directory: self.directory.map_or_else(|| base.to_owned(), place),
             catalogue: self.catalogue.map(place),
             registry: self.registry.map(place),
@@ -284,6 +298,21 @@ impl File {
             terms: self.settlement.check()?,
             place: self.reports.check(),
         })
+    }
+}
+
+impl StoreTable {
+    fn check(self, base: &Path) -> Result<Option<Address>, ConfigError> {
+        let Some(connection) = self.postgres else {
+            let unused = self.ca.is_some();
+            let fault = || ConfigError("key store.ca: it is for store.postgres, which is missing".into());
+            return if unused { Err(fault()) } else { Ok(None) };
+        };
+        let address = Address { connection, ca: self.ca.map(|ca| base.join(ca)) };
+        match address.fault() {
+            None => Ok(Some(address)),
+            Some(fault) => Err(ConfigError(format!("key store.postgres: {fault}"))),
+        }
     }
 }
 
@@ -450,6 +479,12 @@ listen = "127.0.0.1:7443"
 # Catalogue and persons of the reference registry; left out, those in the program are used.
 # catalogue = "catalogue.toml"
 # registry = "registry.toml"
+
+[store]
+# Left out: the rows are in center.db beside this file, for one process. A PostgreSQL database serves several processes: a Unix socket, or
+# a server whose certificate the authority in `ca` (PEM) has signed. `tolem-center init --postgres` makes the tables.
+# postgres = "host=/run/postgresql user=tolem dbname=tolem"
+# ca = "postgres-ca.pem"
 
 [limits]
 # per_payment_tenge = 200000      # most cash in one payment

@@ -14,5 +14,10 @@ pub mod pen;
 pub mod pki;
 pub mod server;
 pub mod setup;
-pub mod sqlite;
+pub mod sql;
+
+/// The store in an SQLite file, under the name that says so: the same type serves PostgreSQL.
+pub mod sqlite {
+    pub use crate::sql::SqlStore as SqliteStore;
+}
 pub mod xmlsig;

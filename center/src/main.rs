@@ -30,6 +30,7 @@ use tolem_center::{
     pki::{self, Pki},
     server::{self, Options, Seen, system_clock},
     setup,
+    sql::Address,
 };
 use tolem_protocol::{BalanceNumber, Iin, KioskNumber, PaymentCode};
 
@@ -49,6 +50,12 @@ enum Command {
         /// Host names and addresses that kiosks call the center by.
         #[arg(long = "name", default_values = ["localhost", "127.0.0.1"])]
         names: Vec<String>,
+        /// Keeps the rows in this PostgreSQL database, which must be there and empty: "host=/run/postgresql user=tolem dbname=tolem".
+        #[arg(long)]
+        postgres: Option<String>,
+        /// Authority of the database's certificate (PEM); needed for what is no Unix socket.
+        #[arg(long, requires = "postgres")]
+        postgres_ca: Option<PathBuf>,
     },
     /// Shows what a kiosk must know of this center: the keys of section `[center]` of its configuration.
     Keys {
@@ -301,8 +308,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Init { directory, names } => {
-            setup::init(&directory, &names, system_clock())?;
+        Command::Init { directory, names, postgres, postgres_ca } => {
+            let address = postgres.map(|connection| Address { connection, ca: postgres_ca });
+            setup::init_at(&directory, &names, address.as_ref(), system_clock())?;
             println!("made a center in {}", directory.display());
             print_keys(&directory)
         }

@@ -233,4 +233,4 @@ fn no_order_of_events_loses_or_makes_a_tiyn(lab: &impl Lab) {
     }
 }
 
-on_both_stores!(no_order_of_events_loses_or_makes_a_tiyn);
+on_all_stores!(no_order_of_events_loses_or_makes_a_tiyn);

@@ -96,7 +96,9 @@ fn slips(directory: &Path, key: &Ed25519KeyPair) -> [String; 2] {
     let mut at = Moment { now: system_clock(), fresh: &mut random, trace: &mut |_| {} };
     let who = KioskNumber::new(42).unwrap();
     let mut kiosk = Kiosk::new(42);
-    let mut ask = |request| store.transact(|store| center.handle(store, &mut at, who, request)).unwrap();
+    let mut ask = |request: Request| {
+        store.transact(|store| center.handle(store, &mut at, who, request.clone())).unwrap()
+    };
     let Response::Welcome(welcome) = ask(kiosk.hello()) else { panic!() };
     kiosk.epoch = welcome.epoch;
     let payment = kiosk.next_id();

@@ -225,7 +225,7 @@ fn a_certificate_from_before_renews_while_it_is_good(lab: &impl Lab) {
     assert_eq!(town.store.certificate(kiosk(1)).unwrap(), Some(CertificateRow { seen: end, ..row }));
 }
 
-on_both_stores!(
+on_all_stores!(
     a_code_enrols_one_terminal_once,
     a_code_ends_and_a_newer_one_replaces_it,
     only_an_operator_invites,

@@ -50,7 +50,7 @@ fn far<S: Transact>(store: S) -> Town<S> {
 fn rules<S: Transact, R>(
     town: &mut Town<S>,
     cut: bool,
-    work: impl FnOnce(
+    mut work: impl FnMut(
         &tolem_center::logic::Center,
         &mut S,
         &mut Moment<'_>,
@@ -311,7 +311,7 @@ fn a_payer_is_asked_for_outside_and_nothing_is_kept_meanwhile(lab: &impl Lab) {
     assert_eq!(town.store.payment(&payment).unwrap().unwrap().inserted, Amount::ZERO);
 }
 
-on_both_stores!(
+on_all_stores!(
     a_deposit_waits_on_disk_and_its_answer_never_changes,
     a_cut_at_any_moment_gives_one_code_one_booking_and_one_notice,
     a_final_refusal_holds_the_money_and_gives_the_voucher_back,

@@ -508,7 +508,7 @@ fn an_answer_that_was_lost_with_the_power_is_given_again(lab: &impl Lab) {
     town.audit();
 }
 
-on_both_stores!(
+on_all_stores!(
     the_exact_sum_pays_and_leaves_nothing,
     a_paid_fee_becomes_a_code_and_the_rest_is_held,
     the_same_deposit_gets_the_very_same_answer,

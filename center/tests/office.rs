@@ -192,7 +192,7 @@ fn a_restored_center_is_opened_early_by_two_who_say_who_is_missing(lab: &impl La
     assert!(alarm.text.contains("without kiosk 00003"), "{}", alarm.text);
 }
 
-on_both_stores!(
+on_all_stores!(
     nobody_moves_money_alone,
     nobody_makes_themselves_a_second_person,
     a_request_can_be_taken_back_and_then_does_nothing,

@@ -210,4 +210,4 @@ fn value_dates_skip_weekends_and_holidays() {
     assert_eq!(terms.withheld(Amount::from_tenge(10)), Amount::from_tenge(10), "never more than the fee");
 }
 
-on_both_stores!(a_day_is_reported_as_it_happened, a_day_is_settled_and_claimed);
+on_all_stores!(a_day_is_reported_as_it_happened, a_day_is_settled_and_claimed);

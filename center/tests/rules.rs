@@ -609,7 +609,7 @@ fn a_damaged_message_never_breaks_the_books(lab: &impl Lab) {
     town.audit();
 }
 
-on_both_stores!(
+on_all_stores!(
     a_damaged_message_never_breaks_the_books,
     each_boot_gets_an_epoch_of_its_own_and_keeps_it,
     the_registry_says_right_wrong_or_nothing,

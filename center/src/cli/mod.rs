@@ -8,8 +8,8 @@ use clap::Args;
 use std::path::PathBuf;
 use tolem_center::{
     config::Config,
-    setup::{CONFIG_FILE, DATABASE},
-    sqlite::SqliteStore,
+    setup::{CONFIG_FILE, open_store},
+    sql::SqlStore,
 };
 
 /// Which center.
@@ -21,8 +21,8 @@ pub struct At {
 }
 
 /// Opens its database beside a running center.
-pub fn open(at: &At) -> anyhow::Result<(Config, SqliteStore)> {
+pub fn open(at: &At) -> anyhow::Result<(Config, SqlStore)> {
     let config = Config::read(&at.config)?;
-    let store = SqliteStore::open(&config.directory.join(DATABASE))?;
+    let store = open_store(&config)?;
     Ok((config, store))
 }

@@ -23,7 +23,7 @@ use tolem_center::{
     },
     pen::Pen,
     server::{self, Faults, desk::fresh, system_clock},
-    sqlite::SqliteStore,
+    sql::SqlStore,
 };
 use tolem_protocol::{
     BalanceNumber, KioskNumber, UtcTime,
@@ -188,7 +188,7 @@ pub fn deeds(at: &At) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn center(at: &At) -> anyhow::Result<(Center, SqliteStore)> {
+fn center(at: &At) -> anyhow::Result<(Center, SqlStore)> {
     let (config, store) = open(at)?;
     Ok((server::open_center(&config, &Faults::default(), system_clock())?, store))
 }
@@ -253,7 +253,7 @@ pub fn import_journal(at: &At, directory: &Path, signer: &Signer) -> anyhow::Res
 }
 
 /// Says which kiosks a restored center waits for.
-pub fn missing(store: &SqliteStore) -> anyhow::Result<()> {
+pub fn missing(store: &SqlStore) -> anyhow::Result<()> {
     let Some(state) = store.rebuilding()? else {
         println!("the center is open");
         return Ok(());
@@ -305,7 +305,7 @@ pub fn invite(at: &At, kiosk: KioskNumber, hours: i64, signer: &Signer) -> anyho
 }
 
 /// How long the certificate of a kiosk lasts, and whether it uses its newest.
-pub fn days_left(store: &SqliteStore, kiosk: KioskNumber, now: UtcTime) -> anyhow::Result<String> {
+pub fn days_left(store: &SqlStore, kiosk: KioskNumber, now: UtcTime) -> anyhow::Result<String> {
     let Some(row) = store.certificate(kiosk)? else { return Ok("not known here".into()) };
     // What it shows on its link counts, not what was signed for it.
     let (until, note) = match row.seen {

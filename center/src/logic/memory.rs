@@ -333,7 +333,7 @@ impl Enrolment for MemoryStore {
 }
 
 impl Transact for MemoryStore {
-    fn transact<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+    fn transact<R>(&mut self, mut work: impl FnMut(&mut Self) -> Result<R>) -> Result<R> {
         let before = self.clone();
         let result = work(self);
         let lost = self.broken && planted(Fault::AnswerBeforeDurable);

@@ -1,6 +1,6 @@
 //! What the center keeps: rows, and the trait that keeps them.
 //!
-//! The rules see only this trait, so that the served binary (SQLite) and the simulated world (memory) run the same rules. A
+//! The rules see only this trait, so that the served binary (SQLite or PostgreSQL) and the simulated world (memory) run the same rules. A
 //! store does not judge: it keeps what it is given and gives it back. One request is one transaction; an error in it
 //! means that nothing of it happened and that nothing may be answered.
 
@@ -287,6 +287,7 @@ pub trait Store: Office + Errands + Standing + Presence + Enrolment {
 
 /// A store that can do several things as one.
 pub trait Transact: Store + Sized {
-    /// Runs `work`; keeps all of it, durably, if it succeeds, and nothing of it otherwise.
-    fn transact<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R>;
+    /// Runs `work`; keeps all of it, durably, if it succeeds, and nothing of it otherwise. A store that several processes share may take it
+    /// back and run it again from its beginning, with what the others have written meanwhile.
+    fn transact<R>(&mut self, work: impl FnMut(&mut Self) -> Result<R>) -> Result<R>;
 }

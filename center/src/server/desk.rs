@@ -1,6 +1,7 @@
 //! The desk: one thread that owns the database and answers requests one after the other.
 //!
-//! One writer means that no two kiosks can ever have the same balance, without a lock to get wrong. An answer leaves only
+//! One writer means that no two kiosks can ever have the same balance, without a lock to get wrong. Several processes on one PostgreSQL
+//! have a desk each, and the database lets them take turns. An answer leaves only
 //! after its transaction is on disk. Nobody is called from here: what a neighbour must do is handed out, and its reply is one more job. When the database fails, the desk closes: nobody gets an answer that may not last.
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
         trace::Step,
     },
     server::errands::Call,
-    sqlite::SqliteStore,
+    sql::SqlStore,
 };
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::{
@@ -34,7 +35,7 @@ const QUEUE: usize = 64;
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 /// Work of an operator on the database and the rules.
-pub(super) type Work = Box<dyn FnOnce(&mut SqliteStore, &mut Center) + Send>;
+pub(super) type Work = Box<dyn FnOnce(&mut SqlStore, &mut Center) + Send>;
 
 /// A request of a kiosk over connection `link`, which grows with each connection.
 pub(super) struct Asking {
@@ -76,7 +77,7 @@ pub(super) enum Job {
 
 /// What the desk needs.
 pub(super) struct Desk {
-    pub store: SqliteStore,
+    pub store: SqlStore,
     pub center: Center,
     /// Signs certificates of kiosks.
     pub issuer: Box<dyn Issuer + Send>,
@@ -93,6 +94,8 @@ pub(super) struct Desk {
 pub(super) struct UnderWay {
     codes: BTreeSet<PaymentId>,
     notices: BTreeSet<u64>,
+    /// The conversation of each kiosk here, on a database of several processes.
+    sessions: BTreeMap<KioskNumber, i64>,
     /// Kiosks that wait for the answer to a deposit, and since when.
     waiters: BTreeMap<PaymentId, Vec<(Instant, oneshot::Sender<Response>)>>,
 }
@@ -144,14 +147,18 @@ impl Desk {
     /// Runs rules in one transaction. When it is durable, the steps of the payment have happened.
     fn work<R>(
         &mut self,
-        rules: impl FnOnce(&Center, &mut SqliteStore, &mut Moment<'_>) -> Result<R, StoreError>,
+        mut rules: impl FnMut(&Center, &mut SqlStore, &mut Moment<'_>) -> Result<R, StoreError>,
     ) -> Result<R, StoreError> {
         let Self { store, center, clock, step, .. } = self;
         let mut fresh = fresh();
         let mut steps = Vec::new();
-        let mut trace = |step| steps.push(step);
-        let mut at = Moment { now: clock(), fresh: &mut fresh, trace: &mut trace };
-        let result = store.transact(|store| rules(center, store, &mut at))?;
+        let result = store.transact(|store| {
+            // Steps of a turn that was taken back have not happened.
+            steps.clear();
+            let mut trace = |step| steps.push(step);
+            let mut at = Moment { now: clock(), fresh: &mut fresh, trace: &mut trace };
+            rules(center, store, &mut at)
+        })?;
         steps.into_iter().for_each(step);
         Ok(result)
     }
@@ -160,23 +167,38 @@ impl Desk {
         let Asking { kiosk, link, good_until, request, reply } = *asking;
         let hello = matches!(request, Request::Hello(_));
         let may_pay = matches!(request, Request::Commit(_) | Request::Recall { .. });
-        let Some(calls) = self.calls.clone() else {
-            let response = self.work(|center, store, at| {
-                if hello {
-                    enrolment::seen(store, kiosk, good_until)?;
-                }
-                center.handle(store, at, kiosk, request)
-            })?;
-            // Whoever asked may be gone; it will ask again.
-            let _ = reply.send(response);
-            return if may_pay { self.due() } else { Ok(()) };
-        };
-        let answer = self.work(|center, store, at| {
+        // On a database of several processes the newest conversation may be at another one; then this one is over.
+        let known = self.under_way.sessions.get(&kiosk).copied();
+        let opened = |store: &mut SqlStore| {
             if hello {
                 enrolment::seen(store, kiosk, good_until)?;
             }
-            center.ask(store, at, kiosk, &request, lookup)
+            match store.is_shared() {
+                false => Ok(Some(0)),
+                true if hello => store.begin_session(kiosk).map(Some),
+                true => {
+                    let newest = store.session(kiosk)?;
+                    Ok(known.filter(|known| *known == newest))
+                }
+            }
+        };
+        let Some(calls) = self.calls.clone() else {
+            let done = self.work(|center, store, at| match opened(store)? {
+                Some(session) => Ok(Some((session, center.handle(store, at, kiosk, request.clone())?))),
+                None => Ok(None),
+            })?;
+            // Whoever asked may be gone; it will ask again. Without an answer its connection closes.
+            let Some((session, response)) = done else { return Ok(()) };
+            self.under_way.sessions.insert(kiosk, session);
+            let _ = reply.send(response);
+            return if may_pay { self.due() } else { Ok(()) };
+        };
+        let done = self.work(|center, store, at| match opened(store)? {
+            Some(session) => Ok(Some((session, center.ask(store, at, kiosk, &request, lookup)?))),
+            None => Ok(None),
         })?;
+        let Some((session, answer)) = done else { return Ok(()) };
+        self.under_way.sessions.insert(kiosk, session);
         match answer {
             Answer::Ready(response) => {
                 let _ = reply.send(response);
@@ -242,6 +264,9 @@ impl Desk {
     /// Calls for whatever may be called for now.
     fn due(&mut self) -> Result<(), StoreError> {
         use crate::logic::errands::Errands as _;
+        if !self.store.runs_errands()? {
+            return Ok(());
+        }
         let now = (self.clock)();
         let Some(calls) = &self.calls else {
             let waits = !self.store.waiting_due(now, 1)?.is_empty() || self.store.notices_open()?.0 > 0;

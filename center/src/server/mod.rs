@@ -23,7 +23,8 @@ use crate::{
         registry::{ListRegistry, Switch},
     },
     pki::{KioskAuthority, Pki},
-    sqlite::SqliteStore,
+    setup::open_store,
+    sql::SqlStore,
 };
 use anyhow::{Context as _, anyhow};
 use desk::{Desk, Job, UnderWay};
@@ -103,7 +104,7 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
     let shared = Arc::new(Shared::new(config.links, observer));
     let faults = Faults { lose_answers: shared.lose_answers.clone(), ..Faults::default() };
     let tls = Tls::load(directory)?;
-    let store = SqliteStore::open(&directory.join("center.db"))?;
+    let store = open_store(&config)?;
     let mut center = open_center(&config, &faults, clock())?;
     let (calls, errands) = mpsc::unbounded_channel();
     let neighbours = match (neighbours, &config.gateway) {
@@ -224,10 +225,10 @@ impl Running {
     /// `None` if the center has closed because its database failed.
     pub fn operate<R: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut SqliteStore, &mut Center) -> R + Send + 'static,
+        work: impl FnOnce(&mut SqlStore, &mut Center) -> R + Send + 'static,
     ) -> Option<R> {
         let (reply, answer) = std::sync::mpsc::channel();
-        let work = Box::new(move |store: &mut SqliteStore, center: &mut Center| {
+        let work = Box::new(move |store: &mut SqlStore, center: &mut Center| {
             let _ = reply.send(work(store, center));
         });
         self.desk.blocking_send(Job::Do(work)).ok()?;
@@ -373,7 +374,7 @@ impl Files {
         let crl = tls::read_root_crl(&self.config.directory).map_err(|error| error.to_string())?;
         let catalogue = read_catalogue(&self.config).map_err(|error| format!("{error:#}"))?;
         let (reply, answer) = oneshot::channel();
-        let work = move |_: &mut SqliteStore, center: &mut Center| {
+        let work = move |_: &mut SqlStore, center: &mut Center| {
             center.crl = crl;
             let (old, new) = (center.catalogue.head.version, catalogue.head.version);
             let _ = reply.send(if catalogue == center.catalogue {

@@ -1,5 +1,7 @@
-//! A center and some kiosks without wires: what the tests of the rules share. Every test runs on both stores.
+//! A center and some kiosks without wires: what the tests of the rules share. Every test runs on all stores.
 #![allow(dead_code, reason = "each test file uses its own part")]
+
+pub mod postgres_server;
 
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use std::{
@@ -20,6 +22,7 @@ use tolem_center::{
         store::{Result, Transact},
         trace::Step,
     },
+    sql::{Address, SqlStore},
     sqlite::SqliteStore,
 };
 use tolem_protocol::{
@@ -126,12 +129,39 @@ impl Lab for OnDisk {
     }
 }
 
-/// Runs each test function on both stores.
+/// Databases of a PostgreSQL server.
+pub struct OnServer(std::cell::RefCell<Option<Address>>);
+
+impl OnServer {
+    pub fn new() -> Self {
+        Self(std::cell::RefCell::new(None))
+    }
+}
+
+impl Lab for OnServer {
+    type Store = SqlStore;
+    fn create(&self) -> SqlStore {
+        let address = postgres_server::database();
+        let store = SqlStore::create_at(&address, 7).unwrap();
+        self.0.replace(Some(address));
+        store
+    }
+    fn reopen(&self, store: SqlStore) -> SqlStore {
+        drop(store);
+        SqlStore::open_at(self.0.borrow().as_ref().unwrap()).unwrap()
+    }
+    fn seeds(&self) -> u64 {
+        2
+    }
+}
+
+/// Runs each test function on all stores.
 #[macro_export]
-macro_rules! on_both_stores {
+macro_rules! on_all_stores {
     ($($name:ident),* $(,)?) => {
         mod in_memory { $(#[test] fn $name() { super::$name(&$crate::common::InMemory) })* }
         mod on_disk { $(#[test] fn $name() { super::$name(&$crate::common::OnDisk::new()) })* }
+        mod on_server { $(#[test] fn $name() { super::$name(&$crate::common::OnServer::new()) })* }
     };
 }
 
@@ -235,8 +265,21 @@ pub fn center(registry_down: &Switch, gateway_down: &Switch) -> Center {
 impl<S: Transact> Town<S> {
     /// A center with kiosks 1, 2 and 3, greeted.
     pub fn new(store: S) -> Self {
+        let mut town = Self::on(store);
+        for number in 1..=3 {
+            let mut kiosk = Kiosk::new(number);
+            kiosk.nonce = [u8::try_from(number).unwrap() + 10; 16];
+            town.store.transact(|store| operator::register(store, kiosk.number, kiosk.public())).unwrap();
+            town.kiosks.insert(number, kiosk);
+            town.greet(number);
+        }
+        town
+    }
+
+    /// The same center on a store that has its kiosks.
+    pub fn on(store: S) -> Self {
         let (registry_down, gateway_down) = (Switch::default(), Switch::default());
-        let mut town = Self {
+        Self {
             center: center(&registry_down, &gateway_down),
             store,
             now: noon(),
@@ -246,15 +289,7 @@ impl<S: Transact> Town<S> {
             registry_down,
             gateway_down,
             sealing: keys().sealing_public(),
-        };
-        for number in 1..=3 {
-            let mut kiosk = Kiosk::new(number);
-            kiosk.nonce = [u8::try_from(number).unwrap() + 10; 16];
-            town.store.transact(|store| operator::register(store, kiosk.number, kiosk.public())).unwrap();
-            town.kiosks.insert(number, kiosk);
-            town.greet(number);
         }
-        town
     }
 
     /// Power off and on at the center.
@@ -283,7 +318,7 @@ impl<S: Transact> Town<S> {
         let mut trace = |step| steps.push(step);
         let mut at = Moment { now: *now, fresh: &mut fresh, trace: &mut trace };
         let who = KioskNumber::new(number).unwrap();
-        store.transact(|store| center.handle(store, &mut at, who, request))
+        store.transact(|store| center.handle(store, &mut at, who, request.clone()))
     }
 
     pub fn ask(&mut self, number: u32, request: Request) -> Response {

@@ -122,7 +122,7 @@ impl SharedCenter {
     fn transact<R>(
         &self,
         now: UtcTime,
-        work: impl FnOnce(&Center, &mut MemoryStore, &mut Moment<'_>) -> tolem_center::logic::store::Result<R>,
+        mut work: impl FnMut(&Center, &mut MemoryStore, &mut Moment<'_>) -> tolem_center::logic::store::Result<R>,
     ) -> Option<R> {
         let state = &mut *self.0.borrow_mut();
         let (center, dice) = (&state.center, &mut state.dice);
@@ -154,7 +154,7 @@ impl world::Center for SharedCenter {
     }
 
     fn handle(&self, now: UtcTime, who: KioskNumber, request: Request) -> Option<Response> {
-        self.transact(now, |center, store, moment| center.handle(store, moment, who, request))
+        self.transact(now, |center, store, moment| center.handle(store, moment, who, request.clone()))
     }
 
     fn import(&self, now: UtcTime, slip: &Signed<Deposit>) {

@@ -1,11 +1,10 @@
-//! Invitations and certificates, in SQLite.
+//! Invitations and certificates, in SQL.
 
-use super::{SqliteStore, array, good};
+use super::{SqlStore, array, good, value::values};
 use crate::logic::{
     enrolment::{CertificateRow, Enrolment, InviteRow},
     store::Result,
 };
-use rusqlite::params;
 use tolem_protocol::{KioskNumber, UtcTime};
 
 /// Tables of schema version 7.
@@ -19,9 +18,9 @@ CREATE TABLE certificate (
 ) STRICT;
 ";
 
-impl Enrolment for SqliteStore {
+impl Enrolment for SqlStore {
     fn invite(&self, kiosk: KioskNumber) -> Result<Option<InviteRow>> {
-        self.one("SELECT * FROM invite WHERE kiosk = ?1", [kiosk.get()], |row| {
+        self.one("SELECT * FROM invite WHERE kiosk = ?1", values![kiosk.get()], |row| {
             let used_for: Option<Vec<u8>> = row.get("used_for")?;
             Ok(InviteRow {
                 kiosk,
@@ -34,14 +33,16 @@ impl Enrolment for SqliteStore {
     }
 
     fn put_invite(&mut self, row: &InviteRow) -> Result<()> {
-        self.run(
-            "INSERT OR REPLACE INTO invite VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![row.kiosk.get(), row.code, row.by, row.until.0, row.used_for],
+        self.put(
+            "invite",
+            &["kiosk"],
+            &["code", "by", "until", "used_for"],
+            values![row.kiosk.get(), row.code, &row.by, row.until.0, row.used_for],
         )
     }
 
     fn certificate(&self, kiosk: KioskNumber) -> Result<Option<CertificateRow>> {
-        self.one("SELECT * FROM certificate WHERE kiosk = ?1", [kiosk.get()], |row| {
+        self.one("SELECT * FROM certificate WHERE kiosk = ?1", values![kiosk.get()], |row| {
             let former: Option<Vec<u8>> = row.get("former")?;
             Ok(CertificateRow {
                 kiosk,
@@ -55,9 +56,11 @@ impl Enrolment for SqliteStore {
     }
 
     fn put_certificate(&mut self, row: &CertificateRow) -> Result<()> {
-        self.run(
-            "INSERT OR REPLACE INTO certificate VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![row.kiosk.get(), row.key, row.former, row.certificate, row.good_until.0, row.seen.0],
+        self.put(
+            "certificate",
+            &["kiosk"],
+            &["key", "former", "certificate", "good_until", "seen"],
+            values![row.kiosk.get(), row.key, row.former, &row.certificate, row.good_until.0, row.seen.0],
         )
     }
 }

@@ -1,11 +1,14 @@
-//! Card payments with the acquirer, in SQLite.
+//! Card payments with the acquirer, in SQL.
 
-use super::{SqliteStore, array, bad, good, id_bytes, id_of, word, word_of};
+use super::{
+    SqlStore, array, bad, good, id_bytes, id_of,
+    value::{Row, values},
+    word, word_of,
+};
 use crate::logic::{
     acquirer::{Acquiring, CardRow, Name, Standing, Why},
     store::Result,
 };
-use rusqlite::{Row, params};
 use tolem_protocol::{Amount, PaymentId, UtcTime};
 
 /// Tables of schema version 6.
@@ -31,12 +34,12 @@ const STANDINGS: [(Standing, &str); 7] = [
 ];
 const WHYS: [(Why, &str); 2] = [(Why::NoAnswer, "no answer"), (Why::Void, "void")];
 
-fn card_row(row: &Row<'_>) -> rusqlite::Result<CardRow> {
+fn card_row(row: &Row<'_>) -> Result<CardRow> {
     let amount: i64 = row.get("amount")?;
     let why: Option<String> = row.get("why")?;
     let (errand_trace, errand_sent): (Option<u32>, Option<i64>) =
         (row.get("errand_trace")?, row.get("errand_sent")?);
-    let optional = |column: &str| -> rusqlite::Result<Option<Vec<u8>>> { row.get(column) };
+    let optional = |column: &str| -> Result<Option<Vec<u8>>> { row.get(column) };
     let code = optional("code")?.map(|code| good(code.try_into().ok(), "code")).transpose()?;
     let approval = optional("approval")?.map(|code| good(code.try_into().ok(), "approval")).transpose()?;
     Ok(CardRow {
@@ -59,23 +62,23 @@ fn card_row(row: &Row<'_>) -> rusqlite::Result<CardRow> {
     })
 }
 
-impl Acquiring for SqliteStore {
+impl Acquiring for SqlStore {
     fn next_trace(&mut self) -> Result<u32> {
-        self.run("UPDATE trace SET last = last + 1", [])?;
+        self.run("UPDATE trace SET last = last + 1", vec![])?;
         self.last_trace()
     }
 
     fn last_trace(&self) -> Result<u32> {
-        let last = self.one("SELECT last FROM trace", [], |row| row.get("last"))?;
+        let last = self.one("SELECT last FROM trace", vec![], |row| row.get("last"))?;
         Ok(last.unwrap_or_default())
     }
 
     fn card(&self, payment: &PaymentId) -> Result<Option<CardRow>> {
-        self.one("SELECT * FROM card WHERE payment = ?1", [id_bytes(payment)], card_row)
+        self.one("SELECT * FROM card WHERE payment = ?1", values![id_bytes(payment)], card_row)
     }
 
     fn card_by_trace(&self, trace: u32) -> Result<Option<CardRow>> {
-        self.one("SELECT * FROM card WHERE trace = ?1 OR errand_trace = ?1", [trace], card_row)
+        self.one("SELECT * FROM card WHERE trace = ?1 OR errand_trace = ?1", values![trace], card_row)
     }
 
     fn put_card(&mut self, row: &CardRow) -> Result<()> {
@@ -87,11 +90,11 @@ impl Acquiring for SqliteStore {
              code = excluded.code, approval = excluded.approval, why = excluded.why, \
              errand_trace = excluded.errand_trace, errand_sent = excluded.errand_sent, tries = excluded.tries, \
              next = excluded.next",
-            params![
+            values![
                 id_bytes(&row.payment),
                 row.terminal,
                 amount,
-                row.sealed_number,
+                &row.sealed_number,
                 row.request.trace,
                 row.request.sent.0,
                 word_of(row.standing, &STANDINGS),
@@ -109,7 +112,7 @@ impl Acquiring for SqliteStore {
     fn cards_undecided(&self, before: UtcTime) -> Result<Vec<CardRow>> {
         self.all(
             "SELECT * FROM card WHERE standing = 'approved' AND sent <= ?1 ORDER BY sent, trace",
-            [before.0],
+            values![before.0],
             card_row,
         )
     }
@@ -118,7 +121,7 @@ impl Acquiring for SqliteStore {
         self.all(
             "SELECT * FROM card WHERE standing IN ('sent', 'confirming', 'reversing') AND next <= ?1 \
              ORDER BY next, trace LIMIT ?2",
-            params![now.0, most],
+            values![now.0, most],
             card_row,
         )
     }

@@ -1,16 +1,18 @@
-//! The rows of the office in SQLite.
+//! The rows of the office in SQL.
 
-use super::{SqliteStore, array, bad};
+use super::{
+    SqlStore, array, bad,
+    value::{Row, values},
+};
 use crate::logic::{
     office::{Deed, Office, OperatorRow, RequestRow, RequestState},
     store::Result,
 };
-use rusqlite::{Row, params};
 use tolem_protocol::{UtcTime, signed::Signature};
 
 /// Tables of schema version 2.
 pub(super) const TABLES: &str = "
-CREATE TABLE operator (name TEXT PRIMARY KEY, key BLOB NOT NULL, since INTEGER NOT NULL, left INTEGER) STRICT;
+CREATE TABLE operator (name TEXT PRIMARY KEY, key BLOB NOT NULL, since INTEGER NOT NULL, \"left\" INTEGER) STRICT;
 CREATE TABLE request (
   number INTEGER PRIMARY KEY, at INTEGER NOT NULL, by TEXT NOT NULL, action BLOB NOT NULL, signature BLOB NOT NULL,
   state TEXT NOT NULL, decided_by TEXT, decided_at INTEGER, decision BLOB
@@ -18,7 +20,7 @@ CREATE TABLE request (
 CREATE TABLE deed (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, by TEXT NOT NULL, what TEXT NOT NULL) STRICT;
 ";
 
-fn operator_row(row: &Row<'_>) -> rusqlite::Result<OperatorRow> {
+fn operator_row(row: &Row<'_>) -> Result<OperatorRow> {
     let left: Option<i64> = row.get("left")?;
     Ok(OperatorRow {
         name: row.get("name")?,
@@ -28,9 +30,9 @@ fn operator_row(row: &Row<'_>) -> rusqlite::Result<OperatorRow> {
     })
 }
 
-fn request_row(row: &Row<'_>) -> rusqlite::Result<RequestRow> {
+fn request_row(row: &Row<'_>) -> Result<RequestRow> {
     let state: String = row.get("state")?;
-    let decided = || -> rusqlite::Result<(String, UtcTime, Signature)> {
+    let decided = || -> Result<(String, UtcTime, Signature)> {
         Ok((row.get("decided_by")?, UtcTime(row.get("decided_at")?), Signature(array(row, "decision")?)))
     };
     let state = match state.as_str() {
@@ -49,28 +51,30 @@ fn request_row(row: &Row<'_>) -> rusqlite::Result<RequestRow> {
     })
 }
 
-impl Office for SqliteStore {
+impl Office for SqlStore {
     fn operator(&self, name: &str) -> Result<Option<OperatorRow>> {
-        self.one("SELECT * FROM operator WHERE name = ?1", [name], operator_row)
+        self.one("SELECT * FROM operator WHERE name = ?1", values![name], operator_row)
     }
 
     fn operators(&self) -> Result<Vec<OperatorRow>> {
-        self.all("SELECT * FROM operator ORDER BY name", [], operator_row)
+        self.all("SELECT * FROM operator ORDER BY name", vec![], operator_row)
     }
 
     fn put_operator(&mut self, row: &OperatorRow) -> Result<()> {
-        self.run(
-            "INSERT OR REPLACE INTO operator VALUES (?1, ?2, ?3, ?4)",
-            params![row.name, row.key, row.since.0, row.left.map(|at| at.0)],
+        self.put(
+            "operator",
+            &["name"],
+            &["key", "since", "left"],
+            values![&row.name, row.key, row.since.0, row.left.map(|at| at.0)],
         )
     }
 
     fn request(&self, number: u32) -> Result<Option<RequestRow>> {
-        self.one("SELECT * FROM request WHERE number = ?1", [number], request_row)
+        self.one("SELECT * FROM request WHERE number = ?1", values![number], request_row)
     }
 
     fn requests(&self) -> Result<Vec<RequestRow>> {
-        self.all("SELECT * FROM request ORDER BY number", [], request_row)
+        self.all("SELECT * FROM request ORDER BY number", vec![], request_row)
     }
 
     fn put_request(&mut self, row: &RequestRow) -> Result<()> {
@@ -79,13 +83,15 @@ impl Office for SqliteStore {
             RequestState::Done { by, at, signature } => ("done", Some((by, at.0, signature.0))),
             RequestState::Withdrawn { by, at, signature } => ("withdrawn", Some((by, at.0, signature.0))),
         };
-        self.run(
-            "INSERT OR REPLACE INTO request VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            params![
+        self.put(
+            "request",
+            &["number"],
+            &["at", "by", "action", "signature", "state", "decided_by", "decided_at", "decision"],
+            values![
                 row.number,
                 row.at.0,
-                row.by,
-                row.action,
+                &row.by,
+                &row.action,
                 row.signature.0,
                 state,
                 decided.map(|(by, ..)| by),
@@ -98,12 +104,12 @@ impl Office for SqliteStore {
     fn write_deed(&mut self, deed: &Deed) -> Result<()> {
         self.run(
             "INSERT INTO deed (at, by, what) VALUES (?1, ?2, ?3)",
-            params![deed.at.0, deed.by, deed.what],
+            values![deed.at.0, &deed.by, &deed.what],
         )
     }
 
     fn deeds(&self) -> Result<Vec<Deed>> {
-        self.all("SELECT * FROM deed ORDER BY id", [], |row| {
+        self.all("SELECT * FROM deed ORDER BY id", vec![], |row| {
             Ok(Deed { at: UtcTime(row.get("at")?), by: row.get("by")?, what: row.get("what")? })
         })
     }

@@ -1,11 +1,10 @@
-//! When kiosks were there, in SQLite.
+//! When kiosks were there, in SQL.
 
-use super::{SqliteStore, array};
+use super::{SqlStore, array, value::values};
 use crate::logic::{
     presence::{Presence, Slots},
     store::Result,
 };
-use rusqlite::params;
 use tolem_protocol::KioskNumber;
 
 /// Tables of schema version 5.
@@ -15,13 +14,13 @@ CREATE TABLE presence (
 ) STRICT, WITHOUT ROWID;
 ";
 
-impl Presence for SqliteStore {
+impl Presence for SqlStore {
     fn slots(&self, kiosk: KioskNumber, day: i64) -> Result<Option<Slots>> {
         let sql = "SELECT slots FROM presence WHERE kiosk = ?1 AND day = ?2";
-        self.one(sql, params![kiosk.get(), day], |row| array(row, "slots"))
+        self.one(sql, values![kiosk.get(), day], |row| array(row, "slots"))
     }
 
     fn put_slots(&mut self, kiosk: KioskNumber, day: i64, slots: &Slots) -> Result<()> {
-        self.run("INSERT OR REPLACE INTO presence VALUES (?1, ?2, ?3)", params![kiosk.get(), day, slots])
+        self.put("presence", &["kiosk", "day"], &["slots"], values![kiosk.get(), day, slots])
     }
 }

@@ -1,11 +1,14 @@
-//! What is under way to a neighbour, in SQLite.
+//! What is under way to a neighbour, in SQL.
 
-use super::{SqliteStore, bad, good, id_bytes, id_of, number_value, statement, word, word_of};
+use super::{
+    SqlStore, bad, good, id_bytes, id_of, number_value, statement,
+    value::{Row, values},
+    word, word_of,
+};
 use crate::logic::{
     errands::{Errands, NoticeKind, NoticeRow, WaitingRow},
     store::Result,
 };
-use rusqlite::{Row, params};
 use tolem_protocol::{PaymentCode, PaymentId, UtcTime};
 
 /// Tables of schema version 3. Codes that the first version had not notified go into the outbox.
@@ -25,7 +28,7 @@ INSERT INTO notice (kind, payment, code, made_at, tries, next)
 
 const KINDS: [(NoticeKind, &str); 2] = [(NoticeKind::Paid, "paid"), (NoticeKind::Void, "void")];
 
-fn waiting_row(row: &Row<'_>) -> rusqlite::Result<WaitingRow> {
+fn waiting_row(row: &Row<'_>) -> Result<WaitingRow> {
     let Some(deposit) = statement(row, "deposit")? else { return bad("deposit") };
     Ok(WaitingRow {
         payment: id_of(row, "payment")?,
@@ -36,7 +39,7 @@ fn waiting_row(row: &Row<'_>) -> rusqlite::Result<WaitingRow> {
     })
 }
 
-fn notice_row(row: &Row<'_>) -> rusqlite::Result<NoticeRow> {
+fn notice_row(row: &Row<'_>) -> Result<NoticeRow> {
     let (id, code): (i64, i64) = (row.get("id")?, row.get("code")?);
     let taken: Option<i64> = row.get("taken_at")?;
     Ok(NoticeRow {
@@ -51,32 +54,34 @@ fn notice_row(row: &Row<'_>) -> rusqlite::Result<NoticeRow> {
     })
 }
 
-impl Errands for SqliteStore {
+impl Errands for SqlStore {
     fn waiting(&self, payment: &PaymentId) -> Result<Option<WaitingRow>> {
-        self.one("SELECT * FROM waiting WHERE payment = ?1", [id_bytes(payment)], waiting_row)
+        self.one("SELECT * FROM waiting WHERE payment = ?1", values![id_bytes(payment)], waiting_row)
     }
 
     fn put_waiting(&mut self, row: &WaitingRow) -> Result<()> {
         let deposit = row.deposit.to_bytes().to_vec();
-        self.run(
-            "INSERT OR REPLACE INTO waiting VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![id_bytes(&row.payment), deposit, row.since.0, row.tries, row.next.0],
+        self.put(
+            "waiting",
+            &["payment"],
+            &["deposit", "since", "tries", "next"],
+            values![id_bytes(&row.payment), deposit, row.since.0, row.tries, row.next.0],
         )
     }
 
     fn end_waiting(&mut self, payment: &PaymentId) -> Result<()> {
-        self.run("DELETE FROM waiting WHERE payment = ?1", [id_bytes(payment)])
+        self.run("DELETE FROM waiting WHERE payment = ?1", values![id_bytes(payment)])
     }
 
     fn waiting_due(&self, now: UtcTime, limit: u32) -> Result<Vec<WaitingRow>> {
         let sql = "SELECT * FROM waiting WHERE next <= ?1 ORDER BY since, payment LIMIT ?2";
-        self.all(sql, params![now.0, limit], waiting_row)
+        self.all(sql, values![now.0, limit], waiting_row)
     }
 
     fn add_notice(&mut self, row: &NoticeRow) -> Result<()> {
         self.run(
             "INSERT INTO notice (kind, payment, code, made_at, tries, next) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
+            values![
                 word_of(row.kind, &KINDS),
                 id_bytes(&row.payment),
                 number_value(row.code.into()),
@@ -88,13 +93,13 @@ impl Errands for SqliteStore {
     }
 
     fn notice(&self, id: u64) -> Result<Option<NoticeRow>> {
-        self.one("SELECT * FROM notice WHERE id = ?1", [number_value(id)], notice_row)
+        self.one("SELECT * FROM notice WHERE id = ?1", values![number_value(id)], notice_row)
     }
 
     fn put_notice(&mut self, row: &NoticeRow) -> Result<()> {
         self.run(
             "UPDATE notice SET tries = ?2, next = ?3, taken_at = ?4 WHERE id = ?1",
-            params![number_value(row.id), row.tries, row.next.0, row.taken_at.map(|at| at.0)],
+            values![number_value(row.id), row.tries, row.next.0, row.taken_at.map(|at| at.0)],
         )
     }
 
@@ -103,20 +108,20 @@ impl Errands for SqliteStore {
             "SELECT * FROM notice AS this WHERE taken_at IS NULL AND next <= ?1 AND NOT EXISTS (
                SELECT 1 FROM notice WHERE taken_at IS NULL AND code = this.code AND id < this.id
              ) ORDER BY id LIMIT ?2",
-            params![now.0, limit],
+            values![now.0, limit],
             notice_row,
         )
     }
 
     fn each_notice(&self, each: &mut dyn FnMut(NoticeRow)) -> Result<()> {
         let sql = "SELECT * FROM notice ORDER BY id";
-        self.all(sql, [], |row| notice_row(row).map(&mut *each)).map(|_: Vec<()>| ())
+        self.each(sql, &mut |row| notice_row(row).map(&mut *each))
     }
 
     fn notices_open(&self) -> Result<(u64, Option<UtcTime>)> {
-        let sql = "SELECT count(*), min(made_at) FROM notice WHERE taken_at IS NULL";
-        let found = self.one(sql, [], |row| {
-            let (count, oldest): (i64, Option<i64>) = (row.get(0)?, row.get(1)?);
+        let sql = "SELECT count(*) AS count, min(made_at) AS oldest FROM notice WHERE taken_at IS NULL";
+        let found = self.one(sql, vec![], |row| {
+            let (count, oldest): (i64, Option<i64>) = (row.get("count")?, row.get("oldest")?);
             Ok((count.cast_unsigned(), oldest.map(UtcTime)))
         })?;
         Ok(found.unwrap_or_default())
