@@ -38,6 +38,8 @@ pub struct Config {
     pub links: Links,
     /// The folder of this bank as a participant of a gateway; `None` for the register in the center's own database.
     pub gateway: Option<PathBuf>,
+    /// The folder of the acquirer of cards; `None` for a center without cards.
+    pub acquirer: Option<PathBuf>,
     /// How payouts are computed.
     pub terms: Terms,
     /// What stands in the head of reports.
@@ -105,6 +107,7 @@ impl Config {
             rules: Rules::default(),
             links: Links::default(),
             gateway: None,
+            acquirer: None,
             terms: Terms::default(),
             place: Place::default(),
         }
@@ -150,7 +153,9 @@ struct File {
     #[serde(default)]
     links: LinksTable,
     #[serde(default)]
-    gateway: GatewayTable,
+    gateway: FolderTable,
+    #[serde(default)]
+    acquirer: FolderTable,
     #[serde(default)]
     settlement: SettlementTable,
     #[serde(default)]
@@ -212,7 +217,7 @@ struct LinksTable {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct GatewayTable {
+struct FolderTable {
     folder: Option<PathBuf>,
 }
 
@@ -295,6 +300,7 @@ impl File {
             },
             links: self.links.check()?,
             gateway: self.gateway.folder.map(place),
+            acquirer: self.acquirer.folder.map(place),
             terms: self.settlement.check()?,
             place: self.reports.check(),
         })
@@ -519,6 +525,9 @@ listen = "127.0.0.1:7443"
 
 [gateway]
 # folder = "../gateway/parties/bank" # this bank's folder as a participant; without it codes are made in the center's own database
+
+[acquirer]
+# folder = "../acquirer/center"    # where the acquirer of cards is and how we prove ourselves; without it no cards are taken
 
 [settlement]
 # withheld_thousandths = 0        # of each fee, kept from the provider's payout; never added to the payer

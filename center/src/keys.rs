@@ -9,12 +9,14 @@ use hpke::{
     kem::X25519HkdfSha256, rand_core,
 };
 use ring::{
+    aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},
     hmac,
     signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
 };
 use tolem_protocol::{
     Iin, PaymentId,
     card::{CardSecret, SealedCard},
+    emv::CardNumber,
     messages::SealedIin,
     signed::Signature,
     signed_note::{KeyKind, NoteKey},
@@ -23,6 +25,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 type Kem = X25519HkdfSha256;
 
+/// Digits of the longest card number.
+const NUMBER_BYTES: usize = 19;
 /// HPKE `info` of a sealed IIN.
 const SEAL_INFO: &[u8] = b"tolem iin v1";
 /// HPKE `info` of a sealed card.
@@ -40,17 +44,19 @@ pub struct Seeds {
     pub witness: Zeroizing<[u8; 32]>,
     /// Key of the payer tags. If it is lost, held balances lose their owners.
     pub tag: Zeroizing<[u8; 32]>,
+    /// Key that card numbers are kept under until they are settled. If it is lost, open card payments cannot be undone by us.
+    pub cards: Zeroizing<[u8; 32]>,
 }
 
 impl Seeds {
-    /// Four seeds from a source of random bytes.
+    /// Seeds from a source of random bytes.
     pub fn draw(mut fill: impl FnMut(&mut [u8; 32])) -> Self {
         let mut seed = || {
             let mut bytes = Zeroizing::new([0; 32]);
             fill(&mut bytes);
             bytes
         };
-        Self { statement: seed(), sealing: seed(), witness: seed(), tag: seed() }
+        Self { statement: seed(), sealing: seed(), witness: seed(), tag: seed(), cards: seed() }
     }
 }
 
@@ -62,6 +68,7 @@ pub struct CenterKeys {
     witness: Ed25519KeyPair,
     witness_key: NoteKey,
     tag: hmac::Key,
+    cards: LessSafeKey,
 }
 
 impl CenterKeys {
@@ -84,6 +91,9 @@ impl CenterKeys {
             witness,
             witness_key,
             tag: hmac::Key::new(hmac::HMAC_SHA256, seeds.tag.as_slice()),
+            cards: LessSafeKey::new(
+                UnboundKey::new(&CHACHA20_POLY1305, seeds.cards.as_slice()).expect("invariant: the key has 32 bytes"),
+            ),
         }
     }
 
@@ -153,6 +163,29 @@ impl Keys for CenterKeys {
         let tag = hmac::sign(&self.tag, &digits);
         digits.zeroize();
         PayerTag(public_bytes(tag.as_ref()))
+    }
+
+    fn seal_number(&self, number: &CardNumber, payment: &PaymentId, nonce: [u8; 12]) -> Vec<u8> {
+        // One length for all numbers, so that nothing is told by it.
+        let mut bytes = vec![0xFF; NUMBER_BYTES];
+        bytes[..number.digits().len()].copy_from_slice(number.digits());
+        let aad = Aad::from(payment.to_string());
+        self.cards
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut bytes)
+            .expect("invariant: so few bytes can be sealed");
+        [&nonce[..], &bytes].concat()
+    }
+
+    fn open_number(&self, sealed: &[u8], payment: &PaymentId) -> Option<CardNumber> {
+        let (nonce, sealed) = sealed.split_first_chunk::<12>()?;
+        let mut bytes = Zeroizing::new(sealed.to_vec());
+        let aad = Aad::from(payment.to_string());
+        let digits =
+            self.cards.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut bytes).ok()?;
+        let length = digits.iter().position(|digit| *digit == 0xFF).unwrap_or(digits.len());
+        let mut text = Zeroizing::new(String::with_capacity(NUMBER_BYTES));
+        text.extend(digits[..length].iter().map(|digit| char::from(b'0' + (digit % 10))));
+        CardNumber::parse(&text)
     }
 
     fn witness(&self) -> &NoteKey {
@@ -254,6 +287,28 @@ mod tests {
             next += 1;
             *seed = [next; 32];
         }))
+    }
+
+    #[test]
+    fn a_kept_card_number_opens_for_its_payment_only_and_all_are_of_one_length() {
+        let keys = keys();
+        let kiosk = KioskNumber::new(42).unwrap();
+        let payment = PaymentId { kiosk, epoch: 1, number: 9, nonce: [7; 16] };
+        for text in [concat!("5413", "3300", "8902", "0011"), concat!("4012", "3456", "7890", "9")] {
+            let number = CardNumber::parse(text).unwrap();
+            let sealed = keys.seal_number(&number, &payment, [3; 12]);
+            assert_eq!(sealed.len(), 12 + NUMBER_BYTES + 16);
+            assert!(!sealed.windows(4).any(|part| part == &number.digits()[..4]));
+            assert_eq!(keys.open_number(&sealed, &payment), Some(number));
+            assert_eq!(keys.open_number(&sealed, &PaymentId { number: 10, ..payment }), None);
+            for at in [0, 12, 30, 46] {
+                let mut changed = sealed.clone();
+                changed[at] ^= 1;
+                assert_eq!(keys.open_number(&changed, &payment), None, "{at}");
+            }
+            assert_eq!(keys.open_number(&sealed[..11], &payment), None);
+            assert_eq!(keys.open_number(&[], &payment), None);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! the kiosks' journals. `logic` holds the rules and is pure; the rest is the shell around it. It re-reads the wire with its
 //! own eyes: nothing here depends on the kiosk's code.
 
+pub mod acquirer;
 pub mod catalogue;
 pub mod config;
 pub mod export;

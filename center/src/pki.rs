@@ -10,7 +10,7 @@
 //! pki/revoked                      one line per revoked certificate: serial, seconds since 1970, name
 //! pki/kiosks/kiosk-00042.crt .key  one kiosk, the newest certificate (the key only if it was made here)
 //! pki/kiosks/kiosk-00042.SERIAL.crt  a certificate of it before, which a revocation must name, too
-//! keys/statement.key .pub  sealing.key .pub  witness.key .vkey  tag.key
+//! keys/statement.key .pub  sealing.key .pub  witness.key .vkey  tag.key  cards.key
 //! ```
 //! Private files are readable by their owner alone. Kiosk certificates come from an authority of their own and carry
 //! clientAuth: rustls accepts a certificate without any extended key usage as a client, so the server demands it explicitly.
@@ -269,6 +269,10 @@ impl Pki {
 
     /// Reads the center's keys.
     pub fn keys(&self) -> Result<CenterKeys> {
+        // A center from before cards gets this key at its first start; nothing was ever sealed under another one.
+        if !self.path("keys/cards.key").exists() {
+            self.create_cards_key()?;
+        }
         let seed = |name: &str| -> Result<Zeroizing<[u8; 32]>> {
             let path = self.path(&format!("keys/{name}.key"));
             let text = Zeroizing::new(self.read(&path)?);
@@ -282,6 +286,7 @@ impl Pki {
             sealing: seed("sealing")?,
             witness: seed("witness")?,
             tag: seed("tag")?,
+            cards: seed("cards")?,
         }))
     }
 
@@ -300,6 +305,7 @@ impl Pki {
             ("sealing", &seeds.sealing),
             ("witness", &seeds.witness),
             ("tag", &seeds.tag),
+            ("cards", &seeds.cards),
         ];
         for (name, seed) in named {
             let text = Zeroizing::new(BASE64.encode(seed.as_slice()) + "\n");
@@ -309,6 +315,14 @@ impl Pki {
         self.public("keys/statement.pub", line(&keys.statement_public()).as_bytes())?;
         self.public("keys/sealing.pub", line(&keys.sealing_public()).as_bytes())?;
         self.public("keys/witness.vkey", (keys.witness().to_vkey() + "\n").as_bytes())
+    }
+
+    fn create_cards_key(&self) -> Result<()> {
+        let mut seed = Zeroizing::new([0; 32]);
+        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), seed.as_mut_slice())
+            .map_err(|_| PkiError::Certificate("the system has no random numbers".into()))?;
+        let text = Zeroizing::new(BASE64.encode(seed.as_slice()) + "\n");
+        self.private("keys/cards.key", &text)
     }
 
     fn issuer(&self, name: &str) -> Result<Issuer<'static, KeyPair>> {

@@ -338,10 +338,17 @@ mod sim {
 
     use anyhow::Context;
     use clap::{Args, Subcommand};
-    use std::{io, path::PathBuf, sync::Arc};
+    use std::{
+        io,
+        net::{SocketAddr, TcpListener},
+        path::{Path, PathBuf},
+        sync::Arc,
+    };
+    use tolem_firmware::demo::acquirer;
     use tolem_hal_sim::{
         ccnet_device::CcnetConfig,
         escpos_device::EscposConfig,
+        issuer::served::Log,
         pin_pad_device::{KeyStore, PinPadKeys},
         served::{Cable, ServeOptions, serve_acceptor, serve_card_reader, serve_pin_pad, serve_printer},
     };
@@ -365,6 +372,18 @@ mod sim {
         Cardreader {
             #[command(flatten)]
             cable: CableArgs,
+        },
+        /// An acquirer's host with a test issuer, for anybody's center: ISO 8583 over TCP, inside TLS
+        Issuer {
+            /// Where to listen
+            #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8583")]
+            listen: SocketAddr,
+            /// Folder with `center/` (put it into the center's `[acquirer] folder`) and `host/`; made if it is not there
+            #[arg(long, value_name = "DIR", default_value = "tolem-issuer")]
+            folder: PathBuf,
+            /// Print messages on standard error: types, trace numbers, codes, never a card
+            #[arg(long)]
+            verbose: bool,
         },
         /// A PIN pad with test keys that speaks like UIC's PP791
         Pinpad {
@@ -401,11 +420,23 @@ mod sim {
         }
     }
 
+    fn serve_issuer(listen: SocketAddr, folder: &Path, verbose: bool) -> anyhow::Result<()> {
+        let listener = TcpListener::bind(listen).with_context(|| format!("--listen {listen}"))?;
+        let addr = listener.local_addr()?;
+        acquirer::prepare(folder, addr).with_context(|| format!("--folder {}", folder.display()))?;
+        let log: Option<Log> = verbose.then(|| Arc::new(|line: &str| eprintln!("{line}")) as _);
+        let served = acquirer::start(folder, listener, log)?;
+        println!("{addr}");
+        served.console(io::stdin().lock(), io::stdout().lock())?;
+        Ok(())
+    }
+
     pub fn serve(command: SimCommand) -> anyhow::Result<()> {
         let device = match command {
             SimCommand::Ccnet { cable } => serve_acceptor(CcnetConfig::default(), cable.options()),
             SimCommand::Escpos { cable, png } => serve_printer(EscposConfig::default(), png, cable.options()),
             SimCommand::Cardreader { cable } => serve_card_reader(1, cable.options()),
+            SimCommand::Issuer { listen, folder, verbose } => return serve_issuer(listen, &folder, verbose),
             SimCommand::Pinpad { cable } => {
                 serve_pin_pad(KeyStore::delivered(&PinPadKeys::test()), 1, cable.options())
             }

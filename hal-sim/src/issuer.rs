@@ -10,15 +10,20 @@
 //!            └──0420, 0421──▶ reversed ◀──0420──┘
 //! ```
 
+pub mod host;
+pub mod served;
 #[cfg(test)]
 mod tests;
 mod vault;
 
 pub use vault::Vault;
 
-use crate::chip_card::IssuerKeys;
-use std::{collections::BTreeMap, fmt};
-use tolem_card_keys::{emv, pin_block::Pin};
+use crate::{chip_card::IssuerKeys, pin_pad_device::PinPadKeys};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+};
+use tolem_card_keys::{TdesKey, emv, pin_block::Pin};
 use tolem_protocol::{
     Amount,
     emv::{CardNumber, tags, tlv},
@@ -83,6 +88,8 @@ pub struct Account {
     counter: u16,
 }
 
+/// The test key between acquirer and issuer.
+pub const ZONE: [u8; 16] = [0x5B; 16];
 /// Wrong PINs in a row that an account allows.
 pub const MOST_TRIES: u8 = 3;
 
@@ -126,6 +133,10 @@ pub enum Mood {
     LosesRequest,
     /// It was carried out, and the answer never came.
     LosesAnswer,
+    /// It was carried out, and the answer comes behind the next one.
+    AnswersLate,
+    /// The next request is declined with this code, whatever the account says.
+    Declines(Code),
 }
 
 /// Who names a payment: the terminal, and its message.
@@ -138,8 +149,11 @@ pub struct TestIssuer {
     accounts: BTreeMap<Vec<u8>, Account>,
     ledger: BTreeMap<Name, Entry>,
     /// What becomes of the next messages, in this order.
-    pub moods: std::collections::VecDeque<Mood>,
+    pub moods: VecDeque<Mood>,
+    /// Answers that come late.
+    late: VecDeque<Vec<u8>>,
     approvals: u32,
+    verdict: Option<Code>,
     /// Year and month, two digits each, against which expiry is judged.
     pub today: [u8; 4],
 }
@@ -152,8 +166,10 @@ impl TestIssuer {
             vault,
             accounts: BTreeMap::new(),
             ledger: BTreeMap::new(),
-            moods: std::collections::VecDeque::new(),
+            moods: VecDeque::new(),
+            late: VecDeque::new(),
             approvals: 0,
+            verdict: None,
             today: *b"2611",
         }
     }
@@ -184,13 +200,47 @@ impl TestIssuer {
 
     /// Takes a message; the answer, unless this message or its answer is lost.
     pub fn hear(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let mood = self.moods.pop_front();
+        let request = Message::decode(bytes).ok()?;
+        let of_requests = matches!(self.moods.front(), Some(Mood::Declines(_)));
+        let mood =
+            if of_requests && request.kind != MessageType::AUTHORIZATION { None } else { self.moods.pop_front() };
         if mood == Some(Mood::LosesRequest) {
             return None;
         }
-        let request = Message::decode(bytes).ok()?;
-        let answer = self.answer(&request)?;
-        (mood != Some(Mood::LosesAnswer)).then(|| answer.encode().to_vec())
+        self.verdict = match mood {
+            Some(Mood::Declines(code)) => Some(code),
+            _ => None,
+        };
+        let answer = self.answer(&request)?.encode().to_vec();
+        match mood {
+            Some(Mood::LosesAnswer) => None,
+            Some(Mood::AnswersLate) => {
+                self.late.push_back(answer);
+                None
+            }
+            _ => Some(answer),
+        }
+    }
+
+    /// The answers that come late, once.
+    pub fn late_answers(&mut self) -> Vec<Vec<u8>> {
+        self.late.drain(..).collect()
+    }
+
+    /// An issuer with the accounts of the public test cards: one that can pay, one without money, one that is blocked. Their PIN is 2580.
+    pub fn common() -> Self {
+        let zone = TdesKey::new(&ZONE).expect("invariant: 16 bytes");
+        let mut issuer = Self::new(IssuerKeys::test(), Vault::new(PinPadKeys::test().base, zone));
+        let pin = || Pin::parse("2580").expect("invariant: four digits");
+        let number = |text| CardNumber::parse(text).expect("invariant: a public test number");
+        let rich = Account::new(Amount::from_tenge(1_000_000), pin());
+        issuer.open(&number(concat!("5413", "3300", "8902", "0011")), rich.clone());
+        issuer.open(
+            &number(concat!("4761", "7390", "0101", "0119")),
+            Account { available: Amount::from_tenge(100), ..rich.clone() },
+        );
+        issuer.open(&number(concat!("4012", "3456", "7890", "9")), Account { blocked: true, ..rich });
+        issuer
     }
 
     fn answer(&mut self, request: &Message) -> Option<Message> {
@@ -250,7 +300,8 @@ impl TestIssuer {
             .get(de::NUMBER)
             .map(|number| number.iter().map(|digit| digit - b'0').collect::<Vec<u8>>())
             .unwrap_or_default();
-        let code = self.judge(request, amount, &account).err().unwrap_or(Code::APPROVED);
+        let judged = self.judge(request, amount, &account).err().unwrap_or(Code::APPROVED);
+        let code = self.verdict.take().unwrap_or(judged);
         let standing = if code == Code::APPROVED {
             if let Some(account) = self.accounts.get_mut(&account) {
                 account.available = account.available.saturating_sub(amount);
@@ -299,9 +350,12 @@ impl TestIssuer {
             return Err(Code::PIN_TRIES);
         }
         let block = request.get(de::PIN_BLOCK).and_then(|block| block.try_into().ok());
-        let serial = request.get(de::PIN_KEY).ok_or(Code::REFUSED)?;
-        // Translated from the pad's key to the issuer's in the security module; only there it is ever open.
-        let translated = self.vault.translate(block.ok_or(Code::REFUSED)?, serial, &card);
+        let block = block.ok_or(Code::REFUSED)?;
+        // Translated from the pad's key to the issuer's in the security module, the acquirer's or ours; only there it is ever open.
+        let translated = match request.get(de::PIN_KEY) {
+            Some(serial) => self.vault.translate(block, serial, &card),
+            None => Some(block),
+        };
         if !translated.is_some_and(|block| self.vault.is_pin(block, &card, &account.pin)) {
             account.tries -= 1;
             return Err(if account.tries == 0 { Code::PIN_TRIES } else { Code::WRONG_PIN });

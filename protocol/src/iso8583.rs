@@ -5,6 +5,8 @@
 //! written. A card number, track, PIN block or chip data are in it: it has no `Debug` of them and is wiped when dropped.
 
 mod field;
+pub mod frame;
+pub mod mac;
 
 pub use field::{FieldError, Shape, shape};
 
@@ -111,12 +113,22 @@ pub mod de {
     pub const PIN_KEY: u8 = 63;
     /// Code over the message, if there is no second bitmap.
     pub const MAC: u8 = 64;
-    /// What a network message wants: 001 sign-on, 002 sign-off, 301 echo.
+    /// What a network message wants: 001 sign-on, 002 sign-off, 301 echo ([`super::network`]).
     pub const NETWORK: u8 = 70;
     /// The message that a reversal undoes.
     pub const ORIGINAL: u8 = 90;
     /// Code over the message.
     pub const MAC_2: u8 = 128;
+}
+
+/// What a network message wants, field 70.
+pub mod network {
+    /// Let us begin; a session's keys are made.
+    pub const SIGN_ON: [u8; 3] = *b"001";
+    /// Nothing more will come.
+    pub const SIGN_OFF: [u8; 3] = *b"002";
+    /// Are you there?
+    pub const ECHO: [u8; 3] = *b"301";
 }
 
 /// Why bytes are no message.

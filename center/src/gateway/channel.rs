@@ -33,7 +33,7 @@ fn identity(folder: &Path) -> Result<Identity, PartyError> {
 }
 
 /// The server's side: whom `trust` believes as the owner of a channel gets in.
-pub(super) fn server(folder: &Path, trust: Arc<ArcSwap<Trust>>) -> Result<ServerConfig, PartyError> {
+pub(crate) fn server(folder: &Path, trust: Arc<ArcSwap<Trust>>) -> Result<ServerConfig, PartyError> {
     let provider = Arc::new(ring::default_provider());
     let (chain, key) = identity(folder)?;
     let mut config = ServerConfig::builder_with_provider(provider.clone())
@@ -49,7 +49,8 @@ pub(super) fn server(folder: &Path, trust: Arc<ArcSwap<Trust>>) -> Result<Server
 }
 
 /// The client's side: the server must have a certificate of the authority for its host, not revoked by lists that are in time.
-pub(super) fn client(folder: &Path) -> Result<ClientConfig, PartyError> {
+/// `speaks` are the protocols that are offered (ALPN).
+pub(crate) fn client(folder: &Path, speaks: &[&str]) -> Result<ClientConfig, PartyError> {
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
     let root = folder.join("root.crt");
@@ -75,7 +76,7 @@ pub(super) fn client(folder: &Path) -> Result<ClientConfig, PartyError> {
         .with_client_auth_cert(chain, key)
         .map_err(|error| fault(&folder.join("channel.crt"), &error))?;
     config.resumption = Resumption::disabled();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = speaks.iter().map(|name| name.as_bytes().to_vec()).collect();
     Ok(config)
 }
 

@@ -117,7 +117,7 @@ impl GatewayClient {
     /// # Errors
     /// Names the file that is missing or wrong.
     pub fn open(folder: &Path) -> Result<Self, PartyError> {
-        let connector = TlsConnector::from(Arc::new(channel::client(folder)?));
+        let connector = TlsConnector::from(Arc::new(channel::client(folder, &["http/1.1"])?));
         Ok(Self {
             party: Party::read(folder)?,
             at: Whereabouts::read(folder)?,

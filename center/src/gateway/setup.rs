@@ -91,7 +91,8 @@ pub fn revoke(directory: &Path, name: &str, now: UtcTime) -> anyhow::Result<()> 
     publish(directory)
 }
 
-fn create_key(path: &Path) -> anyhow::Result<()> {
+/// Makes a key of 32 random bytes in a file of its own, base64.
+pub(crate) fn create_key(path: &Path) -> anyhow::Result<()> {
     let mut key = Zeroizing::new([0; 32]);
     SystemRandom::new()
         .fill(key.as_mut_slice())

@@ -179,7 +179,7 @@ pub enum Begun {
 }
 
 /// Begins a payment, or says how it stands.
-pub fn begin(store: &mut impl Acquiring, now: UtcTime, ask: Ask) -> Result<Begun> {
+pub fn begin(store: &mut (impl Acquiring + ?Sized), now: UtcTime, ask: Ask) -> Result<Begun> {
     if let Some(row) = store.card(&ask.payment)? {
         return Ok(Begun::Known(row));
     }
@@ -212,7 +212,7 @@ pub fn request(row: &CardRow, mut draft: Message) -> std::result::Result<Message
 }
 
 /// How a payment stands: the status enquiry of a kiosk that heard nothing.
-pub fn enquire(store: &impl Acquiring, payment: &PaymentId) -> Result<Option<CardRow>> {
+pub fn enquire(store: &(impl Acquiring + ?Sized), payment: &PaymentId) -> Result<Option<CardRow>> {
     store.card(payment)
 }
 
@@ -232,7 +232,7 @@ pub enum Heard {
 }
 
 /// Takes in an answer of the acquirer.
-pub fn hear(store: &mut impl Acquiring, answer: &Message) -> Result<Heard> {
+pub fn hear(store: &mut (impl Acquiring + ?Sized), answer: &Message) -> Result<Heard> {
     let Some(mut row) = named(store, answer)? else { return Ok(Heard::Unknown) };
     let Some(code) = answer.get(de::RESPONSE).and_then(|code| <[u8; 2]>::try_from(code).ok()) else {
         return Ok(Heard::Unknown);
@@ -274,7 +274,7 @@ pub fn hear(store: &mut impl Acquiring, answer: &Message) -> Result<Heard> {
 }
 
 /// The row that a message names by its trace number, time and terminal.
-fn named(store: &impl Acquiring, answer: &Message) -> Result<Option<CardRow>> {
+fn named(store: &(impl Acquiring + ?Sized), answer: &Message) -> Result<Option<CardRow>> {
     let digits = |field| answer.get(field).map(<[u8]>::to_vec).unwrap_or_default();
     let (trace, sent, terminal) = (digits(de::TRACE), digits(de::SENT), digits(de::TERMINAL));
     let Some(low) = std::str::from_utf8(&trace).ok().and_then(|text| text.parse::<u32>().ok()) else {
@@ -298,7 +298,7 @@ fn named(store: &impl Acquiring, answer: &Message) -> Result<Option<CardRow>> {
 
 /// Everything is done and the citizen has the code: the money is to be taken. Gives how it stands then; only `Confirming` and `Confirmed`
 /// mean that it will be.
-pub fn confirm(store: &mut impl Acquiring, now: UtcTime, payment: &PaymentId) -> Result<Standing> {
+pub fn confirm(store: &mut (impl Acquiring + ?Sized), now: UtcTime, payment: &PaymentId) -> Result<Standing> {
     let mut row = existing(store, payment)?;
     if row.standing == Standing::Approved {
         row.standing = Standing::Confirming;
@@ -310,7 +310,7 @@ pub fn confirm(store: &mut impl Acquiring, now: UtcTime, payment: &PaymentId) ->
 }
 
 /// It came to nothing: whatever was or may have been held is given back. What is confirmed stays so. Gives how it stands then.
-pub fn void(store: &mut impl Acquiring, now: UtcTime, payment: &PaymentId, why: Why) -> Result<Standing> {
+pub fn void(store: &mut (impl Acquiring + ?Sized), now: UtcTime, payment: &PaymentId, why: Why) -> Result<Standing> {
     let mut row = existing(store, payment)?;
     if matches!(row.standing, Standing::Sent | Standing::Approved) {
         reverse(store, &mut row, now, why)?;
@@ -319,11 +319,11 @@ pub fn void(store: &mut impl Acquiring, now: UtcTime, payment: &PaymentId, why: 
     Ok(row.standing)
 }
 
-fn existing(store: &impl Acquiring, payment: &PaymentId) -> Result<CardRow> {
+fn existing(store: &(impl Acquiring + ?Sized), payment: &PaymentId) -> Result<CardRow> {
     store.card(payment)?.ok_or_else(|| StoreError(format!("no card payment {payment}")))
 }
 
-fn reverse(store: &mut impl Acquiring, row: &mut CardRow, now: UtcTime, why: Why) -> Result<()> {
+fn reverse(store: &mut (impl Acquiring + ?Sized), row: &mut CardRow, now: UtcTime, why: Why) -> Result<()> {
     (row.standing, row.why) = (Standing::Reversing, Some(why));
     row.errand = Some(Name { trace: store.next_trace()?, sent: now });
     (row.tries, row.next) = (0, now);
@@ -332,7 +332,7 @@ fn reverse(store: &mut impl Acquiring, row: &mut CardRow, now: UtcTime, why: Why
 
 /// What is to be said now: advices and reversals, each with its row as it is kept from here on. A request whose answer is overdue becomes a
 /// reversal here, also after a crash. Call it again after the pause that the rows name.
-pub fn due(store: &mut impl Acquiring, now: UtcTime, most: u32) -> Result<Vec<CardRow>> {
+pub fn due(store: &mut (impl Acquiring + ?Sized), now: UtcTime, most: u32) -> Result<Vec<CardRow>> {
     let mut rows = store.cards_due(now, most)?;
     for row in &mut rows {
         if row.standing == Standing::Sent {

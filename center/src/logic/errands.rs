@@ -336,7 +336,7 @@ impl Center {
         if late { self.alarm_once(store, at, alarm) } else { Ok(()) }
     }
 
-    fn alarm_once(
+    pub(super) fn alarm_once(
         &self,
         store: &mut dyn Store,
         at: &Moment<'_>,

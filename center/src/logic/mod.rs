@@ -6,6 +6,7 @@
 
 pub mod acquirer;
 pub mod approval;
+pub mod cards;
 mod claims;
 mod deposit;
 pub mod enrolment;
@@ -36,6 +37,7 @@ use store::{Alarm, PayerTag, Result, Store};
 use tolem_protocol::{
     Amount, BalanceNumber, Iin, KioskNumber, PaymentId, UtcTime,
     card::{CardSecret, SealedCard},
+    emv::CardNumber,
     messages::{Limits, PayerCheck, Refusal, Request, Response, SealedIin},
     signed::Signature,
     signed_note::NoteKey,
@@ -56,6 +58,10 @@ pub trait Keys {
     fn open_card(&self, sealed: &SealedCard, payment: &PaymentId) -> Option<CardSecret>;
     /// The keyed tag of an IIN.
     fn tag_iin(&self, iin: &Iin) -> PayerTag;
+    /// Seals a card's number for keeping, bound to `payment`. `nonce` must never come twice.
+    fn seal_number(&self, number: &CardNumber, payment: &PaymentId, nonce: [u8; 12]) -> Vec<u8>;
+    /// Opens it again; `None` if it was sealed under another key or for another payment.
+    fn open_number(&self, sealed: &[u8], payment: &PaymentId) -> Option<CardNumber>;
     /// The key that cosigns checkpoints.
     fn witness(&self) -> &NoteKey;
     /// Signs with it.
@@ -157,6 +163,8 @@ pub struct Center {
     pub gateway: Box<dyn Gateway + Send>,
     /// The certificate revocation list in force, DER.
     pub crl: Vec<u8>,
+    /// Where cards go; `None` without cards.
+    pub acquirer: Option<cards::Acquirer>,
 }
 
 impl Center {

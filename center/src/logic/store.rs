@@ -5,8 +5,8 @@
 //! means that nothing of it happened and that nothing may be answered.
 
 use crate::logic::{
-    enrolment::Enrolment, errands::Errands, ledger::Posting, office::Office, presence::Presence,
-    rebuild::Standing,
+    acquirer::Acquiring, enrolment::Enrolment, errands::Errands, ledger::Posting, office::Office,
+    presence::Presence, rebuild::Standing,
 };
 use std::fmt;
 use tolem_protocol::{
@@ -218,7 +218,7 @@ pub struct Alarm {
 }
 
 /// Durable storage of the center.
-pub trait Store: Office + Errands + Standing + Presence + Enrolment {
+pub trait Store: Office + Errands + Standing + Presence + Enrolment + Acquiring {
     /// Life of this database: never the same after a restore.
     fn center_epoch(&self) -> Result<u32>;
     /// Begins a new life.

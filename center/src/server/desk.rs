@@ -13,7 +13,7 @@ use crate::{
         store::{StoreError, Transact as _},
         trace::Step,
     },
-    server::errands::Call,
+    server::{cards::CardLine, errands::Call},
     sql::SqlStore,
 };
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use tolem_protocol::{
     KioskNumber, PaymentId, UtcTime,
     enrolment::{self as enrolment_words, Question},
+    iso8583::Message,
     messages::{Refusal, Request, Response},
 };
 
@@ -35,10 +36,10 @@ const QUEUE: usize = 64;
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 /// Work of an operator on the database and the rules.
-pub(super) type Work = Box<dyn FnOnce(&mut SqlStore, &mut Center) + Send>;
+pub(crate) type Work = Box<dyn FnOnce(&mut SqlStore, &mut Center) + Send>;
 
 /// A request of a kiosk over connection `link`, which grows with each connection.
-pub(super) struct Asking {
+pub(crate) struct Asking {
     pub kiosk: KioskNumber,
     pub link: u64,
     /// End of the certificate that the link was opened with.
@@ -55,14 +56,20 @@ pub(super) struct Enrolling {
 }
 
 /// What a neighbour has replied.
-pub(super) enum Heard {
+pub(crate) enum Heard {
     Payer(Lookup, Box<Asking>),
     Code(PaymentId, Reply<Made>),
     Notice(u64, Reply<()>),
+    /// The acquirer is there; this is how it is spoken to.
+    AcquirerOpen(mpsc::UnboundedSender<Message>),
+    /// An answer of the acquirer.
+    Acquirer(Box<Message>),
+    /// The acquirer is not there any more; what was under way has no answer.
+    AcquirerGone,
 }
 
 /// Something to do with the database.
-pub(super) enum Job {
+pub(crate) enum Job {
     /// A kiosk asks.
     Request(Box<Asking>),
     /// Somebody wants a certificate.
@@ -87,6 +94,7 @@ pub(super) struct Desk {
     /// Where neighbours are called; `None` if registry and gateway are in this process.
     pub calls: Option<mpsc::UnboundedSender<Call>>,
     pub under_way: UnderWay,
+    pub cards: CardLine,
 }
 
 /// What was called for and has not come back. It is only memory: the rows say what is owed.
@@ -131,6 +139,9 @@ impl Desk {
                 Job::Enrol(enrolling) => self.enrol(*enrolling),
                 Job::Heard(Heard::Code(payment, reply)) => self.code_arrived(payment, &reply),
                 Job::Heard(Heard::Notice(id, reply)) => self.notice_answered(id, &reply),
+                Job::Heard(Heard::AcquirerOpen(say)) => self.acquirer_open(say),
+                Job::Heard(Heard::Acquirer(message)) => self.acquirer_says(&message),
+                Job::Heard(Heard::AcquirerGone) => self.acquirer_gone(),
                 Job::Do(work) => {
                     work(&mut self.store, &mut self.center);
                     Ok(())
@@ -145,7 +156,7 @@ impl Desk {
     }
 
     /// Runs rules in one transaction. When it is durable, the steps of the payment have happened.
-    fn work<R>(
+    pub(super) fn work<R>(
         &mut self,
         mut rules: impl FnMut(&Center, &mut SqlStore, &mut Moment<'_>) -> Result<R, StoreError>,
     ) -> Result<R, StoreError> {
@@ -258,6 +269,7 @@ impl Desk {
             }
         }
         self.under_way.waiters.retain(|_, waiters| !waiters.is_empty());
+        self.cards_tick()?;
         self.due()
     }
 

@@ -2,12 +2,13 @@
 //!
 //! [`start`] runs it on threads of its own, so that a binary, a demo and a test use the very same code.
 
+mod cards;
 mod crl;
 pub mod desk;
 mod enrolment;
 pub mod errands;
 mod link;
-mod shared;
+pub(crate) mod shared;
 pub mod soap;
 pub mod tls;
 pub mod words;
@@ -15,10 +16,12 @@ pub mod words;
 pub use shared::{Observer, Seen};
 
 use crate::{
+    acquirer::channel::Line,
     catalogue::{self, Catalogue},
     config::Config,
     logic::{
         Center,
+        cards::Acquirer,
         gateway::{Elsewhere, InProcessGateway},
         registry::{ListRegistry, Switch},
     },
@@ -27,6 +30,7 @@ use crate::{
     sql::SqlStore,
 };
 use anyhow::{Context as _, anyhow};
+use cards::CardLine;
 use desk::{Desk, Job, UnderWay};
 use enrolment::Porch;
 use errands::Neighbours;
@@ -111,6 +115,9 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
         (None, Some(folder)) => Some(Arc::new(SoapNeighbours::open(folder)?) as Arc<dyn Neighbours>),
         (given, _) => given,
     };
+    let acquirer = config.acquirer.as_deref().map(Line::open).transpose()?;
+    center.acquirer =
+        acquirer.as_ref().map(|line| Acquirer { number: line.terms.acquirer.clone(), is_open: false });
     if neighbours.is_some() {
         center.gateway = Box::new(Elsewhere);
     }
@@ -124,6 +131,7 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
         fault: Box::new(move |line| faulty.note(line)),
         calls: neighbours.is_some().then_some(calls),
         under_way: UnderWay::default(),
+        cards: CardLine::default(),
     })?;
 
     let listener = bind("listen", config.listen)?;
@@ -145,11 +153,15 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
         clock,
     };
     let acceptor = TlsAcceptor::from(Arc::new(tls.config()?));
+    let line = acquirer.map(|line| line.run(desk.clone(), shared.clone(), clock));
     let serving = Serving { door: Door { shared, acceptor, tls, desk: desk.clone(), clock } };
     let thread = std::thread::Builder::new().name("center-links".into()).spawn(move || {
         runtime.block_on(async move {
             if let Some(neighbours) = neighbours {
                 tokio::spawn(errands::run(neighbours, errands, serving.door.desk.clone()));
+            }
+            if let Some(line) = line {
+                tokio::spawn(line);
             }
             tokio::select! {
                 () = serving.accept(listener) => {}
@@ -205,6 +217,7 @@ pub fn open_center(config: &Config, faults: &Faults, now: UtcTime) -> anyhow::Re
             None => Box::new(InProcessGateway { down: faults.gateway_down.clone() }),
         },
         crl: tls::read_root_crl(&config.directory)?,
+        acquirer: None,
     })
 }
 

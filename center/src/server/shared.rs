@@ -29,7 +29,7 @@ pub enum Seen<'a> {
 pub type Observer = Arc<dyn Fn(&Seen<'_>) + Send + Sync>;
 
 /// See the module.
-pub(super) struct Shared {
+pub(crate) struct Shared {
     pub links: Links,
     pub observer: Option<Observer>,
     /// While on, each answer is thrown away and its connection closed, after it is durable.

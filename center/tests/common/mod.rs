@@ -259,6 +259,7 @@ pub fn center(registry_down: &Switch, gateway_down: &Switch) -> Center {
         registry: Box::new(ListRegistry::new(persons, registry_down.clone())),
         gateway: Box::new(InProcessGateway { down: gateway_down.clone() }),
         crl: vec![1; 5_000],
+        acquirer: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! tolem-demo           a mark: only a directory that has it is ever emptied
 //! center/              certificates, keys, database (see tolem-center)
 //! center/operators/    the keys of its two operators; elsewhere each would keep their own
+//! acquirer/            the acquirer of cards: folders for the center and for its host, which is the test issuer
 //! gateway/             the payment gateway and registry: its database, its authority, and a folder for each participant
 //! kiosk-1/kiosk.toml   written anew at each start, because ports change
 //! kiosk-1/tls/ keys/ journal.db kiosk.log
@@ -22,6 +23,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tolem_center::{
+    acquirer::setup as acquirer_setup,
     config::Config as CenterConfig,
     gateway::{
         config::{GATEWAY_FILE, GatewayConfig},
@@ -127,6 +129,16 @@ impl Home {
         self.directory.join("gateway")
     }
 
+    /// The folder of the acquirer of cards, whose host listens at `host` in this run; made at the first start.
+    ///
+    /// # Errors
+    /// If its files cannot be made or read.
+    pub fn acquirer(&self, host: SocketAddr) -> anyhow::Result<PathBuf> {
+        let folder = self.directory.join("acquirer");
+        super::acquirer::prepare(&folder, host)?;
+        Ok(folder)
+    }
+
     /// The center's configuration: made at the first start, with a revocation list that is fresh at each. It is the participant
     /// "bank" of the gateway, if one was made here before; without one it makes codes itself.
     ///
@@ -138,7 +150,10 @@ impl Home {
         let mut config = if file.exists() {
             CenterConfig::read(&file)?
         } else {
-            let alone = setup::init(&directory, &NAMES.map(str::to_owned), system_clock())?;
+            let mut alone = setup::init(&directory, &NAMES.map(str::to_owned), system_clock())?;
+            if self.directory.join("acquirer/center").exists() {
+                alone = acquirer_setup::attach(&file, Path::new("../acquirer/center"))?;
+            }
             if self.gateway_directory().join(GATEWAY_FILE).exists() {
                 // In the file too: commands that work beside the running center must ask the same gateway.
                 setup::attach(&file, Path::new("../gateway/parties/bank"))?

@@ -4,6 +4,7 @@
 //! mutual TLS; only the screen goes to the bench instead of to a display. Everything is kept in one directory and survives.
 //! Nothing listens anywhere but on 127.0.0.1.
 
+pub mod acquirer;
 mod books;
 mod child;
 mod home;
@@ -29,6 +30,7 @@ use tolem_hal_sim::{
     },
     ccnet_device::{CcnetConfig, Timing},
     escpos_device::EscposConfig,
+    issuer::served::{self as issuer, ServedIssuer},
 };
 use tolem_protocol::KioskNumber;
 
@@ -72,6 +74,8 @@ pub struct Demo {
     bench: Arc<Bench>,
     children: Vec<Arc<Child>>,
     _gateway: gateway::Running,
+    /// The acquirer's host with the test issuer; it stops after the center.
+    issuer: Option<ServedIssuer>,
     _home: Home,
 }
 
@@ -106,6 +110,8 @@ impl Demo {
         let home = Home::open(&options.dir, options.fresh)?;
         let wire = Arc::new(WireLog::default());
         let gateway_config = home.gateway()?;
+        let host = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1")?;
+        let acquirer_folder = home.acquirer(host.local_addr()?)?;
         let center_config = home.center()?;
         let gateway = gateway::start(gateway::Options {
             config: gateway_config.clone(),
@@ -113,6 +119,11 @@ impl Demo {
             clock: server::system_clock,
         })?;
         home.tell_whereabouts(&gateway_config, gateway.addr)?;
+        let issuer = match &center_config.acquirer {
+            Some(_) => Some(acquirer::start(&acquirer_folder, host, Some(issuer_notes(&wire)))?),
+            // A directory from before there were cards.
+            None => None,
+        };
         let center = Arc::new(server::start(server::Options {
             config: center_config.clone(),
             observer: Some(observer(&wire)),
@@ -149,7 +160,7 @@ impl Demo {
             commands: commands(&home),
         });
         let server = Server::start(bench.clone(), listener).context("cannot serve the bench")?;
-        Ok(Self { server: Some(server), bench, children, _gateway: gateway, _home: home })
+        Ok(Self { server: Some(server), bench, children, _gateway: gateway, issuer, _home: home })
     }
 
     /// Where the page is.
@@ -157,6 +168,11 @@ impl Demo {
         let address =
             self.server.as_ref().map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Server::address);
         format!("http://{address}/")
+    }
+
+    /// The test issuer, to look into its ledger and to move it; `None` in a directory from before there were cards.
+    pub fn issuer(&self) -> Option<&ServedIssuer> {
+        self.issuer.as_ref()
     }
 
     /// What is on the bench.
@@ -230,6 +246,12 @@ fn observer(wire: &Arc<WireLog>) -> server::Observer {
 fn notes(wire: &Arc<WireLog>) -> gateway::Observer {
     let wire = wire.clone();
     Arc::new(move |line| wire.event(0, format!("gateway: {line}")))
+}
+
+/// What the acquirer's host says: types, trace numbers, codes; never a card.
+fn issuer_notes(wire: &Arc<WireLog>) -> issuer::Log {
+    let wire = wire.clone();
+    Arc::new(move |line| wire.event(0, format!("issuer: {line}")))
 }
 
 struct Switches(gateway::Faults);

@@ -77,6 +77,7 @@ impl SharedCenter {
             registry: Box::new(ListRegistry::new(persons, registry.clone())),
             gateway: Box::new(InProcessGateway { down: gateway.clone() }),
             crl: Vec::new(),
+            acquirer: None,
         };
         let store = MemoryStore::new(1);
         let state = CenterState {

@@ -1,0 +1,193 @@
+//! The connection itself: opened, kept, opened again with growing pauses. Runs as one task beside the kiosks' links.
+
+use super::{
+    config::{self, Terms},
+    session::{Bounds, Now, Output, Session},
+};
+use crate::{
+    gateway::{channel::client, party::PartyError},
+    server::{
+        desk::{Heard, Job, fresh},
+        shared::Shared,
+    },
+};
+use rustls::pki_types::ServerName;
+use std::{io, path::Path, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::mpsc,
+    time::Instant,
+};
+use tokio_rustls::TlsConnector;
+use tolem_protocol::{
+    UtcTime,
+    iso8583::{
+        Message,
+        frame::MAX_PUSH,
+        mac::{Draw, LinkKey},
+    },
+};
+use zeroize::Zeroizing;
+
+/// First pause after a connection that came to nothing, in milliseconds; it doubles.
+const FIRST_PAUSE_MS: u64 = 500;
+/// No pause is longer, in milliseconds.
+const LONGEST_PAUSE_MS: u64 = 30_000;
+
+/// A way to an acquirer, with everything that its folder holds.
+pub(crate) struct Line {
+    pub terms: Terms,
+    key: Option<Zeroizing<[u8; 32]>>,
+    tls: Option<TlsConnector>,
+}
+
+impl Line {
+    /// Reads an acquirer's folder.
+    ///
+    /// # Errors
+    /// Names the file and the key that is missing or wrong.
+    pub fn open(folder: &Path) -> Result<Self, PartyError> {
+        let terms = Terms::read(folder)?;
+        let key = terms.codes.then(|| config::read_key(folder)).transpose()?;
+        let tls = if terms.tls { Some(TlsConnector::from(Arc::new(client(folder, &[])?))) } else { None };
+        Ok(Self { terms, key, tls })
+    }
+
+    /// Keeps the line, until the desk is gone.
+    pub async fn run(self, desk: mpsc::Sender<Job>, shared: Arc<Shared>, clock: fn() -> UtcTime) {
+        let (mut failures, mut said) = (0_u32, String::new());
+        while !desk.is_closed() {
+            let why = match self.connect().await {
+                Ok(stream) => self.converse(stream, &desk, &shared, clock, &mut failures).await,
+                Err(error) => error.to_string(),
+            };
+            // The same again would fill the log of a night.
+            if why != said {
+                shared.note(&format!("acquirer {}: {why}", self.terms.host));
+                said = why;
+            }
+            let pause = FIRST_PAUSE_MS.saturating_mul(1 << failures.min(16)).min(LONGEST_PAUSE_MS);
+            failures = failures.saturating_add(1);
+            // A little different each time, so that two centers do not come in step.
+            let pause = pause * 3 / 4 + fresh()() % (pause / 2).max(1);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+    }
+
+    async fn connect(&self) -> io::Result<Box<dyn Wire>> {
+        let connecting = async {
+            let stream = TcpStream::connect(&self.terms.host).await?;
+            stream.set_nodelay(true)?;
+            let Some(tls) = &self.tls else { return Ok(Box::new(stream) as Box<dyn Wire>) };
+            let name = ServerName::try_from(self.terms.host_name().to_owned()).map_err(io::Error::other)?;
+            Ok(Box::new(tls.connect(name, stream).await?) as Box<dyn Wire>)
+        };
+        let wait = Duration::from_millis(self.terms.wait_ms);
+        tokio::time::timeout(wait, connecting)
+            .await
+            .unwrap_or_else(|_| Err(io::Error::other(format!("not connected within {wait:?}"))))
+    }
+
+    /// One connection, from the sign-on to its end. Gives why it ended.
+    async fn converse(
+        &self,
+        stream: Box<dyn Wire>,
+        desk: &mpsc::Sender<Job>,
+        shared: &Shared,
+        clock: fn() -> UtcTime,
+        failures: &mut u32,
+    ) -> String {
+        let began = Instant::now();
+        let now = || Now { ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), utc: clock() };
+        let mut random = fresh();
+        let draw: Draw = (u128::from(random()) << 64 | u128::from(random())).to_be_bytes();
+        let trace = u32::try_from(random() % 1_000_000).unwrap_or(0);
+        let bounds = Bounds { wait_ms: self.terms.wait_ms, echo_ms: self.terms.echo_ms };
+        let key = self.key.clone().map(LinkKey::new);
+        let mut talk = Talk {
+            session: Session::new(key, bounds, draw, trace, now()),
+            stream,
+            desk,
+            shared,
+            host: &self.terms.host,
+            words: None,
+            open: false,
+        };
+        let why = talk.go(&now, failures).await;
+        // Whatever was on its way has no answer on this connection.
+        if talk.open {
+            tell(desk, Heard::AcquirerGone).await;
+        }
+        why
+    }
+}
+
+/// What a connection is read from and written to.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
+/// One connection under way.
+struct Talk<'a> {
+    session: Session,
+    stream: Box<dyn Wire>,
+    desk: &'a mpsc::Sender<Job>,
+    shared: &'a Shared,
+    host: &'a str,
+    /// What the desk says on this connection, from when it is open.
+    words: Option<mpsc::UnboundedReceiver<Message>>,
+    open: bool,
+}
+
+impl Talk<'_> {
+    async fn go(&mut self, now: &impl Fn() -> Now, failures: &mut u32) -> String {
+        let mut buffer = Zeroizing::new([0_u8; MAX_PUSH]);
+        loop {
+            while let Some(output) = self.session.poll() {
+                match output {
+                    Output::Send(bytes) => {
+                        if let Err(error) = self.stream.write_all(&bytes).await {
+                            return error.to_string();
+                        }
+                    }
+                    Output::Open => {
+                        *failures = 0;
+                        self.open = true;
+                        let (say, words) = mpsc::unbounded_channel();
+                        self.words = Some(words);
+                        self.shared.note(&format!("acquirer {}: signed on", self.host));
+                        tell(self.desk, Heard::AcquirerOpen(say)).await;
+                    }
+                    Output::Heard(message) => tell(self.desk, Heard::Acquirer(Box::new(message))).await,
+                    Output::Note(line) => self.shared.note(&format!("acquirer {}: {line}", self.host)),
+                    Output::Close(why) => return why.to_string(),
+                }
+            }
+            if self.desk.is_closed() {
+                return "the center closes".into();
+            }
+            let until = self.session.wait().unwrap_or(0).saturating_sub(now().ms);
+            tokio::select! {
+                read = self.stream.read(buffer.as_mut_slice()) => match read {
+                    Ok(0) => return "the host has closed the connection".into(),
+                    Ok(count) => self.session.handle_bytes(now(), &buffer[..count]),
+                    Err(error) => return error.to_string(),
+                },
+                Some(message) = next(&mut self.words) => self.session.say(message),
+                () = tokio::time::sleep(Duration::from_millis(until)) => self.session.handle_timeout(now()),
+            }
+        }
+    }
+}
+
+async fn tell(desk: &mpsc::Sender<Job>, heard: Heard) {
+    // A closed desk has it all written down.
+    let _ = desk.send(Job::Heard(heard)).await;
+}
+
+async fn next(words: &mut Option<mpsc::UnboundedReceiver<Message>>) -> Option<Message> {
+    match words {
+        Some(words) => words.recv().await,
+        None => std::future::pending().await,
+    }
+}

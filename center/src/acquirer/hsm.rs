@@ -1,0 +1,46 @@
+//! The security module of a center, if it has one: PIN blocks are translated in it and nowhere else.
+//!
+//! This program has no cipher that opens a PIN block. Without a module, blocks go to the acquirer as the pads made them, with the serial
+//! number of their key, and the acquirer's own module translates them; many acquirers want it so.
+
+use std::fmt;
+use tolem_protocol::emv::CardNumber;
+use zeroize::Zeroizing;
+
+/// A PIN block under a key of somebody else. It has no `Debug` of its bytes and is wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PinBlock(pub Zeroizing<[u8; 8]>);
+
+impl fmt::Debug for PinBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PinBlock(…)")
+    }
+}
+
+/// Why a module did not translate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HsmError {
+    /// It is no block of this card under that key: the citizen is told that the PIN could not be read.
+    Refused,
+    /// The module does not answer; the reason is for the log.
+    Down(String),
+}
+
+impl fmt::Display for HsmError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("the security module refuses the PIN block"),
+            Self::Down(why) => write!(f, "the security module does not answer: {why}"),
+        }
+    }
+}
+
+/// A hardware security module. Called from the thread of the line, outside of any transaction; make its wait bounded.
+pub trait Hsm: Send + Sync {
+    /// A block of format 0 under the key of a pad (DUKPT, named by its serial number) as a block of format 0 under the key between
+    /// center and acquirer.
+    ///
+    /// # Errors
+    /// Says whether another try can help.
+    fn translate(&self, block: &PinBlock, serial: [u8; 10], number: &CardNumber) -> Result<PinBlock, HsmError>;
+}
