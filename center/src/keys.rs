@@ -92,7 +92,8 @@ impl CenterKeys {
             witness_key,
             tag: hmac::Key::new(hmac::HMAC_SHA256, seeds.tag.as_slice()),
             cards: LessSafeKey::new(
-                UnboundKey::new(&CHACHA20_POLY1305, seeds.cards.as_slice()).expect("invariant: the key has 32 bytes"),
+                UnboundKey::new(&CHACHA20_POLY1305, seeds.cards.as_slice())
+                    .expect("invariant: the key has 32 bytes"),
             ),
         }
     }
@@ -180,8 +181,7 @@ impl Keys for CenterKeys {
         let (nonce, sealed) = sealed.split_first_chunk::<12>()?;
         let mut bytes = Zeroizing::new(sealed.to_vec());
         let aad = Aad::from(payment.to_string());
-        let digits =
-            self.cards.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut bytes).ok()?;
+        let digits = self.cards.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut bytes).ok()?;
         let length = digits.iter().position(|digit| *digit == 0xFF).unwrap_or(digits.len());
         let mut text = Zeroizing::new(String::with_capacity(NUMBER_BYTES));
         text.extend(digits[..length].iter().map(|digit| char::from(b'0' + (digit % 10))));

@@ -202,8 +202,11 @@ impl TestIssuer {
     pub fn hear(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let request = Message::decode(bytes).ok()?;
         let of_requests = matches!(self.moods.front(), Some(Mood::Declines(_)));
-        let mood =
-            if of_requests && request.kind != MessageType::AUTHORIZATION { None } else { self.moods.pop_front() };
+        let mood = if of_requests && request.kind != MessageType::AUTHORIZATION {
+            None
+        } else {
+            self.moods.pop_front()
+        };
         if mood == Some(Mood::LosesRequest) {
             return None;
         }

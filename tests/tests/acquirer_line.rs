@@ -140,14 +140,21 @@ fn payment(number: u64) -> PaymentId {
     PaymentId { kiosk: KioskNumber::new(42).unwrap(), epoch: 3, number, nonce: [0xAB; 16] }
 }
 
+fn ask(n: u64, sealed_number: Vec<u8>) -> Ask {
+    let (terminal, merchant) = (TERMINAL, *b"KIOSKTEST000001");
+    let amount = Amount::from_tenge(1_500);
+    Ask { payment: payment(n), terminal, merchant, amount, sealed_number, outcome: None }
+}
+
 /// A request that an earlier life of the center has sent, and nobody has answered.
 fn unanswered(center: &Running, n: u64) {
     center
         .operate(move |store, center| {
-            let sealed_number = center.keys.seal_number(&number(), &payment(n), [u8::try_from(n).unwrap(); 12]);
-            let ask = Ask { payment: payment(n), terminal: TERMINAL, amount: Amount::from_tenge(1_500), sealed_number };
+            let sealed_number =
+                center.keys.seal_number(&number(), &payment(n), [u8::try_from(n).unwrap(); 12]);
+            let ask = ask(n, sealed_number);
             let now = clock().plus_seconds(-61);
-            let begun = store.transact(|store| acquirer::begin(store, now, ask)).unwrap();
+            let begun = store.transact(|store| acquirer::begin(store, now, ask.clone())).unwrap();
             assert!(matches!(begun, Begun::Send(_)));
         })
         .unwrap();
@@ -224,10 +231,12 @@ fn a_confirmation_of_what_the_issuer_does_not_know_is_alarmed_and_said_again() {
     center
         .operate(|store, center| {
             let sealed_number = center.keys.seal_number(&number(), &payment(1), [1; 12]);
-            let ask = Ask { payment: payment(1), terminal: TERMINAL, amount: Amount::from_tenge(1_500), sealed_number };
+            let ask = ask(1, sealed_number);
             store
                 .transact(|store| {
-                    let Begun::Send(mut row) = acquirer::begin(store, clock(), ask)? else { panic!("it is new") };
+                    let Begun::Send(mut row) = acquirer::begin(store, clock(), ask.clone())? else {
+                        panic!("it is new")
+                    };
                     row.standing = Standing::Approved;
                     store.put_card(&row)?;
                     acquirer::confirm(store, clock(), &payment(1))
@@ -236,10 +245,12 @@ fn a_confirmation_of_what_the_issuer_does_not_know_is_alarmed_and_said_again() {
         })
         .unwrap();
     said.until("> 0230");
-    let kinds = |center: &Running| center.operate(|store, _| {
-        use tolem_center::logic::store::Store as _;
-        store.alarms().unwrap().into_iter().map(|alarm| alarm.kind).collect::<Vec<_>>()
-    });
+    let kinds = |center: &Running| {
+        center.operate(|store, _| {
+            use tolem_center::logic::store::Store as _;
+            store.alarms().unwrap().into_iter().map(|alarm| alarm.kind).collect::<Vec<_>>()
+        })
+    };
     let end = Instant::now() + PATIENCE;
     while kinds(&center).unwrap() != ["card-disputed"] {
         assert!(Instant::now() < end, "{:?}", kinds(&center));
@@ -248,8 +259,9 @@ fn a_confirmation_of_what_the_issuer_does_not_know_is_alarmed_and_said_again() {
     AHEAD.fetch_add(700, Ordering::SeqCst);
     said.until("< 0220");
     // Confirmed is confirmed, whatever is said of it.
-    let voided = center
-        .operate(|store, _| store.transact(|store| acquirer::void(store, clock(), &payment(1), Why::Void)).unwrap());
+    let voided = center.operate(|store, _| {
+        store.transact(|store| acquirer::void(store, clock(), &payment(1), Why::Void)).unwrap()
+    });
     assert_eq!(voided, Some(Standing::Confirming));
 }
 

@@ -50,7 +50,14 @@ fn payment(number: u64) -> PaymentId {
 
 fn ask(number: u64) -> Ask {
     // Sealed in a real center; here it only has to be opaque.
-    Ask { payment: payment(number), terminal: TERMINAL, amount: amount(), sealed_number: vec![0x5E; 40] }
+    Ask {
+        payment: payment(number),
+        terminal: TERMINAL,
+        merchant: *b"KIOSKTEST000001",
+        amount: amount(),
+        sealed_number: vec![0x5E; 40],
+        outcome: None,
+    }
 }
 
 /// One card and what a kiosk would send of it.

@@ -11,7 +11,7 @@ use std::{
 use tolem_tests::files::{text_files, top};
 
 /// The rooms and what each may use of the others. `tests` may use all.
-const DIRECTIONS: [(&str, &[&str]); 11] = [
+const DIRECTIONS: [(&str, &[&str]); 12] = [
     ("tolem-probe", &[]),
     ("tolem-protocol", &[]),
     ("tolem-core", &["tolem-probe", "tolem-protocol"]),
@@ -20,7 +20,12 @@ const DIRECTIONS: [(&str, &[&str]); 11] = [
     ("tolem-glass", &[]),
     ("tolem-ui", &["tolem-core", "tolem-protocol", "tolem-glass"]),
     ("tolem-center", &["tolem-probe", "tolem-protocol", "tolem-card-keys"]),
-    ("tolem-firmware", &["tolem-core", "tolem-protocol", "tolem-ui", "tolem-hal-sim", "tolem-center"]),
+    // The simulator and its keys only in its own tests.
+    ("tolem-pcsc", &["tolem-core", "tolem-protocol", "tolem-hal-sim", "tolem-card-keys"]),
+    (
+        "tolem-firmware",
+        &["tolem-core", "tolem-protocol", "tolem-ui", "tolem-pcsc", "tolem-hal-sim", "tolem-center"],
+    ),
     ("tolem-crash-vfs", &["tolem-hal-sim"]),
     ("tolem-world", &["tolem-probe", "tolem-core", "tolem-protocol", "tolem-hal-sim", "tolem-center"]),
 ];
@@ -29,7 +34,8 @@ const DIRECTIONS: [(&str, &[&str]); 11] = [
 const DEMO_ROOMS: [&str; 2] = ["tolem-hal-sim", "tolem-center"];
 
 /// Slint is used under the GPL, so what links it is GPL; what others are invited to reuse is not.
-const LICENCES: [(&str, &str); 12] = [
+const LICENCES: [(&str, &str); 13] = [
+    ("tolem-pcsc", "MIT OR Apache-2.0"),
     ("tolem-probe", "MIT OR Apache-2.0"),
     ("tolem-protocol", "MIT OR Apache-2.0"),
     ("tolem-core", "MIT OR Apache-2.0"),
@@ -162,7 +168,7 @@ fn the_image_has_no_simulator_no_center_no_bench_and_no_test_screen() {
         "tolem-firmware",
         "--no-default-features",
         "--features",
-        "kms,gpio",
+        "kms,gpio,pcsc",
         "--edges",
         "normal,build",
     ]);
@@ -177,6 +183,10 @@ fn the_image_has_no_simulator_no_center_no_bench_and_no_test_screen() {
     ] {
         assert!(!image.contains_key(absent), "the image links {absent}");
     }
+    for cipher in ["tolem-card-keys", "des", "cmac"] {
+        assert!(!image.contains_key(cipher), "the image with its reader reaches {cipher}");
+    }
+    assert!(image.contains_key("pcsc") && image.contains_key("tolem-pcsc"), "it reads cards on PC/SC");
     assert!(image.contains_key("tolem-ui") && image.contains_key("tolem-core"), "the image is a whole kiosk");
     assert!(
         !image["tolem-ui"].split(',').any(|feature| feature == "inspect"),

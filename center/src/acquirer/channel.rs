@@ -1,16 +1,19 @@
 //! The connection itself: opened, kept, opened again with growing pauses. Runs as one task beside the kiosks' links.
 
 use super::{
-    config::{self, Terms},
+    config::{self, ACQUIRER_FILE, Pin, Terms},
+    hsm::Hsm,
     session::{Bounds, Now, Output, Session},
 };
 use crate::{
     gateway::{channel::client, party::PartyError},
     server::{
+        cards::Word,
         desk::{Heard, Job, fresh},
         shared::Shared,
     },
 };
+use data_encoding::HEXUPPER;
 use rustls::pki_types::ServerName;
 use std::{io, path::Path, sync::Arc, time::Duration};
 use tokio::{
@@ -22,11 +25,13 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tolem_protocol::{
     UtcTime,
+    emv::CardNumber,
     iso8583::{
-        Message,
+        Message, de,
         frame::MAX_PUSH,
         mac::{Draw, LinkKey},
     },
+    pinpad::{KeySerial, PinBlock},
 };
 use zeroize::Zeroizing;
 
@@ -40,6 +45,8 @@ pub(crate) struct Line {
     pub terms: Terms,
     key: Option<Zeroizing<[u8; 32]>>,
     tls: Option<TlsConnector>,
+    /// The security module, if PIN blocks are translated here.
+    hsm: Option<Arc<dyn Hsm>>,
 }
 
 impl Line {
@@ -47,11 +54,19 @@ impl Line {
     ///
     /// # Errors
     /// Names the file and the key that is missing or wrong.
-    pub fn open(folder: &Path) -> Result<Self, PartyError> {
+    pub fn open(folder: &Path, hsm: Option<Arc<dyn Hsm>>) -> Result<Self, PartyError> {
         let terms = Terms::read(folder)?;
+        let translates = terms.pin == Pin::Translate;
+        if translates && hsm.is_none() {
+            let file = folder.join(ACQUIRER_FILE);
+            return Err(PartyError(format!(
+                "{}: key pin: \"translate\" needs a security module, and this program has none",
+                file.display()
+            )));
+        }
         let key = terms.codes.then(|| config::read_key(folder)).transpose()?;
         let tls = if terms.tls { Some(TlsConnector::from(Arc::new(client(folder, &[])?))) } else { None };
-        Ok(Self { terms, key, tls })
+        Ok(Self { terms, key, tls, hsm: hsm.filter(|_| translates) })
     }
 
     /// Keeps the line, until the desk is gone.
@@ -113,6 +128,7 @@ impl Line {
             host: &self.terms.host,
             words: None,
             open: false,
+            hsm: self.hsm.as_ref(),
         };
         let why = talk.go(&now, failures).await;
         // Whatever was on its way has no answer on this connection.
@@ -135,8 +151,9 @@ struct Talk<'a> {
     shared: &'a Shared,
     host: &'a str,
     /// What the desk says on this connection, from when it is open.
-    words: Option<mpsc::UnboundedReceiver<Message>>,
+    words: Option<mpsc::UnboundedReceiver<Word>>,
     open: bool,
+    hsm: Option<&'a Arc<dyn Hsm>>,
 }
 
 impl Talk<'_> {
@@ -173,11 +190,42 @@ impl Talk<'_> {
                     Ok(count) => self.session.handle_bytes(now(), &buffer[..count]),
                     Err(error) => return error.to_string(),
                 },
-                Some(message) = next(&mut self.words) => self.session.say(message),
+                Some(word) = next(&mut self.words) => self.say(word).await,
                 () = tokio::time::sleep(Duration::from_millis(until)) => self.session.handle_timeout(now()),
             }
         }
     }
+
+    async fn say(&mut self, word: Word) {
+        let Word { message, asks } = word;
+        let message = match self.hsm {
+            Some(hsm) => translated(message, hsm).await,
+            None => Ok(message),
+        };
+        match (message, asks) {
+            (Ok(message), _) => self.session.say(message),
+            (Err(why), Some(payment)) => tell(self.desk, Heard::NotSent(payment, why)).await,
+            // Advices and reversals carry no block.
+            (Err(_), None) => {}
+        }
+    }
+}
+
+/// The block of a request under the key between center and acquirer.
+async fn translated(mut message: Message, hsm: &Arc<dyn Hsm>) -> Result<Message, String> {
+    let block = message.get(de::PIN_BLOCK).and_then(|block| block.try_into().ok()).map(PinBlock::new);
+    let serial = message.get(de::PIN_KEY).and_then(|text| HEXUPPER.decode(text).ok()?.try_into().ok());
+    let (Some(block), Some(serial)) = (block, serial) else { return Ok(message) };
+    let digits = Zeroizing::new(message.get(de::NUMBER).unwrap_or_default().to_vec());
+    let number =
+        std::str::from_utf8(&digits).ok().and_then(CardNumber::parse).ok_or("it has no card number")?;
+    let hsm = hsm.clone();
+    // A module may take its time; the echoes of this line may not wait for ever, so its own wait is bounded.
+    let asked = tokio::task::spawn_blocking(move || hsm.translate(&block, KeySerial(serial), &number)).await;
+    let block = asked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    message.remove(de::PIN_KEY);
+    message.set(de::PIN_BLOCK, block.bytes()).map_err(|error| error.to_string())?;
+    Ok(message)
 }
 
 async fn tell(desk: &mpsc::Sender<Job>, heard: Heard) {
@@ -185,7 +233,7 @@ async fn tell(desk: &mpsc::Sender<Job>, heard: Heard) {
     let _ = desk.send(Job::Heard(heard)).await;
 }
 
-async fn next(words: &mut Option<mpsc::UnboundedReceiver<Message>>) -> Option<Message> {
+async fn next(words: &mut Option<mpsc::UnboundedReceiver<Word>>) -> Option<Word> {
     match words {
         Some(words) => words.recv().await,
         None => std::future::pending().await,

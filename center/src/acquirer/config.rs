@@ -85,7 +85,10 @@ impl Terms {
         };
         let good_host = file.host.rsplit_once(':');
         if !good_host.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
-            return Err(format!("key host: {:?} is not host:port, like \"acquirer.example:8583\"", file.host));
+            return Err(format!(
+                "key host: {:?} is not host:port, like \"acquirer.example:8583\"",
+                file.host
+            ));
         }
         let digits = file.acquirer.bytes().all(|byte| byte.is_ascii_digit());
         if !digits || !(1..=11).contains(&file.acquirer.len()) {

@@ -4,18 +4,10 @@
 //! number of their key, and the acquirer's own module translates them; many acquirers want it so.
 
 use std::fmt;
-use tolem_protocol::emv::CardNumber;
-use zeroize::Zeroizing;
-
-/// A PIN block under a key of somebody else. It has no `Debug` of its bytes and is wiped when dropped.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PinBlock(pub Zeroizing<[u8; 8]>);
-
-impl fmt::Debug for PinBlock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PinBlock(…)")
-    }
-}
+use tolem_protocol::{
+    emv::CardNumber,
+    pinpad::{KeySerial, PinBlock},
+};
 
 /// Why a module did not translate.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,5 +34,10 @@ pub trait Hsm: Send + Sync {
     ///
     /// # Errors
     /// Says whether another try can help.
-    fn translate(&self, block: &PinBlock, serial: [u8; 10], number: &CardNumber) -> Result<PinBlock, HsmError>;
+    fn translate(
+        &self,
+        block: &PinBlock,
+        serial: KeySerial,
+        number: &CardNumber,
+    ) -> Result<PinBlock, HsmError>;
 }

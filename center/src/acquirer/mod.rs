@@ -16,4 +16,4 @@ pub mod session;
 pub mod setup;
 
 pub use config::Terms;
-pub use hsm::{Hsm, HsmError, PinBlock};
+pub use hsm::{Hsm, HsmError};

@@ -292,9 +292,9 @@ impl Session {
                 }
             }
             MessageType::NETWORK => self.asked(&message),
-            MessageType::AUTHORIZATION_ANSWER
-            | MessageType::ADVICE_ANSWER
-            | MessageType::REVERSAL_ANSWER => self.output.push_back(Output::Heard(message)),
+            MessageType::AUTHORIZATION_ANSWER | MessageType::ADVICE_ANSWER | MessageType::REVERSAL_ANSWER => {
+                self.output.push_back(Output::Heard(message))
+            }
             _ => self.output.push_back(Output::Note(format!("refused, it is nothing for us: {message:?}"))),
         }
     }

@@ -18,7 +18,10 @@ use crate::logic::store::{Result, StoreError};
 use std::fmt;
 use tolem_protocol::{
     Amount, PaymentId, UtcTime,
+    card::IssuerWords,
     iso8583::{FieldError, Message, MessageType, Original, de},
+    messages::Outcome,
+    signed::Signed,
     utc::Date,
 };
 
@@ -109,6 +112,8 @@ pub struct CardRow {
     pub payment: PaymentId,
     /// The terminal as the acquirer calls it, eight characters.
     pub terminal: [u8; 8],
+    /// The merchant as the acquirer calls it, fifteen characters.
+    pub merchant: [u8; 15],
     /// The sum.
     pub amount: Amount,
     /// The card's number, sealed; empty from the end on.
@@ -121,6 +126,10 @@ pub struct CardRow {
     pub code: Option<[u8; 2]>,
     /// Code of its approval.
     pub approval: Option<[u8; 6]>,
+    /// The signed answer with the code that an approval gives to the kiosk.
+    pub outcome: Option<Signed<Outcome>>,
+    /// What the issuer said to the chip; kept until the end.
+    pub words: Option<IssuerWords>,
     /// Why it is undone.
     pub why: Option<Why>,
     /// The name of the advice or reversal.
@@ -152,6 +161,8 @@ pub trait Acquiring {
     /// Approved payments of which nobody has said since `before` whether they are to be taken or given back; the issuer will not hold the
     /// money for ever, so somebody must.
     fn cards_undecided(&self, before: UtcTime) -> Result<Vec<CardRow>>;
+    /// Gives each row to `each`, in the order of their trace numbers.
+    fn each_card(&self, each: &mut dyn FnMut(CardRow)) -> Result<()>;
     /// Rows that wait for something and are due at `now`, at most so many, the longest waiting first.
     fn cards_due(&self, now: UtcTime, most: u32) -> Result<Vec<CardRow>>;
 }
@@ -163,10 +174,14 @@ pub struct Ask {
     pub payment: PaymentId,
     /// The terminal as the acquirer calls it.
     pub terminal: [u8; 8],
+    /// The merchant as the acquirer calls it.
+    pub merchant: [u8; 15],
     /// The sum.
     pub amount: Amount,
     /// The card's number, sealed.
     pub sealed_number: Vec<u8>,
+    /// The signed answer with the code, for an approval.
+    pub outcome: Option<Signed<Outcome>>,
 }
 
 /// What came of asking.
@@ -186,12 +201,15 @@ pub fn begin(store: &mut (impl Acquiring + ?Sized), now: UtcTime, ask: Ask) -> R
     let row = CardRow {
         payment: ask.payment,
         terminal: ask.terminal,
+        merchant: ask.merchant,
         amount: ask.amount,
         sealed_number: ask.sealed_number,
         request: Name { trace: store.next_trace()?, sent: now },
         standing: Standing::Sent,
         code: None,
         approval: None,
+        outcome: ask.outcome,
+        words: None,
         why: None,
         errand: None,
         tries: 0,
@@ -254,6 +272,7 @@ pub fn hear(store: &mut (impl Acquiring + ?Sized), answer: &Message) -> Result<H
         }
         (MessageType::ADVICE_ANSWER, Standing::Confirming) if approved => {
             (row.standing, row.sealed_number) = (Standing::Confirmed, Vec::new());
+            row.words = None;
             Heard::Settled(row)
         }
         // It is said again all the same: the money is owed, and a person settles why.
@@ -261,6 +280,7 @@ pub fn hear(store: &mut (impl Acquiring + ?Sized), answer: &Message) -> Result<H
         // Undone, or there was nothing to undo.
         (MessageType::REVERSAL_ANSWER, Standing::Reversing) if approved || UNDONE.contains(&code) => {
             (row.standing, row.sealed_number) = (Standing::Reversed, Vec::new());
+            row.words = None;
             Heard::Settled(row)
         }
         (MessageType::REVERSAL_ANSWER, Standing::Reversing) => Heard::Disputed(row),
@@ -310,7 +330,12 @@ pub fn confirm(store: &mut (impl Acquiring + ?Sized), now: UtcTime, payment: &Pa
 }
 
 /// It came to nothing: whatever was or may have been held is given back. What is confirmed stays so. Gives how it stands then.
-pub fn void(store: &mut (impl Acquiring + ?Sized), now: UtcTime, payment: &PaymentId, why: Why) -> Result<Standing> {
+pub fn void(
+    store: &mut (impl Acquiring + ?Sized),
+    now: UtcTime,
+    payment: &PaymentId,
+    why: Why,
+) -> Result<Standing> {
     let mut row = existing(store, payment)?;
     if matches!(row.standing, Standing::Sent | Standing::Approved) {
         reverse(store, &mut row, now, why)?;
@@ -366,6 +391,7 @@ pub fn errand(row: &CardRow, number: &[u8]) -> std::result::Result<Option<Messag
     message.set(de::PROCESSING, b"000000")?;
     message.set_amount(row.amount)?;
     message.set(de::TERMINAL, &row.terminal)?;
+    message.set(de::MERCHANT, &row.merchant)?;
     message.set(de::CURRENCY, b"398")?;
     message.set(de::ORIGINAL, &original.to_field())?;
     if let Some(approval) = row.approval {

@@ -1,13 +1,32 @@
-//! What the center says to the acquirer of cards, and what it does with the answers: between [`super::acquirer`] and the shell.
+//! Card payments: between the kiosk's order, the gateway that makes the code, and the acquirer that holds the money.
+//!
+//! The order of things is law (docs/money.md): the code is made, the money is held, the kiosk has the code in the citizen's hands and says
+//! so, then the money is taken and the gateway hears that it is paid. Undoing goes the other way round: the code is void first, and when the
+//! gateway has acknowledged that, the money is given back.
+//!
+//! ```text
+//!  order ──▶ waiting for its code ──▶ Sent ──▶ Approved ──CardConfirm──▶ Confirming ─▶ Confirmed    notice: paid
+//!     │ nobody to ask    │ void, or no code    │ no       │ CardVoid, silence
+//!     └▶ declined        └▶ code void          └▶ code void └▶ code void ─taken─▶ Reversing ─▶ Reversed
+//! ```
+//! Number, PIN and chip data of an order are in the shell's memory until they are sent; a center that dies before that has asked nobody, and
+//! what it finds afterwards is a code to make void.
 
 use crate::logic::{
-    Center, Moment,
-    acquirer::{self, CardRow, Heard, Standing},
-    store::{Result, Store},
+    Answer, Center, Moment,
+    acquirer::{self, Ask, Begun, CardRow, Heard, Standing, Why},
+    deposit::{Via, token_of},
+    errands::{Made, NoticeKind, Reply, WaitingRow},
+    ledger::{Account, Posting, Split},
+    store::{PaymentRow, PaymentState, Result, Store},
 };
 use tolem_protocol::{
-    UtcTime,
-    iso8583::{Message, de},
+    Amount, Bin, KioskNumber, PaymentId, UtcTime,
+    card::{CardAnswer, CardOrder, CardSecret, DeclineReason, IssuerWords, PinKey, VoidReason},
+    emv::{tags, tlv},
+    iso8583::{FieldError, Message, MessageType, de},
+    messages::{CodeToken, Deposit, DepositKind, Quote, Refusal, Response, Verdict},
+    signed::Signed,
 };
 use zeroize::Zeroizing;
 
@@ -16,6 +35,14 @@ const AT_ONCE: u32 = 16;
 /// An approval of which nobody has said for so long what becomes of it is alarmed, in seconds: below the shortest time that issuers hold
 /// money for.
 const UNDECIDED_S: i64 = 3_600;
+/// A citizen stands there: a code that is not made in so many seconds is not waited for.
+const CODE_WAIT_S: i64 = 20;
+/// A quote that has just run out while the citizen entered the PIN is good for so many seconds more.
+const QUOTE_GRACE_S: i64 = 600;
+/// An order whose number nobody here has may be at another process of this center for so long, in seconds.
+const ELSEWHERE_S: i64 = 60;
+/// A reversal waits for the gateway's acknowledgement, however long that takes: a hundred years, in seconds.
+const UNTIL_VOID_S: i64 = 100 * 366 * 86_400;
 
 /// The acquirer of this center, as its messages name it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,30 +53,459 @@ pub struct Acquirer {
     pub is_open: bool,
 }
 
+/// What an order holds that is never written down. Wiped when dropped.
+pub struct Draft {
+    terminal: [u8; 8],
+    merchant: [u8; 15],
+    secret: CardSecret,
+    chip_data: Zeroizing<Vec<u8>>,
+}
+
+/// What follows from a code that was made, or not, for a card payment.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and most are large")]
+pub enum Next {
+    /// Say this to the acquirer, once; its answer is heard under this payment.
+    Ask(Message),
+    /// Whoever waits is told this.
+    Answer(Response),
+    /// The gateway is asked again.
+    Wait,
+}
+
+/// What the acquirer's words led to.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and most are large")]
+pub enum Said {
+    /// A payment is decided; whoever waits is told this.
+    Decided(PaymentId, Response),
+    /// Something else was heard.
+    Other(Heard),
+}
+
+/// What a card pays for this quote, if it was paid by card: no cash came in.
+pub(super) fn by_card(quote: &Quote, inserted: Amount) -> Option<Amount> {
+    quote.card_total().filter(|_| inserted.is_zero())
+}
+
+fn card(answer: CardAnswer) -> Response {
+    Response::Card(answer)
+}
+
+fn declined(reason: DeclineReason) -> Response {
+    card(CardAnswer::Declined { reason, issuer: None })
+}
+
 impl Center {
-    /// What is to be said to the acquirer now: advices and reversals, also for requests that were not answered in time.
-    pub fn card_errands(&self, store: &mut dyn Store, at: &Moment<'_>) -> Result<Vec<Message>> {
-        let mut messages = Vec::new();
-        for row in acquirer::due(store, at.now, AT_ONCE)? {
-            messages.extend(self.card_errand(store, at, &row)?);
+    /// Whether cards are taken now.
+    pub(super) fn takes_cards(&self) -> bool {
+        self.acquirer.as_ref().is_some_and(|acquirer| acquirer.is_open)
+    }
+
+    /// Takes an order, once.
+    pub(super) fn authorize(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        who: KioskNumber,
+        order: &CardOrder,
+    ) -> Result<Answer> {
+        let ready = |response| Ok(Answer::Ready(response));
+        let deposit = match self.opened(store, Via::Link(who), &order.deposit)? {
+            Ok(deposit) => deposit,
+            Err(refusal) => return ready(Response::Refused(refusal)),
+        };
+        let payment = deposit.payment;
+        if let Some(answer) = self.card_standing(store, &payment)? {
+            return ready(answer);
         }
-        Ok(messages)
+        let known = store.payment(&payment)?;
+        let claimed = self.claimed(&deposit, known.as_ref(), Amount::ZERO);
+        let to_pay = deposit.kind == DepositKind::Pay && deposit.notes.count() == 0;
+        let (Some(known), Some(quote), Some(_)) = (&known, &claimed.quote, &claimed.payer) else {
+            return ready(Response::Refused(Refusal::NotYours));
+        };
+        let total = quote.card_total().filter(|_| to_pay && known.payer == claimed.owner);
+        let Some(total) = total else { return ready(Response::Refused(Refusal::Malformed)) };
+        at.step(12, who, Some(payment));
+        let in_time = at.now <= quote.valid_until.plus_seconds(QUOTE_GRACE_S);
+        let reason = match (self.draft(order), self.takes_cards()) {
+            (None, _) => {
+                let text = format!("the order of card payment {payment} cannot be read");
+                self.alarm(store, at, who, "suspect-card", text, &[])?;
+                Some(DeclineReason::Technical)
+            }
+            (Some(_), false) => Some(DeclineReason::IssuerUnavailable),
+            (Some(_), true) if !in_time || Message::new(MessageType::ADVICE).set_amount(total).is_err() => {
+                Some(DeclineReason::Technical)
+            }
+            (Some(_), true) => None,
+        };
+        let mut row = PaymentRow { deposit: Some(order.deposit.clone()), ..known.clone() };
+        if let Some(reason) = reason {
+            // Nobody was asked, and nobody will be: the id is used up.
+            row.state = PaymentState::Voided;
+            store.put_payment(&row)?;
+            return ready(declined(reason));
+        }
+        store.put_payment(&row)?;
+        let (since, next, deposit) = (at.now, at.now, order.deposit.clone());
+        store.put_waiting(&WaitingRow { payment, deposit, since, tries: 0, next })?;
+        Ok(Answer::Order(payment))
+    }
+
+    /// What is only in memory of an order; `None` if it does not open, or is not what an acquirer can be asked.
+    pub fn draft(&self, order: &CardOrder) -> Option<Draft> {
+        let payment = order.deposit.read_unverified()?.payment;
+        let secret = self.keys.open_card(&order.sealed, &payment)?;
+        let (terminal, merchant) = (order.terminal, order.merchant);
+        let chip_data = Zeroizing::new(order.chip_data.to_vec());
+        let draft = Draft { terminal, merchant, secret, chip_data };
+        // Everything that a kiosk gave fits its field, or nothing is asked at all.
+        let fits = draft.message().and_then(|mut message| message.set(de::TERMINAL, &draft.terminal));
+        let kept_secret = tlv::find(&draft.chip_data, tags::PAN).ok()?.is_none()
+            && tlv::find(&draft.chip_data, tags::TRACK2).ok()?.is_none();
+        (fits.is_ok() && kept_secret).then_some(draft)
+    }
+
+    /// How an order stands that was heard before; `None` if it was not.
+    fn card_standing(&self, store: &dyn Store, payment: &PaymentId) -> Result<Option<Response>> {
+        if let Some(row) = store.card(payment)? {
+            return Ok(Some(card(answer_of(&row))));
+        }
+        let known = store.payment(payment)?;
+        let voided = known.as_ref().is_some_and(|row| row.state == PaymentState::Voided);
+        Ok(if voided {
+            Some(card(CardAnswer::Voided))
+        } else if self.waits_for_card(store, payment)? {
+            Some(card(CardAnswer::Undecided))
+        } else if known.is_some_and(|row| row.outcome.is_some()) {
+            // Paid with cash.
+            Some(Response::Refused(Refusal::IdConflict))
+        } else {
+            None
+        })
+    }
+
+    /// Whether the code that this payment waits for is one for a card.
+    pub fn waits_for_card(&self, store: &dyn Store, payment: &PaymentId) -> Result<bool> {
+        let deposit = store.waiting(payment)?.and_then(|row| row.deposit.read_unverified());
+        Ok(deposit.is_some_and(|deposit| is_card(&deposit)))
+    }
+
+    /// The gateway in this process, asked for the code of a card payment.
+    pub fn card_code_here(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        payment: &PaymentId,
+    ) -> Result<Reply<Made>> {
+        Ok(match self.order(store, at.now, payment)? {
+            Some(order) => match self.gateway.issue(store, at.now, at.fresh, &order)? {
+                Some(code) => Reply::Done(Made { code, valid_until: order.valid_until }),
+                None => Reply::Silent("no answer".into()),
+            },
+            None => Reply::Silent("nothing is waiting".into()),
+        })
+    }
+
+    /// What the gateway replied for a card payment. `draft` is what the order held; without it nobody can be asked any more.
+    pub fn card_code(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        payment: &PaymentId,
+        reply: &Reply<Made>,
+        draft: Option<&Draft>,
+    ) -> Result<Next> {
+        let Some(mut waiting) = store.waiting(payment)? else {
+            return Ok(self.card_standing(store, payment)?.map_or(Next::Wait, Next::Answer));
+        };
+        let (Some(mut known), Some(deposit)) = (store.payment(payment)?, waiting.deposit.read_unverified())
+        else {
+            return Ok(Next::Wait);
+        };
+        let alive = known.state == PaymentState::Quoted;
+        if alive && draft.is_none() && at.now < waiting.since.plus_seconds(ELSEWHERE_S) {
+            // Another process may have it and ask; a center that died before it asked has forgotten it.
+            waiting.tries = waiting.tries.saturating_add(1);
+            waiting.next = at.now.plus_seconds(super::errands::pause(waiting.tries));
+            store.put_waiting(&waiting)?;
+            return Ok(Next::Wait);
+        }
+        match reply {
+            Reply::Silent(why) => {
+                waiting.tries = waiting.tries.saturating_add(1);
+                waiting.next = at.now.plus_seconds(super::errands::pause(waiting.tries));
+                store.put_waiting(&waiting)?;
+                let text = format!("the gateway makes no code for card payment {payment}: {why}");
+                self.alarm_when_late(store, at, waiting.since, ("code-overdue", *payment, text))?;
+                if alive && (draft.is_none() || waiting.since.plus_seconds(CODE_WAIT_S) < at.now) {
+                    // The code is asked for all the same, because it may be there: to make it void.
+                    known.state = PaymentState::Voided;
+                    store.put_payment(&known)?;
+                    return Ok(Next::Answer(declined(DeclineReason::Technical)));
+                }
+                Ok(if alive { Next::Wait } else { Next::Answer(card(CardAnswer::Voided)) })
+            }
+            Reply::Refused(why) => {
+                let text = format!("the gateway refuses a code for card payment {payment}: {why}");
+                self.alarm(store, at, payment.kiosk, "code-refused", text, &[])?;
+                store.end_waiting(payment)?;
+                known.state = PaymentState::Voided;
+                store.put_payment(&known)?;
+                Ok(Next::Answer(declined(DeclineReason::Technical)))
+            }
+            Reply::Done(made) => {
+                store.end_waiting(payment)?;
+                let claimed = self.claimed(&deposit, Some(&known), Amount::ZERO);
+                let ask = match (&claimed.quote, draft) {
+                    (Some(quote), Some(draft)) if alive && self.takes_cards() => {
+                        self.ask_issuer(store, at, (&waiting.deposit, quote), made, &known, draft)?
+                    }
+                    _ => None,
+                };
+                if let Some(message) = ask {
+                    return Ok(Next::Ask(message));
+                }
+                self.owe_notice(store, at.now, NoticeKind::Void, *payment, made.code)?;
+                known.state = PaymentState::Voided;
+                store.put_payment(&known)?;
+                let reason = DeclineReason::IssuerUnavailable;
+                Ok(Next::Answer(if alive { declined(reason) } else { card(CardAnswer::Voided) }))
+            }
+        }
+    }
+
+    /// Writes down that the issuer is asked, and what the citizen gets if it says yes. Gives the one request.
+    fn ask_issuer(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        (deposit, quote): (&Signed<Deposit>, &Quote),
+        made: &Made,
+        known: &PaymentRow,
+        draft: &Draft,
+    ) -> Result<Option<Message>> {
+        let (payment, Some(amount)) = (quote.payment, quote.card_total()) else { return Ok(None) };
+        let token = CodeToken {
+            code: made.code,
+            payment,
+            service: quote.service.clone(),
+            fee: quote.fee,
+            payer_tail: known.payer_tail,
+            paid_at: at.now,
+            valid_until: made.valid_until,
+        };
+        let token = Signed::new(&token, |message| self.keys.sign(message));
+        let verdict = Verdict::Accepted { token, remainder: None };
+        let outcome = self.outcome(store, at, payment, deposit.digest(), verdict)?;
+        let mut nonce = [0; 12];
+        nonce[..8].copy_from_slice(&(at.fresh)().to_le_bytes());
+        nonce[8..].copy_from_slice(&(at.fresh)().to_le_bytes()[..4]);
+        let sealed_number = self.keys.seal_number(&draft.secret.number, &payment, nonce);
+        let ask = Ask {
+            payment,
+            terminal: draft.terminal,
+            merchant: draft.merchant,
+            amount,
+            sealed_number,
+            outcome: Some(outcome),
+        };
+        let Begun::Send(row) = acquirer::begin(store, at.now, ask)? else { return Ok(None) };
+        let message = draft.message().and_then(|message| acquirer::request(&row, message));
+        // It fitted when the order was taken.
+        Ok(message.ok().map(|message| self.signed_by_us(message)))
+    }
+
+    /// How a card payment stands.
+    pub(super) fn card_enquire(
+        &self,
+        store: &mut dyn Store,
+        who: KioskNumber,
+        payment: &PaymentId,
+    ) -> Result<Response> {
+        if payment.kiosk != who {
+            return Ok(Response::Refused(Refusal::NotYours));
+        }
+        Ok(self.card_standing(store, payment)?.unwrap_or(card(CardAnswer::Unknown)))
+    }
+
+    /// The code is in the citizen's hands: the money is taken, and the gateway hears of it.
+    pub(super) fn card_confirm(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        who: KioskNumber,
+        payment: &PaymentId,
+    ) -> Result<Response> {
+        if payment.kiosk != who {
+            return Ok(Response::Refused(Refusal::NotYours));
+        }
+        let approved = store.card(payment)?.filter(|row| row.standing == Standing::Approved);
+        if let Some(row) = approved {
+            self.book_card(store, at, &row)?;
+            acquirer::confirm(store, at.now, payment)?;
+        }
+        self.card_enquire(store, who, payment)
+    }
+
+    fn book_card(&self, store: &mut dyn Store, at: &mut Moment<'_>, row: &CardRow) -> Result<()> {
+        let payment = row.payment;
+        let (Some(known), Some(outcome)) = (store.payment(&payment)?, &row.outcome) else { return Ok(()) };
+        let Some(signed) = known.deposit.clone() else { return Ok(()) };
+        let Some(deposit) = signed.read_unverified() else { return Ok(()) };
+        let claimed = self.claimed(&deposit, Some(&known), Amount::ZERO);
+        let verdict = outcome.read_unverified().map(|outcome| outcome.verdict);
+        let code = verdict.and_then(|verdict| token_of(self, &verdict)).map(|(code, _)| code);
+        let (Some(quote), Some(code)) = (&claimed.quote, code) else { return Ok(()) };
+        for number in 13..=18 {
+            at.step(number, payment.kiosk, Some(payment));
+        }
+        self.book_by_card(store, at.now, (payment, known.payee), quote, "accepted")?;
+        self.owe_notice(store, at.now, NoticeKind::Paid, payment, code)?;
+        self.keep(store, &claimed, Some(&signed), outcome, at.now)?;
+        // Confirmed means that the kiosk has put it on paper or screen: whoever else asks prints a copy.
+        if let Some(mut row) = store.payment(&payment)? {
+            row.printed_by = Some(payment.kiosk);
+            store.put_payment(&row)?;
+        }
+        Ok(())
+    }
+
+    /// Books a fee that a card has paid.
+    pub(super) fn book_by_card(
+        &self,
+        store: &mut dyn Store,
+        now: UtcTime,
+        (payment, payee): (PaymentId, Option<Bin>),
+        quote: &Quote,
+        kind: &'static str,
+    ) -> Result<()> {
+        let payee = payee.or_else(|| self.catalogue.find(&quote.service).map(|service| service.payee_bin));
+        let total = quote.card_total().unwrap_or_default();
+        let split = Split {
+            kiosk: payment.kiosk,
+            inserted: Amount::ZERO,
+            from_balance: (Account::Cards, total),
+            fee: Some((payee.map_or(Account::Unassigned, Account::payable), quote.fee)),
+            commission: quote.commission,
+            cash_total: total,
+            held: Amount::ZERO,
+        };
+        store.post(&Posting { at: now, payment, kind, lines: split.lines() })
+    }
+
+    /// It came to nothing: the code is made void, then the money is given back.
+    pub(super) fn card_void(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        who: KioskNumber,
+        payment: &PaymentId,
+        why: VoidReason,
+    ) -> Result<Response> {
+        if payment.kiosk != who {
+            return Ok(Response::Refused(Refusal::NotYours));
+        }
+        let why = if why == VoidReason::NoAnswer { Why::NoAnswer } else { Why::Void };
+        if store.card(payment)?.is_some() {
+            self.undo(store, at, payment, why)?;
+        } else if self.waits_for_card(store, payment)? {
+            if let Some(row) = store.payment(payment)? {
+                store.put_payment(&PaymentRow { state: PaymentState::Voided, ..row })?;
+            }
+        } else {
+            // Cash that is on its way, or paid, is not undone by this word.
+            if !matches!(self.void(store, at, who, payment)?, Response::NoOutcome)
+                || store.waiting(payment)?.is_some()
+            {
+                return Ok(Response::Refused(Refusal::IdConflict));
+            }
+        }
+        self.card_enquire(store, who, payment)
+    }
+
+    /// Undoes what may be undone of a payment that was asked for. The reversal waits until the gateway has acknowledged that the code is void.
+    pub fn undo(
+        &self,
+        store: &mut dyn Store,
+        at: &Moment<'_>,
+        payment: &PaymentId,
+        why: Why,
+    ) -> Result<Option<CardRow>> {
+        let before = store.card(payment)?.map(|row| row.standing);
+        if !matches!(before, Some(Standing::Sent | Standing::Approved)) {
+            return store.card(payment);
+        }
+        acquirer::void(store, at.now, payment, why)?;
+        let Some(mut row) = store.card(payment)? else { return Ok(None) };
+        if self.void_code(store, at, &row)? {
+            row.next = at.now.plus_seconds(UNTIL_VOID_S);
+            store.put_card(&row)?;
+        }
+        Ok(Some(row))
+    }
+
+    /// Owes the gateway the word that the code of a card payment is void. False if it has none.
+    fn void_code(&self, store: &mut dyn Store, at: &Moment<'_>, row: &CardRow) -> Result<bool> {
+        if let Some(known) = store.payment(&row.payment)? {
+            store.put_payment(&PaymentRow { state: PaymentState::Voided, ..known })?;
+        }
+        let verdict = row.outcome.as_ref().and_then(Signed::read_unverified).map(|outcome| outcome.verdict);
+        let Some((code, _)) = verdict.and_then(|verdict| token_of(self, &verdict)) else { return Ok(false) };
+        self.owe_notice(store, at.now, NoticeKind::Void, row.payment, code)?;
+        Ok(true)
+    }
+
+    /// The gateway has acknowledged that the code is void: now the money goes back.
+    pub(super) fn code_is_void(
+        &self,
+        store: &mut dyn Store,
+        now: UtcTime,
+        payment: &PaymentId,
+    ) -> Result<()> {
+        match store.card(payment)? {
+            Some(row) if row.standing == Standing::Reversing && row.tries == 0 => {
+                store.put_card(&CardRow { next: now, ..row })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What is to be said to the acquirer now: advices and reversals. Requests that were not answered in time are undone.
+    pub fn card_errands(
+        &self,
+        store: &mut dyn Store,
+        at: &Moment<'_>,
+    ) -> Result<(Vec<Message>, Vec<PaymentId>)> {
+        let (mut messages, mut undone) = (Vec::new(), Vec::new());
+        for row in store.cards_due(at.now, AT_ONCE)? {
+            if row.standing == Standing::Sent {
+                self.undo(store, at, &row.payment, Why::NoAnswer)?;
+                undone.push(row.payment);
+            }
+        }
+        if self.takes_cards() {
+            for row in acquirer::due(store, at.now, AT_ONCE)? {
+                messages.extend(self.card_errand(store, at, &row)?);
+            }
+        }
+        Ok((messages, undone))
     }
 
     fn card_errand(&self, store: &mut dyn Store, at: &Moment<'_>, row: &CardRow) -> Result<Option<Message>> {
         let payment = row.payment;
         let Some(number) = self.keys.open_number(&row.sealed_number, &payment) else {
-            let text = format!("the card number of payment {payment} does not open; tell the acquirer by hand");
+            let text =
+                format!("the card number of payment {payment} does not open; tell the acquirer by hand");
             self.alarm_once(store, at, ("card-number-lost", payment, text))?;
             return Ok(None);
         };
-        let digits: Zeroizing<Vec<u8>> =
-            Zeroizing::new(number.digits().iter().map(|digit| digit + b'0').collect());
-        match acquirer::errand(row, &digits) {
+        match acquirer::errand(row, &ascii(number.digits())) {
             Ok(Some(message)) => Ok(Some(self.signed_by_us(message))),
             Ok(None) => Ok(None),
             Err(error) => {
-                let text = format!("what is owed to the acquirer for payment {payment} cannot be said: {error}");
+                let text =
+                    format!("what is owed to the acquirer for payment {payment} cannot be said: {error}");
                 self.alarm_once(store, at, ("card-message", payment, text))?;
                 Ok(None)
             }
@@ -57,7 +513,7 @@ impl Center {
     }
 
     /// Adds what the acquirer wants to hear in each message.
-    pub(super) fn signed_by_us(&self, mut message: Message) -> Message {
+    fn signed_by_us(&self, mut message: Message) -> Message {
         if let Some(acquirer) = &self.acquirer {
             // A number that does not fit was refused with the configuration.
             let _ = message.set(de::ACQUIRER, acquirer.number.as_bytes());
@@ -69,26 +525,34 @@ impl Center {
     pub fn acquirer_says(
         &self,
         store: &mut dyn Store,
-        at: &Moment<'_>,
+        at: &mut Moment<'_>,
         answer: &Message,
-    ) -> Result<Heard> {
+    ) -> Result<Said> {
         let heard = acquirer::hear(store, answer)?;
         match &heard {
+            Heard::Decided(row) => {
+                let mut row = row.clone();
+                row.words = Some(words_of(row.code.unwrap_or_default(), answer));
+                if row.standing == Standing::Declined {
+                    self.void_code(store, at, &row)?;
+                }
+                store.put_card(&row)?;
+                return Ok(Said::Decided(row.payment, card(answer_of(&row))));
+            }
             Heard::Disputed(row) => {
                 let code = answer.get(de::RESPONSE).map(String::from_utf8_lossy).unwrap_or_default();
                 let what = if row.standing == Standing::Confirming { "confirmation" } else { "reversal" };
                 let text = format!("the acquirer refuses the {what} of payment {}: code {code}", row.payment);
                 self.alarm_once(store, at, ("card-disputed", row.payment, text))?;
             }
-            Heard::Decided(_) | Heard::Settled(_) | Heard::Late(_) | Heard::Unknown => {}
+            Heard::Settled(_) | Heard::Late(_) | Heard::Unknown => {}
         }
-        Ok(heard)
+        Ok(Said::Other(heard))
     }
 
     /// Alarms for approvals that nobody decides about.
     pub fn card_alarms(&self, store: &mut dyn Store, at: &Moment<'_>) -> Result<()> {
-        let before = UtcTime(at.now.0.saturating_sub(UNDECIDED_S * 1_000));
-        for row in store.cards_undecided(before)? {
+        for row in store.cards_undecided(at.now.plus_seconds(-UNDECIDED_S))? {
             let payment = row.payment;
             let text = format!(
                 "payment {payment} is approved since {} and its kiosk has not said what becomes of it",
@@ -97,5 +561,84 @@ impl Center {
             self.alarm_once(store, at, ("card-undecided", payment, text))?;
         }
         Ok(())
+    }
+}
+
+impl Draft {
+    /// What only the kiosk knows, in the acquirer's fields.
+    fn message(&self) -> std::result::Result<Message, FieldError> {
+        let mut message = Message::new(MessageType::AUTHORIZATION);
+        message.set(de::NUMBER, &ascii(self.secret.number.digits()))?;
+        message.set(de::PROCESSING, b"000000")?;
+        message.set(de::EXPIRY, &ascii(&self.secret.expiry))?;
+        // Read by the chip, and a PIN can be entered.
+        message.set(de::ENTRY, b"051")?;
+        if let Some(sequence) = self.secret.sequence {
+            message.set(de::SEQUENCE, format!("{sequence:03}").as_bytes())?;
+        }
+        message.set(de::MERCHANT, &self.merchant)?;
+        message.set(de::CHIP, &self.chip_data)?;
+        match &self.secret.pin {
+            None => {}
+            Some((block, PinKey::Dukpt(serial))) => {
+                message.set(de::PIN_BLOCK, block.bytes())?;
+                message.set(de::PIN_KEY, data_encoding::HEXUPPER.encode(&serial.0).as_bytes())?;
+            }
+            // Session keys are between a pad and a center that has given it one; this one gives none.
+            Some((_, PinKey::Session(..))) => return Err(FieldError::Unknown),
+        }
+        Ok(message)
+    }
+}
+
+/// Values 0..=9 as letters, wiped when dropped.
+fn ascii(digits: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(digits.iter().map(|digit| digit + b'0').collect())
+}
+
+/// An order by card: to pay, without a note, for a quote that offers cards.
+pub(super) fn is_card(deposit: &Deposit) -> bool {
+    let quote = deposit.quote.as_ref().and_then(Signed::read_unverified);
+    let offered = quote.is_some_and(|quote| quote.card_total().is_some());
+    offered && deposit.kind == DepositKind::Pay && deposit.notes.count() == 0
+}
+
+/// What the issuer says to the chip, out of field 55: tag `91`, and the templates `71` and `72` as they came.
+fn words_of(response_code: [u8; 2], answer: &Message) -> IssuerWords {
+    let mut words = IssuerWords { response_code, ..IssuerWords::default() };
+    let mut scripts = Vec::new();
+    for object in tlv::objects(answer.get(de::CHIP).unwrap_or_default()).map_while(std::result::Result::ok) {
+        match object.tag {
+            tags::ISSUER_AUTHENTICATION => {
+                words.authentication = object.value.iter().copied().take(16).collect();
+            }
+            tags::ISSUER_SCRIPT_1 | tags::ISSUER_SCRIPT_2 => {
+                tlv::push(&mut scripts, object.tag, object.value)
+            }
+            _ => {}
+        }
+    }
+    // Half a script is worse than none.
+    words.scripts = heapless::Vec::from_slice(&scripts).unwrap_or_default();
+    words
+}
+
+/// How a row stands, for its kiosk.
+fn answer_of(row: &CardRow) -> CardAnswer {
+    match (row.standing, &row.outcome) {
+        (Standing::Sent, _) => CardAnswer::Undecided,
+        (Standing::Approved, Some(outcome)) => CardAnswer::Approved {
+            outcome: outcome.clone(),
+            // An issuer that gives no code has approved all the same.
+            approval: row.approval.unwrap_or(*b"      "),
+            issuer: row.words.clone().unwrap_or_default(),
+        },
+        (Standing::Approved, None) => CardAnswer::Undecided,
+        (Standing::Declined, _) => CardAnswer::Declined {
+            reason: DeclineReason::of_response(row.code.unwrap_or_default()),
+            issuer: row.words.clone(),
+        },
+        (Standing::Confirming | Standing::Confirmed, _) => CardAnswer::Confirmed,
+        (Standing::Reversing | Standing::Reversed, _) => CardAnswer::Voided,
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::logic::{
     Answer, Center, Moment,
+    cards::is_card,
     errands::{Made, NoticeKind, WaitingRow},
     ledger::{Account, Posting, Split},
     quote::{may_take, release, tail},
@@ -76,27 +77,35 @@ impl Center {
             Err(refusal) => return refuse(refusal),
         };
         let Some(inserted) = deposit.notes.total() else { return refuse(Refusal::Malformed) };
+        if is_card(&deposit) {
+            // An order by card; it does not come this way, and there is no money in it.
+            return refuse(Refusal::Malformed);
+        }
         let known = store.payment(&deposit.payment)?;
-        let first = match &known {
-            Some(PaymentRow { outcome: Some(outcome), deposit: first, inserted: counted, .. }) => {
-                let same = first.as_ref().is_some_and(|first| first.digest() == signed.digest());
-                if same && !planted(Fault::DepositBookedTwice) {
-                    sometimes(Site::DepositRepeated);
-                    return Ok(Answer::Ready(Response::Outcome(outcome.clone())));
+        // Money under the number of a payment by card: somebody has to count it.
+        let by_card =
+            store.card(&deposit.payment)?.is_some() || self.waits_for_card(store, &deposit.payment)?;
+        let first = by_card
+            || match &known {
+                Some(PaymentRow { outcome: Some(outcome), deposit: first, inserted: counted, .. }) => {
+                    let same = first.as_ref().is_some_and(|first| first.digest() == signed.digest());
+                    if same && !planted(Fault::DepositBookedTwice) {
+                        sometimes(Site::DepositRepeated);
+                        return Ok(Answer::Ready(Response::Outcome(outcome.clone())));
+                    }
+                    if first.is_none() && *counted == inserted {
+                        // Held on the word of an imported journal: it is the same money, and the kiosk asks for that answer next.
+                        return refuse(Refusal::IdConflict);
+                    }
+                    !same && !planted(Fault::ConflictBooked)
                 }
-                if first.is_none() && *counted == inserted {
-                    // Held on the word of an imported journal: it is the same money, and the kiosk asks for that answer next.
-                    return refuse(Refusal::IdConflict);
-                }
-                !same && !planted(Fault::ConflictBooked)
-            }
-            _ => match store.waiting(&deposit.payment)? {
-                Some(waiting) if waiting.deposit.digest() == signed.digest() => {
-                    return Ok(Answer::Code(deposit.payment));
-                }
-                waiting => waiting.is_some(),
-            },
-        };
+                _ => match store.waiting(&deposit.payment)? {
+                    Some(waiting) if waiting.deposit.digest() == signed.digest() => {
+                        return Ok(Answer::Code(deposit.payment));
+                    }
+                    waiting => waiting.is_some(),
+                },
+            };
         if first {
             sometimes(Site::DepositConflict);
             self.dispute(store, at, &deposit, inserted, signed)?;

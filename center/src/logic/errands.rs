@@ -12,6 +12,7 @@
 
 use crate::logic::{
     Center, Moment,
+    cards::by_card,
     deposit::token_of,
     store::{Alarm, PayerTag, PaymentRow, PaymentState, Result, Store},
 };
@@ -159,7 +160,7 @@ pub trait Errands {
     fn notices_open(&self) -> Result<(u64, Option<UtcTime>)>;
 }
 
-fn pause(tries: u32) -> i64 {
+pub(super) fn pause(tries: u32) -> i64 {
     FIRST_PAUSE_S
         .checked_shl(tries.saturating_sub(1))
         .filter(|_| tries < 10)
@@ -275,6 +276,7 @@ impl Center {
         let quote = claimed.quote?;
         let token = payment.outcome.as_ref().and_then(Signed::read_unverified);
         let token = token.and_then(|outcome| token_of(self, &outcome.verdict));
+        let method = if by_card(&quote, payment.inserted).is_some() { Method::Card } else { Method::Cash };
         Some(Notice {
             id: row.id,
             kind: row.kind,
@@ -283,7 +285,7 @@ impl Center {
             service: quote.service,
             payer: claimed.payer?,
             fee: quote.fee,
-            method: quote.method,
+            method,
             paid_at: token.map_or(row.made_at, |(_, token)| token.paid_at),
         })
     }
@@ -304,6 +306,8 @@ impl Center {
                 store.put_notice(&row)?;
                 if row.kind == NoticeKind::Paid {
                     (21..=25).for_each(|number| at.step(number, kiosk, Some(payment)));
+                } else {
+                    self.code_is_void(store, at.now, &payment)?;
                 }
                 return Ok(true);
             }
@@ -325,7 +329,7 @@ impl Center {
         Ok(false)
     }
 
-    fn alarm_when_late(
+    pub(super) fn alarm_when_late(
         &self,
         store: &mut dyn Store,
         at: &Moment<'_>,
@@ -381,7 +385,10 @@ impl Center {
     /// Does everything that is due with the gateway in this process. Gives the number of notices that were taken.
     pub fn deliver_notices(&self, store: &mut dyn Store, at: &mut Moment<'_>) -> Result<usize> {
         for order in self.orders_due(store, at.now)? {
-            self.fetch_code(store, at, &order.payment)?;
+            // Of a card payment the shell knows whether it can still be asked for.
+            if !self.waits_for_card(store, &order.payment)? {
+                self.fetch_code(store, at, &order.payment)?;
+            }
         }
         let mut taken = 0;
         for notice in self.notices_due(store, at.now)? {

@@ -4,12 +4,17 @@
 //! somebody or earned, so for each payment: inserted = fee + commission + rounding + change of held money. The check is part
 //! of booking, not of a nightly job; `audit` reads everything back and compares it with the rows.
 
-use crate::logic::store::{BalanceState, PaymentState, Result, Store};
+use crate::logic::{
+    acquirer::{CardRow, Standing},
+    cards::by_card,
+    store::{BalanceState, PaymentRow, PaymentState, Result, Store},
+};
 use std::collections::BTreeMap;
 use std::fmt;
 use tolem_protocol::{
     Amount, Bin, KioskNumber, PaymentId, UtcTime,
     messages::{HoldReason, Verdict},
+    signed::Signed,
 };
 
 /// Where money is, or whose it is.
@@ -17,6 +22,8 @@ use tolem_protocol::{
 pub enum Account {
     /// Banknotes in the cassette of a kiosk, or on their way from it. Asset.
     KioskCash(KioskNumber),
+    /// Owed to us by the acquirer of cards. Asset.
+    Cards,
     /// Owed to a payee. Liability.
     Payable([u8; 12]),
     /// Owed to a payee that the catalogue does not name any more; an operator assigns it.
@@ -46,6 +53,7 @@ impl Account {
             Some(("payable", bin)) => Self::payable(Bin::parse(bin)?),
             Some(_) => return None,
             None => match text {
+                "cards" => Self::Cards,
                 "unassigned" => Self::Unassigned,
                 "commission" => Self::Commission,
                 "rounding" => Self::Rounding,
@@ -66,6 +74,7 @@ impl fmt::Display for Account {
                 f.write_str("payable:")?;
                 bin.iter().try_for_each(|digit| write!(f, "{digit}"))
             }
+            Self::Cards => f.write_str("cards"),
             Self::Unassigned => f.write_str("unassigned"),
             Self::Commission => f.write_str("commission"),
             Self::Rounding => f.write_str("rounding"),
@@ -166,6 +175,7 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
         for (account, tiyn) in &posting.lines {
             match account {
                 Account::KioskCash(_) => entry.cash += tiyn,
+                Account::Cards => entry.cards += tiyn,
                 Account::Payable(_) | Account::Unassigned => entry.fee -= tiyn,
                 Account::Commission
                 | Account::Rounding
@@ -188,6 +198,8 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
         findings.push(format!("the held account says {} tiyn, open balances sum up to {open}", -held));
     }
 
+    let mut cards = BTreeMap::new();
+    store.each_card(&mut |row| drop(cards.insert(row.payment, row)))?;
     store.each_payment(&mut |row| {
         let payment = row.payment;
         let booked = booked.remove(&payment).unwrap_or_default();
@@ -195,6 +207,7 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
         if booked.cash != cash {
             findings.push(format!("payment {payment}: cash is {cash} tiyn, booked are {}", booked.cash));
         }
+        findings.extend(by_card_wrong(&row, booked.cards, cards.remove(&payment)));
         let fee = match (row.state, row.outcome.as_ref().map(|outcome| outcome.read_unverified())) {
             (PaymentState::Settled, Some(Some(outcome))) => match outcome.verdict {
                 Verdict::Accepted { token, .. } => token.read_unverified().map(|token| signed(token.fee)),
@@ -211,15 +224,37 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
             None => findings.push(format!("payment {payment}: state {:?} and answer disagree", row.state)),
         }
     })?;
+    for payment in cards.into_keys() {
+        findings.push(format!("the acquirer was asked for payment {payment}, which is unknown"));
+    }
     for (payment, booked) in booked {
         findings.push(format!("{} tiyn are booked for payment {payment}, which is unknown", booked.cash));
     }
     Ok(findings)
 }
 
+/// What does not fit between a payment, what is booked as paid by card, and how it stands with the acquirer.
+fn by_card_wrong(row: &PaymentRow, booked: i64, card: Option<CardRow>) -> Option<String> {
+    let payment = row.payment;
+    let outcome = row.outcome.as_ref().and_then(Signed::read_unverified);
+    let accepted = outcome.is_some_and(|outcome| matches!(outcome.verdict, Verdict::Accepted { .. }));
+    let quote = row.quote.as_ref().and_then(Signed::read_unverified).filter(|_| accepted);
+    let paid = quote.and_then(|quote| by_card(&quote, row.inserted)).map_or(0, signed);
+    if booked != paid {
+        return Some(format!("payment {payment}: a card paid {paid} tiyn, booked are {booked}"));
+    }
+    let card = card?;
+    let taken = matches!(card.standing, Standing::Confirming | Standing::Confirmed);
+    let wrong = taken != (paid != 0) || taken && signed(card.amount) != paid;
+    wrong.then(|| {
+        format!("payment {payment}: {paid} tiyn are booked, and with the acquirer it is {:?}", card.standing)
+    })
+}
+
 #[derive(Default)]
 struct Booked {
     cash: i64,
+    cards: i64,
     fee: i64,
 }
 
@@ -281,6 +316,7 @@ mod tests {
         for account in [
             Account::KioskCash(kiosk),
             Account::payable(bin),
+            Account::Cards,
             Account::Unassigned,
             Account::Commission,
             Account::Rounding,

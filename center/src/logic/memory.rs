@@ -373,6 +373,13 @@ impl Acquiring for MemoryStore {
         Ok(())
     }
 
+    fn each_card(&self, each: &mut dyn FnMut(CardRow)) -> Result<()> {
+        let mut rows: Vec<&CardRow> = self.cards.values().collect();
+        rows.sort_by_key(|row| row.request.trace);
+        rows.into_iter().cloned().for_each(each);
+        Ok(())
+    }
+
     fn cards_undecided(&self, before: UtcTime) -> Result<Vec<CardRow>> {
         let undecided = |row: &&CardRow| row.standing == CardStanding::Approved && row.request.sent <= before;
         let mut rows: Vec<CardRow> = self.cards.values().filter(undecided).cloned().collect();

@@ -131,6 +131,8 @@ pub enum Answer {
     Payer(Iin),
     /// The money is taken and kept; the answer comes from [`Center::code_arrived`], now or after a restart.
     Code(PaymentId),
+    /// An order by card was taken and waits for its code; what only its message held ([`Center::draft`]) is needed when that is there.
+    Order(PaymentId),
 }
 
 /// What a request brings along from outside.
@@ -191,6 +193,8 @@ impl Center {
         match answer {
             Answer::Ready(response) => Ok(response),
             Answer::Code(payment) => self.fetch_code(store, at, &payment),
+            // The shell asks the acquirer; whoever has no shell takes no cards.
+            Answer::Order(_) => Ok(Response::Refused(Refusal::Unavailable)),
             // Only without a lookup, and whoever comes here has one.
             Answer::Payer(_) => Ok(Response::Refused(Refusal::Unavailable)),
         }
@@ -243,11 +247,10 @@ impl Center {
                 self.checkpoint(store, at, who, &witness::Shown { old_size: *old_size, proof, note })
             }
             Request::Recall { deposit, outcome } => self.recall(store, at, Via::Link(who), deposit, outcome),
-            // No card processing is connected to this center.
-            Request::Authorize(_)
-            | Request::CardConfirm(_)
-            | Request::CardVoid { .. }
-            | Request::CardEnquire(_) => Ok(Response::Refused(Refusal::Unavailable)),
+            Request::Authorize(order) => return self.authorize(store, at, who, order),
+            Request::CardConfirm(payment) => self.card_confirm(store, at, who, payment),
+            Request::CardVoid { payment, why } => self.card_void(store, at, who, payment, *why),
+            Request::CardEnquire(payment) => self.card_enquire(store, who, payment),
         };
         response.map(Answer::Ready)
     }

@@ -71,11 +71,11 @@ impl Center {
         if store.kiosk(who)?.is_none_or(|row| row.closed.is_some()) {
             return refuse(Refusal::JournalRolledBack);
         }
-        if !wanted.method.has_cash() {
-            // No card processing is connected to this center: whoever can take cards only is offered nothing.
+        // What the terminal can take and what is in service here; a held balance goes with cash only.
+        let card = wanted.method.has_card() && self.takes_cards() && wanted.balance.is_none();
+        let Some(mut method) = Method::of(wanted.method.has_cash(), card) else {
             return refuse(Refusal::Unavailable);
-        }
-        let method = Method::Cash;
+        };
         let Some(service) = self.catalogue.find(&wanted.service) else { return refuse(Refusal::Unknown) };
         let name = match lookup {
             None => return Ok(Answer::Payer(wanted.payer.clone())),
@@ -88,8 +88,12 @@ impl Center {
         let Some(cash_total) = fee.checked_add(commission).map(Amount::rounded_for_cash) else {
             return refuse(Refusal::Limit);
         };
-        if cash_total > self.rules.limits.per_payment {
-            return refuse(Refusal::Limit);
+        // The limits are of cash.
+        if method.has_cash() && cash_total > self.rules.limits.per_payment {
+            match Method::of(false, card) {
+                Some(only) => method = only,
+                None => return refuse(Refusal::Limit),
+            }
         }
         let balance = match wanted.balance {
             None => None,
@@ -98,7 +102,7 @@ impl Center {
                 Err(refusal) => return refuse(refusal),
             },
         };
-        let quote = Quote {
+        let mut quote = Quote {
             payment,
             service: service.code.clone(),
             service_digest: service.digest(),
@@ -112,8 +116,13 @@ impl Center {
             valid_until: at.now.plus_seconds(self.rules.quote_valid_s),
         };
         let today = self.cash_of(store, &payer, at.now)?;
-        if today.checked_add(quote.due()).is_none_or(|sum| sum > self.rules.limits.per_day) {
-            return refuse(Refusal::Limit);
+        if method.has_cash()
+            && today.checked_add(quote.due()).is_none_or(|sum| sum > self.rules.limits.per_day)
+        {
+            match Method::of(false, card) {
+                Some(only) => quote.method = only,
+                None => return refuse(Refusal::Limit),
+            }
         }
         if let Some(mut row) = balance {
             sometimes(Site::BalanceReserved);
@@ -210,6 +219,7 @@ impl Center {
         for row in &rows {
             let quoted = || {
                 let quote = row.quote.as_ref().and_then(Signed::read_unverified);
+                let quote = quote.filter(|quote| quote.method.has_cash());
                 quote.filter(|quote| quote.valid_until >= now).map_or(Amount::ZERO, |quote| quote.due())
             };
             let cash = match row.state {

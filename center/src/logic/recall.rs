@@ -5,6 +5,7 @@
 
 use crate::logic::{
     Center, Moment,
+    cards::by_card,
     deposit::{Claimed, Via, token_of},
     errands::{NoticeKind, Order},
     ledger::Account,
@@ -95,6 +96,9 @@ impl Center {
             return Ok(false);
         };
         let Verdict::Accepted { remainder, .. } = &outcome.verdict else { return Ok(false) };
+        if by_card(quote, claimed.inserted).is_some() {
+            return self.rebook_card(store, at, claimed, outcome);
+        }
         let rest = remainder.as_ref().map_or(Amount::ZERO, |balance| balance.amount);
         let Some(needed) = quote.cash_total.checked_add(rest) else { return Ok(false) };
         let extra = needed.saturating_sub(claimed.inserted);
@@ -120,6 +124,40 @@ impl Center {
         // Nobody knows any more whether the gateway has the notice; it takes it once.
         self.owe_notice(store, at.now, NoticeKind::Paid, payment, code)?;
         self.book_paid(store, outcome.at, claimed, quote, (account, extra), remainder.as_ref(), "recalled")?;
+        Ok(true)
+    }
+
+    /// The same for a payment by card. What the acquirer was told before the loss nobody knows here any more, so a person compares it.
+    fn rebook_card(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        claimed: &Claimed<'_>,
+        outcome: &Outcome,
+    ) -> Result<bool> {
+        let (Some(quote), Some((code, token)), Some(owner), Some(payer)) =
+            (&claimed.quote, token_of(self, &outcome.verdict), claimed.owner, &claimed.payer)
+        else {
+            return Ok(false);
+        };
+        if token.fee != quote.fee {
+            return Ok(false);
+        }
+        let payment = claimed.deposit.payment;
+        let order = Order {
+            payment,
+            service: quote.service.clone(),
+            payer: payer.clone(),
+            tag: owner,
+            fee: quote.fee,
+            valid_until: token.valid_until,
+        };
+        self.gateway.adopt(store, outcome.at, code, &order)?;
+        self.owe_notice(store, at.now, NoticeKind::Paid, payment, code)?;
+        let payee = claimed.known.and_then(|row| row.payee);
+        self.book_by_card(store, outcome.at, (payment, payee), quote, "recalled")?;
+        let text = format!("card payment {payment} was recalled; compare it with the acquirer's register");
+        self.alarm(store, at, payment.kiosk, "card-recalled", text, &[])?;
         Ok(true)
     }
 

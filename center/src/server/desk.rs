@@ -13,7 +13,10 @@ use crate::{
         store::{StoreError, Transact as _},
         trace::Step,
     },
-    server::{cards::CardLine, errands::Call},
+    server::{
+        cards::{CardLine, Word},
+        errands::Call,
+    },
     sql::SqlStore,
 };
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -33,7 +36,7 @@ use tolem_protocol::{
 const QUEUE: usize = 64;
 
 /// A kiosk that has waited this long for a code is told to ask again; its deposit stays where it is. Below what a kiosk waits for.
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 /// Work of an operator on the database and the rules.
 pub(crate) type Work = Box<dyn FnOnce(&mut SqlStore, &mut Center) + Send>;
@@ -49,7 +52,7 @@ pub(crate) struct Asking {
 }
 
 /// A question at the port for enrolment.
-pub(super) struct Enrolling {
+pub(crate) struct Enrolling {
     pub question: Question,
     pub shown: Option<Shown>,
     pub reply: oneshot::Sender<enrolment_words::Answer>,
@@ -61,11 +64,13 @@ pub(crate) enum Heard {
     Code(PaymentId, Reply<Made>),
     Notice(u64, Reply<()>),
     /// The acquirer is there; this is how it is spoken to.
-    AcquirerOpen(mpsc::UnboundedSender<Message>),
+    AcquirerOpen(mpsc::UnboundedSender<Word>),
     /// An answer of the acquirer.
     Acquirer(Box<Message>),
     /// The acquirer is not there any more; what was under way has no answer.
     AcquirerGone,
+    /// The request of this payment was not sent, for this reason.
+    NotSent(PaymentId, String),
 }
 
 /// Something to do with the database.
@@ -100,10 +105,10 @@ pub(super) struct Desk {
 /// What was called for and has not come back. It is only memory: the rows say what is owed.
 #[derive(Default)]
 pub(super) struct UnderWay {
-    codes: BTreeSet<PaymentId>,
+    pub(super) codes: BTreeSet<PaymentId>,
     notices: BTreeSet<u64>,
     /// The conversation of each kiosk here, on a database of several processes.
-    sessions: BTreeMap<KioskNumber, i64>,
+    pub(super) sessions: BTreeMap<KioskNumber, i64>,
     /// Kiosks that wait for the answer to a deposit, and since when.
     waiters: BTreeMap<PaymentId, Vec<(Instant, oneshot::Sender<Response>)>>,
 }
@@ -142,6 +147,7 @@ impl Desk {
                 Job::Heard(Heard::AcquirerOpen(say)) => self.acquirer_open(say),
                 Job::Heard(Heard::Acquirer(message)) => self.acquirer_says(&message),
                 Job::Heard(Heard::AcquirerGone) => self.acquirer_gone(),
+                Job::Heard(Heard::NotSent(payment, why)) => self.not_sent(payment, &why),
                 Job::Do(work) => {
                     work(&mut self.store, &mut self.center);
                     Ok(())
@@ -175,9 +181,19 @@ impl Desk {
     }
 
     fn answer(&mut self, asking: Box<Asking>, lookup: Option<&Lookup>) -> Result<(), StoreError> {
+        if matches!(asking.request, Request::Authorize(_)) {
+            return self.order_by_card(*asking);
+        }
         let Asking { kiosk, link, good_until, request, reply } = *asking;
         let hello = matches!(request, Request::Hello(_));
-        let may_pay = matches!(request, Request::Commit(_) | Request::Recall { .. });
+        let voided = match &request {
+            Request::CardVoid { payment, .. } => Some(*payment),
+            _ => None,
+        };
+        let may_pay = matches!(
+            request,
+            Request::Commit(_) | Request::Recall { .. } | Request::CardConfirm(_) | Request::CardVoid { .. }
+        );
         // On a database of several processes the newest conversation may be at another one; then this one is over.
         let known = self.under_way.sessions.get(&kiosk).copied();
         let opened = |store: &mut SqlStore| {
@@ -201,6 +217,9 @@ impl Desk {
             // Whoever asked may be gone; it will ask again. Without an answer its connection closes.
             let Some((session, response)) = done else { return Ok(()) };
             self.under_way.sessions.insert(kiosk, session);
+            if let Some(payment) = voided {
+                self.card_voided(&payment, &response);
+            }
             let _ = reply.send(response);
             return if may_pay { self.due() } else { Ok(()) };
         };
@@ -212,8 +231,13 @@ impl Desk {
         self.under_way.sessions.insert(kiosk, session);
         match answer {
             Answer::Ready(response) => {
+                if let Some(payment) = voided {
+                    self.card_voided(&payment, &response);
+                }
                 let _ = reply.send(response);
             }
+            // Taken above.
+            Answer::Order(_) => {}
             Answer::Payer(iin) => {
                 let asking = Asking { kiosk, link, good_until, request, reply };
                 let _ = calls.send(Call::Payer(iin, Box::new(asking)));
@@ -245,6 +269,10 @@ impl Desk {
 
     fn code_arrived(&mut self, payment: PaymentId, reply: &Reply<Made>) -> Result<(), StoreError> {
         self.under_way.codes.remove(&payment);
+        if self.center.waits_for_card(&self.store, &payment)? {
+            self.card_code(payment, reply)?;
+            return self.due();
+        }
         let response = self.work(|center, store, at| center.code_arrived(store, at, &payment, reply))?;
         for (_, waiter) in self.under_way.waiters.remove(&payment).unwrap_or_default() {
             // Without an answer the connection closes, and the kiosk asks again.
@@ -274,7 +302,12 @@ impl Desk {
     }
 
     /// Calls for whatever may be called for now.
-    fn due(&mut self) -> Result<(), StoreError> {
+    pub(super) fn due(&mut self) -> Result<(), StoreError> {
+        self.gateway_due()?;
+        self.cards_due()
+    }
+
+    fn gateway_due(&mut self) -> Result<(), StoreError> {
         use crate::logic::errands::Errands as _;
         if !self.store.runs_errands()? {
             return Ok(());

@@ -2,7 +2,7 @@
 //!
 //! [`start`] runs it on threads of its own, so that a binary, a demo and a test use the very same code.
 
-mod cards;
+pub(crate) mod cards;
 mod crl;
 pub mod desk;
 mod enrolment;
@@ -16,7 +16,7 @@ pub mod words;
 pub use shared::{Observer, Seen};
 
 use crate::{
-    acquirer::channel::Line,
+    acquirer::{Hsm, channel::Line},
     catalogue::{self, Catalogue},
     config::Config,
     logic::{
@@ -103,6 +103,14 @@ pub fn system_clock() -> UtcTime {
 /// # Errors
 /// Names the file that is missing or wrong, or why the address cannot be used.
 pub fn start(options: Options) -> anyhow::Result<Running> {
+    start_with(options, None)
+}
+
+/// The same with a security module, in which PIN blocks are translated if the acquirer wants that.
+///
+/// # Errors
+/// See [`start`].
+pub fn start_with(options: Options, hsm: Option<Arc<dyn Hsm>>) -> anyhow::Result<Running> {
     let Options { config, observer, clock, neighbours } = options;
     let directory = &config.directory;
     let shared = Arc::new(Shared::new(config.links, observer));
@@ -115,7 +123,7 @@ pub fn start(options: Options) -> anyhow::Result<Running> {
         (None, Some(folder)) => Some(Arc::new(SoapNeighbours::open(folder)?) as Arc<dyn Neighbours>),
         (given, _) => given,
     };
-    let acquirer = config.acquirer.as_deref().map(Line::open).transpose()?;
+    let acquirer = config.acquirer.as_deref().map(|folder| Line::open(folder, hsm)).transpose()?;
     center.acquirer =
         acquirer.as_ref().map(|line| Acquirer { number: line.terms.acquirer.clone(), is_open: false });
     if neighbours.is_some() {

@@ -1,7 +1,7 @@
 //! Card payments with the acquirer, in SQL.
 
 use super::{
-    SqlStore, array, bad, good, id_bytes, id_of,
+    SqlStore, array, bad, bytes_of, good, id_bytes, id_of, statement,
     value::{Row, values},
     word, word_of,
 };
@@ -23,6 +23,14 @@ CREATE TABLE card (
 CREATE INDEX card_due ON card (next) WHERE standing IN ('sent', 'confirming', 'reversing');
 ";
 
+/// Tables of schema version 8: what an approval gives to its kiosk.
+pub(super) const WORDS: &str = "
+ALTER TABLE card ADD COLUMN merchant BLOB;
+ALTER TABLE card ADD COLUMN outcome BLOB;
+ALTER TABLE card ADD COLUMN words BLOB;
+CREATE INDEX card_undecided ON card (sent) WHERE standing = 'approved';
+";
+
 const STANDINGS: [(Standing, &str); 7] = [
     (Standing::Sent, "sent"),
     (Standing::Declined, "declined"),
@@ -42,15 +50,22 @@ fn card_row(row: &Row<'_>) -> Result<CardRow> {
     let optional = |column: &str| -> Result<Option<Vec<u8>>> { row.get(column) };
     let code = optional("code")?.map(|code| good(code.try_into().ok(), "code")).transpose()?;
     let approval = optional("approval")?.map(|code| good(code.try_into().ok(), "approval")).transpose()?;
+    let words =
+        optional("words")?.map(|bytes| good(postcard::from_bytes(&bytes).ok(), "words")).transpose()?;
     Ok(CardRow {
         payment: id_of(row, "payment")?,
         terminal: array(row, "terminal")?,
+        // Rows from before merchants were kept name none.
+        merchant: optional("merchant")?
+            .map_or(Ok([b' '; 15]), |bytes| good(bytes.try_into().ok(), "merchant"))?,
         amount: Amount::from_tiyn(good(u64::try_from(amount).ok(), "amount")?),
         sealed_number: row.get("sealed_number")?,
         request: Name { trace: row.get("trace")?, sent: UtcTime(row.get("sent")?) },
         standing: word(row, "standing", &STANDINGS)?,
         code,
         approval,
+        outcome: statement(row, "outcome")?,
+        words,
         why: if why.is_some() { Some(word(row, "why", &WHYS)?) } else { None },
         errand: match (errand_trace, errand_sent) {
             (Some(trace), Some(sent)) => Some(Name { trace, sent: UtcTime(sent) }),
@@ -85,11 +100,11 @@ impl Acquiring for SqlStore {
         let amount = i64::try_from(row.amount.tiyn()).unwrap_or(i64::MAX);
         self.run(
             // A trace number that is there already under another payment is an error, never a replacement.
-            "INSERT INTO card VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+            "INSERT INTO card VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
              ON CONFLICT (payment) DO UPDATE SET sealed_number = excluded.sealed_number, standing = excluded.standing, \
              code = excluded.code, approval = excluded.approval, why = excluded.why, \
              errand_trace = excluded.errand_trace, errand_sent = excluded.errand_sent, tries = excluded.tries, \
-             next = excluded.next",
+             next = excluded.next, outcome = excluded.outcome, words = excluded.words",
             values![
                 id_bytes(&row.payment),
                 row.terminal,
@@ -105,6 +120,9 @@ impl Acquiring for SqlStore {
                 row.errand.map(|name| name.sent.0),
                 row.tries,
                 row.next.0,
+                row.merchant,
+                bytes_of(row.outcome.as_ref()),
+                row.words.as_ref().map(|words| postcard::to_allocvec(words).expect("invariant: they encode")),
             ],
         )
     }
@@ -115,6 +133,11 @@ impl Acquiring for SqlStore {
             values![before.0],
             card_row,
         )
+    }
+
+    fn each_card(&self, each: &mut dyn FnMut(CardRow)) -> Result<()> {
+        self.all("SELECT * FROM card ORDER BY trace", vec![], card_row)?.into_iter().for_each(each);
+        Ok(())
     }
 
     fn cards_due(&self, now: UtcTime, most: u32) -> Result<Vec<CardRow>> {

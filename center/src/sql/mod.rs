@@ -36,7 +36,7 @@ use value::{Row, Value, bad, good, values};
 
 /// The tables, as they grew: entry `n` leads from version `n` to `n + 1`. A database of an older version is brought up to
 /// date when it is opened, one of a newer version is refused.
-const SCHEMAS: [&str; 7] = [
+const SCHEMAS: [&str; 8] = [
     FIRST,
     office::TABLES,
     errands::TABLES,
@@ -44,6 +44,7 @@ const SCHEMAS: [&str; 7] = [
     presence::TABLES,
     acquirer::TABLES,
     enrolment::TABLES,
+    acquirer::WORDS,
 ];
 
 const FIRST: &str = "

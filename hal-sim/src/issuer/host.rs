@@ -63,7 +63,8 @@ impl HostLine {
             return self.sign_on(&message, said);
         }
         if self.keys.as_ref().is_some_and(|keys| !keys.to_host.fits(&message)) {
-            return said.close = Some(format!("a message {:?} with a wrong code, or without one", message.kind));
+            return said.close =
+                Some(format!("a message {:?} with a wrong code, or without one", message.kind));
         }
         let answers = match message.kind {
             MessageType::NETWORK => Some(echoed(&message)),

@@ -113,9 +113,11 @@ mod tests {
 
     #[test]
     fn empty_and_endless_frames_are_refused_before_they_arrive() {
-        for (length, error) in
-            [(0_u16, FrameError::Empty), (4_097, FrameError::Long(4_097)), (u16::MAX, FrameError::Long(65_535))]
-        {
+        for (length, error) in [
+            (0_u16, FrameError::Empty),
+            (4_097, FrameError::Long(4_097)),
+            (u16::MAX, FrameError::Long(65_535)),
+        ] {
             let mut frames = Frames::default();
             frames.push(&length.to_be_bytes());
             assert_eq!(frames.next_message(), Err(error));

@@ -1,10 +1,15 @@
 //! Targets: what PIN pads, card readers and issuers say.
 
+use tolem_center::acquirer::session::{Bounds, Now, Output, Session};
+use tolem_hal_sim::issuer::{TestIssuer, host::HostLine};
 use tolem_protocol::{
-    Amount,
+    Amount, UtcTime,
     card_reader::{self, CardGoes, Control, Place, ReaderError},
     emv::{CardNumber, apdu::Transport},
-    iso8583::{Message, MessageType, Original, de},
+    iso8583::{
+        Message, MessageType, Original, de,
+        frame::{Frames, MAX_PUSH, frame},
+    },
     pinpad::{
         self, Answer, Decoded, Decoder, Frame, KeySerial, KeySlot, MAX_TEXT, PinBlock, Request, SelfTest,
     },
@@ -189,4 +194,64 @@ pub fn iso8583_seeds() -> Vec<(String, Vec<u8>)> {
     let network = Message::new(MessageType::NETWORK).with(de::NETWORK, b"301");
     let named = |(name, message): (&str, Message)| (name.to_owned(), message.encode().to_vec());
     [("request", request), ("reversal", reversal), ("echo", network)].map(named).to_vec()
+}
+
+/// Any bytes on the line to an acquirer, at both its ends, without codes so that they are believed: each ends at most once and waits for
+/// nothing then, and whatever is said is a whole message.
+pub fn acquirer_line(bytes: &[u8]) {
+    let now = Now { ms: 1, utc: UtcTime::from_seconds(1_795_694_400) };
+    let bounds = Bounds { wait_ms: 1_000, echo_ms: 5_000 };
+    let mut session = Session::new(None, bounds, [7; 16], 1, now);
+    let mut host = HostLine::new(None, [9; 16]);
+    let mut issuer = TestIssuer::common();
+    let (mut to_host, mut to_center, mut ends) = (Frames::default(), Frames::default(), 0);
+    // The two sign on with each other first.
+    while let Some(Output::Send(sign_on)) = session.poll() {
+        for answer in host.handle_bytes(&mut issuer, &sign_on).frames {
+            session.handle_bytes(now, &answer);
+        }
+    }
+    assert!(session.is_open());
+    let mut host_is_closed = false;
+    for part in bytes.chunks(MAX_PUSH) {
+        session.handle_bytes(now, part);
+        while let Some(output) = session.poll() {
+            match output {
+                Output::Send(bytes) => whole(&mut to_host, &bytes),
+                Output::Close(why) => {
+                    assert!(!why.to_string().is_empty());
+                    ends += 1;
+                }
+                Output::Heard(_) | Output::Note(_) | Output::Open => {
+                    assert_eq!(ends, 0, "nothing after the end")
+                }
+            }
+        }
+        if !host_is_closed {
+            let said = host.handle_bytes(&mut issuer, part);
+            said.frames.iter().for_each(|frame| whole(&mut to_center, frame));
+            host_is_closed = said.close.is_some();
+        }
+    }
+    assert!(ends <= 1 && session.wait().is_some() == (ends == 0));
+    session.handle_timeout(Now { ms: 1_000_000, ..now });
+}
+
+fn whole(frames: &mut Frames, bytes: &[u8]) {
+    frames.push(bytes);
+    let message = frames.next_message().expect("a frame").expect("the whole of it");
+    assert!(Message::decode(&message).is_ok() && !frames.is_within());
+}
+
+/// The messages of [`iso8583_seeds`] and an answer, each in its frame.
+pub fn acquirer_line_seeds() -> Vec<(String, Vec<u8>)> {
+    let answer = Message::new(MessageType::AUTHORIZATION_ANSWER)
+        .with(de::SENT, b"1122070000")
+        .with(de::TRACE, b"000123")
+        .with(de::TERMINAL, b"KSK00042")
+        .with(de::RESPONSE, b"00");
+    let mut seeds = iso8583_seeds();
+    seeds.push(("answer".to_owned(), answer.encode().to_vec()));
+    seeds.iter_mut().for_each(|(_, bytes)| *bytes = frame(bytes).expect("a short message").to_vec());
+    seeds
 }

@@ -37,7 +37,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 22] = [
     Target { name: "ccnet_frames", run: devices::ccnet_frames, seeds: seeds::ccnet_frames, memory: 8 * MEBI },
     Target { name: "ccnet_answers", run: devices::ccnet_answers, seeds: seeds::ccnet_payloads, memory: MEBI },
     Target { name: "escpos_commands", run: devices::escpos_commands, seeds: seeds::escpos, memory: 8 * MEBI },
@@ -50,6 +50,12 @@ pub const TARGETS: [Target; 21] = [
         memory: 8 * MEBI,
     },
     Target { name: "iso8583", run: lines::iso8583, seeds: lines::iso8583_seeds, memory: MEBI },
+    Target {
+        name: "acquirer_line",
+        run: lines::acquirer_line,
+        seeds: lines::acquirer_line_seeds,
+        memory: 8 * MEBI,
+    },
     Target { name: "requests", run: links::requests, seeds: seeds::requests, memory: MEBI },
     Target { name: "responses", run: links::responses, seeds: seeds::responses, memory: MEBI },
     Target { name: "center", run: links::center, seeds: links::center_seeds, memory: 16 * MEBI },

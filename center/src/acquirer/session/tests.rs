@@ -121,8 +121,14 @@ fn it_signs_on_with_its_draw_and_is_open_only_with_the_hosts() {
 fn a_host_that_cannot_prove_itself_is_not_believed() {
     type Change = fn(Message) -> Message;
     let same: Change = |message| message;
-    let cases: [(&str, Change, fn() -> MacKey, Ended); 6] = [
-        ("another session", same, || key().session(&[1; 16], &HOST).to_center, Ended::Code(MessageType::NETWORK_ANSWER)),
+    type Key = fn() -> MacKey;
+    let cases: [(&str, Change, Key, Ended); 6] = [
+        (
+            "another session",
+            same,
+            || key().session(&[1; 16], &HOST).to_center,
+            Ended::Code(MessageType::NETWORK_ANSWER),
+        ),
         ("turned round", same, || keys().to_host, Ended::Code(MessageType::NETWORK_ANSWER)),
         ("the key of the sign-on", same, || key().sign_on(), Ended::Code(MessageType::NETWORK_ANSWER)),
         (
@@ -131,7 +137,12 @@ fn a_host_that_cannot_prove_itself_is_not_believed() {
             || keys().to_center,
             Ended::SignOn(MessageType::NETWORK_ANSWER),
         ),
-        ("refused", |message| message.with(de::RESPONSE, b"05"), || keys().to_center, Ended::Refused("05".into())),
+        (
+            "refused",
+            |message| message.with(de::RESPONSE, b"05"),
+            || keys().to_center,
+            Ended::Refused("05".into()),
+        ),
         (
             "not an answer",
             |mut message| {
@@ -164,7 +175,9 @@ fn a_host_that_cannot_prove_itself_is_not_believed() {
 fn answers_are_heard_only_with_a_good_code_and_garbage_ends_it() {
     let mut line = Line::open();
     line.say(2, approval(), Some(&keys().to_center));
-    assert!(matches!(line.session.poll(), Some(Output::Heard(message)) if message.get(de::TRACE) == Some(b"000123")));
+    assert!(
+        matches!(line.session.poll(), Some(Output::Heard(message)) if message.get(de::TRACE) == Some(b"000123"))
+    );
     type Bytes = fn() -> Vec<u8>;
     let cases: [(Bytes, Ended); 6] = [
         (|| sealed(approval(), None).unwrap().to_vec(), Ended::Code(MessageType::AUTHORIZATION_ANSWER)),

@@ -10,6 +10,7 @@ pub mod summary;
 pub mod threeway;
 
 use crate::logic::{
+    cards::by_card,
     errands::NoticeKind,
     ledger::Account,
     store::{PaymentRow, Result, Store},
@@ -161,14 +162,17 @@ pub fn entries(store: &dyn Store, period: Period) -> Result<Vec<Entry>> {
 
 fn bare(row: &PaymentRow, at: UtcTime, kind: Kind) -> Entry {
     let quote = row.quote.as_ref().and_then(Signed::read_unverified);
+    let outcome = row.outcome.as_ref().and_then(Signed::read_unverified);
+    let paid = outcome.is_some_and(|outcome| matches!(outcome.verdict, Verdict::Accepted { .. }));
+    let card = quote.as_ref().filter(|_| paid).and_then(|quote| by_card(quote, row.inserted));
     Entry {
         at,
         payment: row.payment,
         kind,
         service: quote.as_ref().map(|quote| quote.service.clone()),
         payee: row.payee,
-        method: quote.as_ref().map_or(Method::Cash, |quote| quote.method),
-        requested: quote.as_ref().map_or(row.inserted, |quote| quote.cash_total),
+        method: if card.is_some() { Method::Card } else { Method::Cash },
+        requested: card.or(quote.as_ref().map(|quote| quote.cash_total)).unwrap_or(row.inserted),
         granted: Amount::ZERO,
         fee: Amount::ZERO,
         commission: Amount::ZERO,

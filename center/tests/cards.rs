@@ -1,0 +1,545 @@
+//! Payments by card, from the kiosk's order to the end at gateway and acquirer: what is said to whom, in which order, and what is booked.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use common::*;
+use tolem_center::{
+    keys::seal_card,
+    logic::{
+        Answer, Moment,
+        acquirer::{Acquiring as _, Heard, Standing},
+        cards::{Acquirer, Next, Said},
+        errands::Reply,
+        ledger,
+        store::{CodeState, Result, Store as _, Transact},
+    },
+};
+use tolem_protocol::{
+    Amount, PaymentId,
+    card::{CardAnswer, CardOrder, CardSecret, DeclineReason, PinKey, SealedCard, VoidReason},
+    emv::{CardNumber, tags, tlv},
+    iso8583::{Message, MessageType, de},
+    messages::{DepositKind, HoldReason, Method, Quote, Refusal, Request, Response, Verdict},
+    pinpad::{KeySerial, KeySlot, PinBlock},
+    signed::Signed,
+};
+
+const SERIAL: [u8; 10] = [0xFF, 0xFF, 0x98, 0x76, 0x54, 0x32, 0x10, 0xE0, 0, 1];
+const FEE: u64 = 4_325;
+
+fn number() -> CardNumber {
+    CardNumber::parse(concat!("5413", "3300", "8902", "0011")).unwrap()
+}
+
+fn secret() -> CardSecret {
+    let pin = (PinBlock::new([0xA5; 8]), PinKey::Dukpt(KeySerial(SERIAL)));
+    CardSecret { number: number(), expiry: [3, 0, 1, 2], sequence: Some(1), pin: Some(pin) }
+}
+
+/// A town whose center has an acquirer.
+fn town<L: Lab>(lab: &L, open: bool) -> Town<L::Store> {
+    let mut town = Town::new(lab.create());
+    town.center.acquirer = Some(Acquirer { number: "398001".into(), is_open: open });
+    town
+}
+
+/// The shell's part, with the gateway in the same store.
+impl<S: Transact> Town<S> {
+    fn with<R>(
+        &mut self,
+        mut work: impl FnMut(&tolem_center::logic::Center, &mut S, &mut Moment<'_>) -> Result<R>,
+    ) -> R {
+        let Self { center, store, now, dice, steps, .. } = self;
+        let mut fresh = || dice.next();
+        let mut trace = |step| steps.push(step);
+        let mut at = Moment { now: *now, fresh: &mut fresh, trace: &mut trace };
+        store.transact(|store| work(center, store, &mut at)).unwrap()
+    }
+
+    fn quote_by(&mut self, method: Method) -> Response {
+        let payment = self.next_id(1);
+        let service = heapless::String::try_from("marriage").unwrap();
+        self.ask(1, Request::Quote { payment, service, payer: iin(ANNA), method, balance: None })
+    }
+
+    fn card_quote(&mut self) -> Signed<Quote> {
+        match self.quote_by(Method::Either) {
+            Response::Quote(quote) => quote,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn order_of(&mut self, quote: &Signed<Quote>, secret: &CardSecret) -> CardOrder {
+        let payment = quote.read_unverified().unwrap().payment;
+        let deposit = self.deposit(payment, DepositKind::Pay, Some(quote), Some(ANNA), &[]);
+        let (sealing, dice) = (self.sealing, &mut self.dice);
+        let sealed = seal_card(&sealing, secret, &payment, &mut || dice.next()).unwrap();
+        let mut chip_data = Vec::new();
+        tlv::push(&mut chip_data, tags::CRYPTOGRAM, &[1, 2, 3, 4, 5, 6, 7, 8]);
+        CardOrder {
+            deposit,
+            terminal: *b"KSK00001",
+            merchant: *b"KIOSKTEST000001",
+            sealed,
+            chip_data: heapless::Vec::from_slice(&chip_data).unwrap(),
+        }
+    }
+
+    /// What the center says to an order by itself, or the payment that waits for its code.
+    fn order(&mut self, order: &CardOrder) -> Answer {
+        let request = Request::Authorize(order.clone());
+        let who = order.deposit.read_unverified().unwrap().payment.kiosk;
+        self.with(|center, store, at| center.ask(store, at, who, &request, None))
+    }
+
+    fn code_for(&mut self, order: &CardOrder, remembers: bool) -> Next {
+        let payment = order.deposit.read_unverified().unwrap().payment;
+        let draft = self.center.draft(order).filter(|_| remembers);
+        self.with(|center, store, at| {
+            let reply = center.card_code_here(store, at, &payment)?;
+            center.card_code(store, at, &payment, &reply, draft.as_ref())
+        })
+    }
+
+    /// The one request for a fresh order.
+    fn asked(&mut self) -> (PaymentId, Message) {
+        let quote = self.card_quote();
+        let order = self.order_of(&quote, &secret());
+        let Answer::Order(payment) = self.order(&order) else { panic!("an order that is taken") };
+        let Next::Ask(message) = self.code_for(&order, true) else { panic!("the issuer is asked") };
+        (payment, message)
+    }
+
+    fn hear(&mut self, message: &Message) -> Said {
+        self.with(|center, store, at| center.acquirer_says(store, at, message))
+    }
+
+    fn decided(&mut self, request: &Message, code: &[u8; 2]) -> CardAnswer {
+        match self.hear(&answer(request, code)) {
+            Said::Decided(_, Response::Card(answer)) => answer,
+            _ => panic!("a decision"),
+        }
+    }
+
+    fn errands(&mut self) -> Vec<Message> {
+        self.with(|center, store, at| center.card_errands(store, at)).0
+    }
+
+    fn standing(&self, payment: &PaymentId) -> Standing {
+        self.store.card(payment).unwrap().unwrap().standing
+    }
+
+    fn code_state(&self, payment: &PaymentId) -> Option<CodeState> {
+        self.store.code_of(payment).unwrap().map(|row| row.state)
+    }
+
+    fn card(&mut self, request: Request) -> CardAnswer {
+        match self.ask(1, request) {
+            Response::Card(answer) => answer,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn enquire(&mut self, payment: PaymentId) -> CardAnswer {
+        self.card(Request::CardEnquire(payment))
+    }
+
+    fn owed_by_cards(&self) -> i64 {
+        ledger::totals(&self.store).unwrap().get(&ledger::Account::Cards).copied().unwrap_or(0)
+    }
+}
+
+/// The acquirer's answer.
+fn answer(request: &Message, code: &[u8; 2]) -> Message {
+    let mut answer = Message::new(request.kind.answer().unwrap()).with(de::RESPONSE, code);
+    for field in [de::SENT, de::TRACE, de::TERMINAL] {
+        answer.set(field, request.get(field).unwrap()).unwrap();
+    }
+    if request.kind == MessageType::AUTHORIZATION {
+        let mut chip = Vec::new();
+        tlv::push(&mut chip, tags::ISSUER_AUTHENTICATION, &[9; 10]);
+        tlv::push(&mut chip, tags::ISSUER_SCRIPT_2, &[0x86, 1, 0]);
+        answer.set(de::CHIP, &chip).unwrap();
+    }
+    if code == b"00" { answer.with(de::APPROVAL, b"A1B2C3") } else { answer }
+}
+
+fn void(payment: PaymentId) -> Request {
+    Request::CardVoid { payment, why: VoidReason::CardRefused }
+}
+
+on_all_stores!(
+    cards_are_offered_only_while_the_acquirer_is_there,
+    a_payment_by_card_is_paid_when_its_kiosk_says_so_and_not_before,
+    what_comes_to_nothing_is_void_first_and_reversed_then,
+    silence_is_undone_and_a_late_approval_changes_nothing,
+    a_decline_voids_the_code_and_says_why,
+    a_center_that_died_before_it_asked_asks_nobody,
+    an_order_is_taken_once_and_never_after_it_was_undone,
+    what_cannot_be_asked_for_is_not,
+    a_gateway_that_makes_no_code_is_not_waited_for,
+    money_under_the_number_of_a_card_payment_is_disputed,
+    an_approval_that_nobody_decides_about_is_alarmed,
+);
+
+fn cards_are_offered_only_while_the_acquirer_is_there(lab: &impl Lab) {
+    let mut town = town(lab, false);
+    let method = |response: Response| match response {
+        Response::Quote(quote) => Ok(quote.read_unverified().unwrap().method),
+        Response::Refused(refusal) => Err(refusal),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(method(town.quote_by(Method::Either)), Ok(Method::Cash));
+    assert_eq!(method(town.quote_by(Method::Card)), Err(Refusal::Unavailable));
+    town.center.acquirer.as_mut().unwrap().is_open = true;
+    for wanted in [Method::Either, Method::Card, Method::Cash] {
+        assert_eq!(method(town.quote_by(wanted)), Ok(wanted));
+    }
+    // The limits are of cash.
+    town.center.rules.limits.per_payment = tenge(1_000);
+    assert_eq!(method(town.quote_by(Method::Either)), Ok(Method::Card));
+    assert_eq!(method(town.quote_by(Method::Cash)), Err(Refusal::Limit));
+    // It went away after the quote: nobody is asked, and the number of the payment is used up.
+    let quote = town.card_quote();
+    town.center.acquirer.as_mut().unwrap().is_open = false;
+    let order = town.order_of(&quote, &secret());
+    let declined = CardAnswer::Declined { reason: DeclineReason::IssuerUnavailable, issuer: None };
+    assert_eq!(town.order(&order), Answer::Ready(Response::Card(declined)));
+    town.center.acquirer.as_mut().unwrap().is_open = true;
+    assert_eq!(town.order(&order), Answer::Ready(Response::Card(CardAnswer::Voided)));
+    town.audit();
+}
+
+fn a_payment_by_card_is_paid_when_its_kiosk_says_so_and_not_before(lab: &impl Lab) {
+    let mut town = town(lab, true);
+    let (payment, request) = town.asked();
+    assert_eq!(town.enquire(payment), CardAnswer::Undecided);
+    for (field, value) in [
+        (de::NUMBER, concat!("5413", "3300", "8902", "0011").as_bytes()),
+        (de::AMOUNT, b"000000432500"),
+        (de::EXPIRY, b"3012"),
+        (de::ENTRY, b"051"),
+        (de::SEQUENCE, b"001"),
+        (de::ACQUIRER, b"398001"),
+        (de::TERMINAL, b"KSK00001"),
+        (de::MERCHANT, b"KIOSKTEST000001"),
+        (de::CURRENCY, b"398"),
+        (de::PIN_BLOCK, &[0xA5; 8]),
+        (de::PIN_KEY, b"FFFF9876543210E00001"),
+    ] {
+        assert_eq!(request.get(field), Some(value), "field {field}");
+    }
+    assert_eq!(request.get(de::TRACK2), None);
+    let approved = town.decided(&request, b"00");
+    let CardAnswer::Approved { outcome: signed, approval, issuer } = &approved else {
+        panic!("{approved:?}")
+    };
+    assert_eq!((approval, &issuer.response_code), (b"A1B2C3", b"00"));
+    assert_eq!((&issuer.authentication[..], &issuer.scripts[..]), (&[9; 10][..], &[0x72, 3, 0x86, 1, 0][..]));
+    let Verdict::Accepted { token, remainder: None } = outcome(signed).verdict else { panic!("a code") };
+    assert_eq!(token.read_unverified().unwrap().fee, tenge(FEE));
+    // Enquired, after a restart too: the same bytes.
+    let mut town = town.restart(lab);
+    assert_eq!(town.enquire(payment), approved);
+    assert!(town.errands().is_empty());
+    town.notices();
+    assert_eq!(town.code_state(&payment), Some(CodeState::Issued), "worth nothing before it is confirmed");
+    assert_eq!((town.owed_by_cards(), town.ask(1, Request::Status(payment))), (0, Response::NoOutcome));
+    town.audit();
+    for _ in 0..2 {
+        assert_eq!(town.card(Request::CardConfirm(payment)), CardAnswer::Confirmed);
+        assert_eq!(town.card(void(payment)), CardAnswer::Confirmed, "what is confirmed stays so");
+    }
+    assert_eq!(town.owed_by_cards(), i64::try_from(tenge(FEE).tiyn()).unwrap());
+    town.audit();
+    assert_eq!(town.notices(), 1);
+    assert_eq!(town.code_state(&payment), Some(CodeState::Paid));
+    let advice = town.errands().remove(0);
+    assert_eq!(advice.kind, MessageType::ADVICE);
+    assert!(advice.get(de::PIN_BLOCK).is_none() && advice.get(de::CHIP).is_none());
+    assert!(matches!(town.hear(&answer(&advice, b"00")), Said::Other(Heard::Settled(_))));
+    let row = town.store.card(&payment).unwrap().unwrap();
+    assert!(row.standing == Standing::Confirmed && row.sealed_number.is_empty() && row.words.is_none());
+    assert!(
+        matches!(town.ask(1, Request::Status(payment)), Response::Answered { outcome: kept, .. } if kept == *signed)
+    );
+    town.audit();
+}
+
+fn what_comes_to_nothing_is_void_first_and_reversed_then(lab: &impl Lab) {
+    let mut town = town(lab, true);
+    let (payment, request) = town.asked();
+    town.decided(&request, b"00");
+    town.gateway_down.set(true);
+    assert_eq!(town.card(void(payment)), CardAnswer::Voided);
+    assert_eq!(town.card(Request::CardConfirm(payment)), CardAnswer::Voided, "too late");
+    for _ in 0..3 {
+        town.notices();
+        assert!(town.errands().is_empty(), "the code is not void yet");
+    }
+    let mut town = town.restart(lab);
+    town.gateway_down.set(false);
+    town.notices();
+    assert_eq!(town.code_state(&payment), Some(CodeState::Void));
+    let reversal = town.errands().remove(0);
+    assert_eq!((reversal.kind, reversal.get(de::RESPONSE)), (MessageType::REVERSAL, Some(&b"17"[..])));
+    town.now = town.now.plus_seconds(10);
+    let again = town.errands().remove(0);
+    assert_eq!(again.kind, MessageType::REVERSAL_REPEAT);
+    assert!(matches!(town.hear(&answer(&again, b"00")), Said::Other(Heard::Settled(_))));
+    assert_eq!(town.standing(&payment), Standing::Reversed);
+    assert_eq!((town.owed_by_cards(), town.enquire(payment)), (0, CardAnswer::Voided));
+    town.audit();
+}
+
+fn silence_is_undone_and_a_late_approval_changes_nothing(lab: &impl Lab) {
+    let mut town = town(lab, true);
+    let (payment, request) = town.asked();
+    town.now = town.now.plus_seconds(59);
+    assert!(town.errands().is_empty());
+    assert_eq!(town.enquire(payment), CardAnswer::Undecided);
+    town.now = town.now.plus_seconds(1);
+    assert!(town.errands().is_empty(), "the code first");
+    assert_eq!(town.enquire(payment), CardAnswer::Voided);
+    assert!(matches!(town.hear(&answer(&request, b"00")), Said::Other(Heard::Late(_))));
+    assert_eq!(town.card(Request::CardConfirm(payment)), CardAnswer::Voided);
+    town.notices();
+    let reversal = town.errands().remove(0);
+    assert_eq!(reversal.get(de::RESPONSE), Some(&b"68"[..]));
+    assert!(matches!(town.hear(&answer(&reversal, b"25")), Said::Other(Heard::Settled(_))));
+    assert_eq!(town.code_state(&payment), Some(CodeState::Void));
+    town.audit();
+}
+
+fn a_decline_voids_the_code_and_says_why(lab: &impl Lab) {
+    let mut town = town(lab, true);
+    for (code, reason) in [
+        (b"55", DeclineReason::WrongPin),
+        (b"51", DeclineReason::Funds),
+        (b"91", DeclineReason::IssuerUnavailable),
+    ] {
+        let (payment, request) = town.asked();
+        let declined = town.decided(&request, code);
+        let CardAnswer::Declined { reason: said, issuer: Some(words) } = &declined else {
+            panic!("{declined:?}")
+        };
+        assert_eq!((*said, &words.response_code), (reason, code));
+        town.notices();
+        assert_eq!(town.code_state(&payment), Some(CodeState::Void));
+        let mut again = town.restart(lab);
+        assert_eq!(again.enquire(payment), declined);
+        assert_eq!(again.card(Request::CardConfirm(payment)), declined);
+        assert_eq!(again.card(void(payment)), declined);
+        assert!(again.errands().is_empty());
+        again.audit();
+        town = again;
+    }
+}
+
+fn a_center_that_died_before_it_asked_asks_nobody(lab: &impl Lab) {
+    let mut town = town(lab, true);
+    let quote = town.card_quote();
+    let order = town.order_of(&quote, &secret());
+    let Answer::Order(payment) = town.order(&order) else { panic!("it is taken") };
+    let mut town = town.restart(lab);
+    assert_eq!(town.enquire(payment), CardAnswer::Undecided);
+    assert!(matches!(town.code_for(&order, false), Next::Wait), "another process may have it");
+    town.notices();
+    assert_eq!(town.code_state(&payment), Some(CodeState::Issued), "not by the way of cash");
+    assert_eq!(town.enquire(payment), CardAnswer::Undecided);
+    assert!(matches!(
+        town.code_for(&order, false),
+        Next::Answer(Response::Card(CardAnswer::Declined { .. }))
+    ));
+    assert!(town.store.card(&payment).unwrap().is_none());
+    town.notices();
+    assert_eq!(
+        (town.code_state(&payment), town.enquire(payment)),
+        (Some(CodeState::Void), CardAnswer::Voided)
+    );
+    town.audit();
+}
+
+fn an_order_is_taken_once_and_never_after_it_was_undone(lab: &impl Lab) {
+    let mut town = town(lab, true);
+    let quote = town.card_quote();
+    let order = town.order_of(&quote, &secret());
+    let Answer::Order(payment) = town.order(&order) else { panic!("it is taken") };
+    let undecided = Answer::Ready(Response::Card(CardAnswer::Undecided));
+    assert_eq!(town.order(&order), undecided);
+    let Next::Ask(request) = town.code_for(&order, true) else { panic!("the issuer is asked") };
+    assert!(matches!(town.code_for(&order, true), Next::Answer(Response::Card(CardAnswer::Undecided))));
+    assert_eq!(town.order(&order), undecided);
+    let approved = town.decided(&request, b"00");
+    assert_eq!(town.order(&order), Answer::Ready(Response::Card(approved)));
+    assert_eq!(town.store.last_trace().unwrap(), 1, "one request");
+    assert_eq!(town.store.card(&payment).unwrap().unwrap().request.trace, 1);
+
+    // Undone while its code is made.
+    let quote = town.card_quote();
+    let order = town.order_of(&quote, &secret());
+    let Answer::Order(payment) = town.order(&order) else { panic!("it is taken") };
+    assert_eq!(town.card(void(payment)), CardAnswer::Voided);
+    assert!(matches!(town.code_for(&order, true), Next::Answer(Response::Card(CardAnswer::Voided))));
+    town.notices();
+    assert_eq!(town.code_state(&payment), Some(CodeState::Void));
+
+    // Undone before it came, with and without a quote.
+    let quote = town.card_quote();
+    let order = town.order_of(&quote, &secret());
+    let payment = quote.read_unverified().unwrap().payment;
+    assert_eq!(town.enquire(payment), CardAnswer::Unknown);
+    assert_eq!(town.card(void(payment)), CardAnswer::Voided);
+    assert_eq!(town.order(&order), Answer::Ready(Response::Card(CardAnswer::Voided)));
+    let unheard = town.next_id(1);
+    assert_eq!(town.enquire(unheard), CardAnswer::Unknown);
+    assert_eq!(town.card(void(unheard)), CardAnswer::Voided);
+    town.audit();
+}
+
+fn what_cannot_be_asked_for_is_not(lab: &impl Lab) {
+    let mut town = town(lab, true);
+    let technical = Answer::Ready(Response::Card(CardAnswer::Declined {
+        reason: DeclineReason::Technical,
+        issuer: None,
+    }));
+    type Spoil = fn(&mut CardOrder);
+    let spoiled: [Spoil; 4] = [
+        |order| order.sealed = SealedCard(order.sealed.0, heapless::Vec::new()),
+        |order| order.terminal = [7; 8],
+        |order| order.merchant = [0; 15],
+        // The number of the card, where nobody looks for it.
+        |order| order.chip_data.extend_from_slice(&[0x5A, 2, 0x54, 0x13]).unwrap(),
+    ];
+    for spoil in spoiled {
+        let quote = town.card_quote();
+        let mut order = town.order_of(&quote, &secret());
+        spoil(&mut order);
+        assert_eq!(town.order(&order), technical);
+    }
+    let session = CardSecret {
+        pin: Some((PinBlock::new([1; 8]), PinKey::Session(KeySlot::new(b'0').unwrap(), [2; 16]))),
+        ..secret()
+    };
+    let quote = town.card_quote();
+    let order = town.order_of(&quote, &session);
+    assert_eq!(town.order(&order), technical);
+    assert_eq!(town.alarms(), ["suspect-card"; 5]);
+    // Sealed for another payment.
+    let (one, other) = (town.card_quote(), town.card_quote());
+    let sealed = town.order_of(&one, &secret()).sealed;
+    let order = CardOrder { sealed, ..town.order_of(&other, &secret()) };
+    assert_eq!(town.order(&order), technical);
+    // No quote of ours, one without cards, notes in it, or not to pay.
+    let refused = |refusal| Answer::Ready(Response::Refused(refusal));
+    let quote = town.card_quote();
+    let order = town.order_of(&quote, &secret());
+    let payment = quote.read_unverified().unwrap().payment;
+    for (kind, with, notes, refusal) in [
+        (DepositKind::Pay, None, &[][..], Refusal::NotYours),
+        (DepositKind::Pay, Some(&other), &[], Refusal::NotYours),
+        (DepositKind::Pay, Some(&quote), &[500], Refusal::Malformed),
+        (DepositKind::Hold(HoldReason::Stopped), Some(&quote), &[], Refusal::Malformed),
+    ] {
+        let deposit = town.deposit(payment, kind, with, Some(ANNA), notes);
+        assert_eq!(town.order(&CardOrder { deposit, ..order.clone() }), refused(refusal));
+    }
+    let Response::Quote(cash) = town.quote_by(Method::Cash) else { panic!("a quote") };
+    let for_cash = town.order_of(&cash, &secret());
+    assert_eq!(town.order(&for_cash), refused(Refusal::Malformed));
+    // Somebody else's.
+    let strange = Request::CardEnquire(payment);
+    assert_eq!(town.ask(2, strange), Response::Refused(Refusal::NotYours));
+    assert_eq!(town.ask(2, void(payment)), Response::Refused(Refusal::NotYours));
+    assert_eq!(town.ask(2, Request::CardConfirm(payment)), Response::Refused(Refusal::NotYours));
+    assert_eq!(town.ask(2, Request::Authorize(order.clone())), Response::Refused(Refusal::NotYours));
+    // And a good one is still taken, though not a day later.
+    let late = town.card_quote();
+    assert!(matches!(town.order(&order), Answer::Order(_)));
+    town.now = town.now.plus_seconds(86_400);
+    let order = town.order_of(&late, &secret());
+    assert_eq!(town.order(&order), technical);
+    town.audit();
+}
+
+fn a_gateway_that_makes_no_code_is_not_waited_for(lab: &impl Lab) {
+    let mut town = town(lab, true);
+    town.gateway_down.set(true);
+    let quote = town.card_quote();
+    let order = town.order_of(&quote, &secret());
+    let Answer::Order(payment) = town.order(&order) else { panic!("it is taken") };
+    assert!(matches!(town.code_for(&order, true), Next::Wait));
+    town.now = town.now.plus_seconds(21);
+    let Next::Answer(Response::Card(CardAnswer::Declined { reason, .. })) = town.code_for(&order, true)
+    else {
+        panic!("a decline")
+    };
+    assert_eq!((reason, town.enquire(payment)), (DeclineReason::Technical, CardAnswer::Voided));
+    // It may have been made all the same, so it is asked for and made void.
+    town.gateway_down.set(false);
+    assert!(matches!(town.code_for(&order, true), Next::Answer(Response::Card(CardAnswer::Voided))));
+    town.notices();
+    assert_eq!(town.code_state(&payment), Some(CodeState::Void));
+    // Refused for good.
+    let quote = town.card_quote();
+    let order = town.order_of(&quote, &secret());
+    let (Answer::Order(payment), draft) = (town.order(&order), town.center.draft(&order)) else {
+        panic!("taken")
+    };
+    let next = town.with(|center, store, at| {
+        center.card_code(store, at, &payment, &Reply::Refused("no".into()), draft.as_ref())
+    });
+    assert!(matches!(next, Next::Answer(Response::Card(CardAnswer::Declined { .. }))));
+    assert_eq!(town.enquire(payment), CardAnswer::Voided);
+    assert_eq!(town.alarms(), ["code-refused"]);
+    town.audit();
+}
+
+fn money_under_the_number_of_a_card_payment_is_disputed(lab: &impl Lab) {
+    let mut town = town(lab, true);
+    let (payment, request) = town.asked();
+    let quote = town.store.payment(&payment).unwrap().unwrap().quote.unwrap();
+    let notes = town.deposit(payment, DepositKind::Pay, Some(&quote), Some(ANNA), &[5_000]);
+    assert_eq!(town.ask(1, Request::Commit(notes.clone())), Response::Refused(Refusal::IdConflict));
+    town.decided(&request, b"00");
+    town.card(Request::CardConfirm(payment));
+    assert_eq!(town.ask(1, Request::Commit(notes)), Response::Refused(Refusal::IdConflict));
+    assert_eq!(town.alarms(), ["id-conflict"]);
+    assert_eq!(town.store.alarms().unwrap()[0].disputed, tenge(5_000));
+    // The order itself is no deposit of cash.
+    let quote = town.card_quote();
+    let order = town.order_of(&quote, &secret());
+    assert!(matches!(town.order(&order), Answer::Order(_)));
+    assert_eq!(town.ask(1, Request::Commit(order.deposit.clone())), Response::Refused(Refusal::Malformed));
+    // And cash is not undone by a word about cards.
+    let cash = town.quote(1, "marriage", ANNA, None);
+    let paid = cash.read_unverified().unwrap().payment;
+    town.pay(&cash, ANNA, &[5_000]);
+    assert_eq!(town.ask(1, void(paid)), Response::Refused(Refusal::IdConflict));
+    town.audit();
+}
+
+fn an_approval_that_nobody_decides_about_is_alarmed(lab: &impl Lab) {
+    let mut town = town(lab, true);
+    let (_, request) = town.asked();
+    town.decided(&request, b"00");
+    for (after, wanted) in [(3_599, 0), (1, 1), (3_600, 1)] {
+        town.now = town.now.plus_seconds(after);
+        town.with(|center, store, at| center.card_alarms(store, at));
+        assert_eq!(town.alarms(), vec!["card-undecided"; wanted]);
+    }
+    // And one whose number cannot be read any more is told to people.
+    let (payment, request) = town.asked();
+    town.decided(&request, b"00");
+    town.card(Request::CardConfirm(payment));
+    town.with(|_, store, _| {
+        let mut row = store.card(&payment)?.unwrap();
+        row.sealed_number[20] ^= 1;
+        store.put_card(&row)
+    });
+    assert!(town.errands().is_empty());
+    assert_eq!(town.alarms(), ["card-undecided", "card-number-lost"]);
+    assert_eq!(Amount::from_tiyn(u64::try_from(town.owed_by_cards()).unwrap()), tenge(FEE));
+}
