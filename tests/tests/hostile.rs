@@ -457,6 +457,21 @@ fn a_new_disk_beside_a_note_that_waits_for_its_confirmation_counts_it_and_comes_
 }
 
 #[test]
+fn a_write_that_failed_and_is_there_does_not_close_the_kiosk_at_the_center() {
+    let mut rig = Rig::ready(95);
+    rig.rest(secs(5));
+    // The note is on disk; the request to hold it fails, and is on disk too.
+    rig.disk.fail_after(1, DiskFault::FailedButKept);
+    rig.stray_note(2000);
+    rig.until("the end of the process", |rig| rig.aborted.is_some());
+    rig.power_on();
+    rig.rest(secs(60));
+    let row = rig.center.store(|s| s.kiosk(KioskNumber::new(42).unwrap()).unwrap().unwrap());
+    assert_eq!(row.closed, None, "a checkpoint and a proof of different sizes were shown");
+    assert_eq!(rig.booked(), 200_000);
+}
+
+#[test]
 fn an_emergency_slip_without_paper_loses_no_note() {
     let mut rig = Rig::ready(22);
     rig.open_slot("marriage", PAYER);

@@ -112,6 +112,9 @@ struct Order {
     obeyed: bool,
     /// The note was seen moving.
     moved: bool,
+    /// A POLL since it was sent had no good answer, or an answer came that nobody had asked for: what the path held meanwhile is
+    /// not known, and the note in it may be the next one.
+    gap: bool,
     attempts: u8,
 }
 
@@ -193,6 +196,9 @@ pub struct Ccnet {
     note: Option<Note>,
     order: Option<Order>,
     confirmation: Confirmation,
+    /// What became of the note of the last order was not seen, and another one was in the path when everything was started over: if
+    /// that one comes back, the order has not ended by it. Until `Ready`, when the counter or a person decides.
+    unsure: bool,
     device_fault: Option<AcceptorFault>,
     fault_since: Instant,
     /// One RESET per jam was tried.
@@ -233,6 +239,7 @@ impl Ccnet {
             note: None,
             order: None,
             confirmation: Confirmation::None,
+            unsure: false,
             device_fault: None,
             fault_since: now,
             fault_reset_done: false,
@@ -334,6 +341,7 @@ impl Ccnet {
             sent: None,
             obeyed: false,
             moved: false,
+            gap: false,
             attempts: 0,
         });
     }
@@ -488,6 +496,9 @@ impl Ccnet {
             command,
             Wire::Poll | Wire::GetStatus | Wire::Identification | Wire::GetBillTable | Wire::StackedCounter
         );
+        if command == Wire::Poll && !matches!(answer, Answer::Payload(_)) {
+            self.lose_sight();
+        }
         let payload = match answer {
             Answer::Payload(payload) => payload,
             Answer::Corrupt => {
@@ -529,6 +540,9 @@ impl Ccnet {
     /// The answer to the POLL before was late and taken for the answer to this one, whose own answer follows. If we confirmed the
     /// first, the device took that for a confirmation of the second: what left the path will not be said again.
     fn hear_late(&mut self) {
+        if self.link.has_late() {
+            self.lose_sight();
+        }
         let Some(payload) = self.link.take_late_poll() else { return };
         let Reply::Data(data) = Reply::parse(&payload) else { return };
         let arrival = match PollStatus::parse(data) {
@@ -542,6 +556,13 @@ impl Ccnet {
             self.hear();
             self.link.open_late();
             self.arrived(arrival);
+        }
+    }
+
+    /// What the path holds could not be seen for a moment.
+    fn lose_sight(&mut self) {
+        if let Some(order) = self.order.as_mut().filter(|order| order.sent.is_some()) {
+            order.gap = true;
         }
     }
 
@@ -685,6 +706,7 @@ impl Ccnet {
 
     fn be_ready(&mut self) {
         self.stage = Stage::Running;
+        self.unsure = false;
         self.say(Event::Identified(self.identity.clone().unwrap_or_default()));
         if let Some(count) = self.counter {
             self.say(Event::Counter(count));

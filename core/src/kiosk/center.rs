@@ -640,7 +640,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// Sends what waits: signed answers for a restored center, then the outbox, then the witness, then a probe.
     pub(super) fn pump(&mut self) {
         self.expire();
-        if !self.link_is_up() || self.journal.is_none() {
+        // A journal that failed in this very moment may hold one record more than is known here: nothing is shown of it.
+        if !self.link_is_up() || self.journal.is_none() || self.dying.is_some() {
             return;
         }
         if let Some((deposit, outcome)) = self.center.recalls.front().cloned() {

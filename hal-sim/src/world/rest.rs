@@ -23,6 +23,8 @@ use tolem_protocol::{
 const REST: Duration = Duration::from_secs(1_800);
 /// After the last cut a kiosk shows its start screen, or says why it is closed, within this, if nobody stands at it.
 const AWAKE: Duration = Duration::from_secs(120);
+/// And comes again after this, as long as something waits: a disk that could not be read may turn out to be an old one.
+const ROUND: Duration = Duration::from_secs(120);
 /// Whoever comes to mend looks at the terminals so long first.
 const LOOKED_AT: Duration = Duration::from_secs(30);
 /// A citizen who does everything right has a code within this.
@@ -105,6 +107,7 @@ impl<C: Center> World<C> {
     /// Goes on until `done` holds at every kiosk.
     fn wait(&mut self, limit: Duration, invariant: Invariant, done: impl Fn(&Station<C>) -> bool) {
         let deadline = self.now + limit;
+        let mut next_round = self.now + ROUND;
         while self.violation.is_none() && !self.stations.iter().all(&done) {
             if self.now >= deadline {
                 let waits = self.stations.iter().find(|station| !done(station));
@@ -113,6 +116,10 @@ impl<C: Center> World<C> {
                 return;
             }
             self.run(self.now + Duration::from_millis(500));
+            if self.now >= next_round {
+                next_round = self.now + ROUND;
+                self.after_care();
+            }
         }
     }
 

@@ -156,6 +156,11 @@ impl Link {
         polls.then_some(late)
     }
 
+    /// Whether a good frame came when nothing was awaited.
+    pub(super) fn has_late(&self) -> bool {
+        self.late.is_some()
+    }
+
     /// The last reply is one that came unasked.
     pub(super) fn open_late(&mut self) {
         self.unconfirmed = true;

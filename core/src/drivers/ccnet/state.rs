@@ -49,6 +49,18 @@ impl Ccnet {
             (self.note, self.order) = (None, None);
             return;
         }
+        let gap =
+            self.order.is_some_and(|order| order.way == Way::Stack && order.sent.is_some() && order.gap);
+        if matches!(arrival, Arrival::Returned(_)) && (gap || self.unsure) {
+            // This one came back. But it may be the one behind the note of the order, whose "stacked" was not heard.
+            self.confirmation = Confirmation::Given(arrival);
+            self.link.confirm(&self.config, self.now);
+            (self.note, self.order) = (None, None);
+            if self.stage == Stage::Running {
+                self.start_over_unsure();
+            }
+            return;
+        }
         self.link.leave_open(&self.config, self.now);
         self.confirmation = Confirmation::Asked(arrival);
         (self.note, self.order) = (None, None);
@@ -236,11 +248,14 @@ impl Ccnet {
     fn in_escrow(&mut self, index: Option<u8>) {
         let now = self.now;
         let known = self.note.is_some();
-        if known && self.order.is_some_and(|order| order.way == Way::Stack && order.moved) {
-            // The note of the order left: this is the next one, and what became of the first was not heard. Nothing is ordered
+        if known
+            && self.order.is_some_and(|order| {
+                order.way == Way::Stack && (order.moved || order.gap && order.sent.is_some())
+            })
+        {
+            // The note of the order left, or may have left unseen: this is the next one, and what became of the first was not heard. Nothing is ordered
             // twice: RESET gives this one back, and the counter or a person finds the other.
-            sometimes(Site::NoteSeenNowhere);
-            return self.start_over();
+            return self.start_over_unsure();
         }
         if !known {
             let wanted = index.is_some_and(|index| self.wanted.contains(index));
@@ -286,6 +301,13 @@ impl Ccnet {
         self.forget();
         self.say(Event::PoweredUp(PowerUp::Kept));
         self.stage = Stage::Inhibiting;
+    }
+
+    /// The same, and what is in the path now is not the note of the order.
+    fn start_over_unsure(&mut self) {
+        sometimes(Site::NoteSeenNowhere);
+        self.unsure = true;
+        self.start_over();
     }
 
     fn initializing(&mut self, status: PollStatus, since: Instant) {

@@ -238,3 +238,62 @@ fn an_order_is_not_repeated_for_the_next_note() {
         "#]],
     );
 }
+
+/// Found by `cargo swarm --seed 1104`: "stacked" was not heard, and the next note came back from escrow. It is not taken for the first.
+#[test]
+fn a_note_that_comes_back_after_a_gap_is_not_taken_for_the_note_of_the_order() {
+    check_enabled(
+        "auto; poll 80 03; cmd stack; poll -; poll 82 03; poll 14; poll 13; poll 19; run 200",
+        expect![[r#"
+        1150   host POLL | dev ESCROW type 3 | host ACK
+        1155     = Escrowed { index: 3 }
+        1155     < Stack
+        1175   host STACK | dev ACK
+        1200   host POLL (no answer)
+        1500   host POLL | dev RETURNED type 3 | host ACK
+        1505     = PoweredUp(Kept)
+        1525   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+        1550   host RESET | dev ACK
+        1575   host POLL | dev IDLING | host ACK
+        1600   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+        1625   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+        1650   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+        1675   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+        1700   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+        1725   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+        1750   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+        1775   host POLL | dev INITIALIZE | host ACK
+        2275   host POLL | dev DISABLED | host ACK
+        2300   host IDENTIFICATION | dev part "SM-KZ1353", serial "12KC004711" | host ACK
+        2325   host GET BILL TABLE | dev bill table 1=KZT500 2=KZT1000 3=KZT2000 4=KZT5000 5=USD20 | host ACK
+        2350   host SET SECURITY 000000 | dev ACK
+        2375   host STACKED COUNTER | dev state 00 (unknown) | host ACK
+        2400   host GET STATUS | dev status: enabled 000000, high security 000000 | host ACK
+        2405     = Identified SM-KZ1353 12KC004711 4 bills
+        2405     = Counter(42)
+        2405     = Ready
+        2475   host POLL | dev DISABLED | host ACK
+    "#]],
+    );
+}
+
+/// And STACK is not said again for a note that may be the next one.
+#[test]
+fn an_order_is_not_repeated_for_a_note_seen_after_a_gap() {
+    check_enabled(
+        "auto; poll 80 03; cmd stack; poll -; poll 80 03; poll 18; poll 14",
+        expect![[r#"
+        1150   host POLL | dev ESCROW type 3 | host ACK
+        1155     = Escrowed { index: 3 }
+        1155     < Stack
+        1175   host STACK | dev ACK
+        1200   host POLL (no answer)
+        1500   host POLL | dev ESCROW type 3 | host ACK
+        1505     = PoweredUp(Kept)
+        1525   host ENABLE BILL TYPES 000000 escrow 000000 | dev ACK
+        1550   host RESET | dev ACK
+        1575   host POLL | dev RETURNING | host ACK
+        1775   host POLL | dev IDLING | host ACK
+    "#]],
+    );
+}
