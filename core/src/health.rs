@@ -104,6 +104,28 @@ faults! {
     CutterStuck, "PRN-CUTTER", true, Word::ReasonCutter, "Take paper scraps out of the cutter; power the printer off and on.";
     /// The printer reports an error.
     PrinterError, "PRN-ERROR", true, Word::ReasonPrinterFailure, "Let the head cool; power the printer off and on; replace it.";
+    /// The card reader does not answer.
+    CardReaderAbsent, "CRD-ABSENT", false, Word::ReasonCards, "Check power and cable of the card reader and its port in kiosk.toml. Cash goes on.";
+    /// What answers on the card reader's line does not speak its protocol.
+    CardReaderProtocol, "CRD-PROTOCOL", false, Word::ReasonCards, "Check baud rate and model of the card reader.";
+    /// A card is stuck in the reader.
+    CardJam, "CRD-JAM", false, Word::ReasonCards, "Take the card out through the service door. It is somebody's property: the journal names its payment.";
+    /// A card does not fall into the box of kept cards.
+    CardBoxJam, "CRD-BOX", false, Word::ReasonCards, "Empty the box of kept cards.";
+    /// The card reader reports a hardware failure.
+    CardReaderFailure, "CRD-FAILURE", false, Word::ReasonCards, "Power the card reader off and on; clean it; replace it.";
+    /// The PIN pad does not answer.
+    PinPadAbsent, "PIN-ABSENT", false, Word::ReasonCards, "Check power and cable of the PIN pad and its port in kiosk.toml. Cash goes on.";
+    /// What answers on the PIN pad's line does not speak its protocol.
+    PinPadProtocol, "PIN-PROTOCOL", false, Word::ReasonCards, "Check baud rate and model of the PIN pad.";
+    /// The PIN pad's keys are gone, as after an attack on it, or were never loaded.
+    PinPadKeysLost, "PIN-KEYS", false, Word::ReasonCards, "Do not load keys on the spot. Keep the pad as evidence, look for a skimmer, exchange it.";
+    /// The PIN pad has used up its keys.
+    PinPadUsedUp, "PIN-USED-UP", false, Word::ReasonCards, "Exchange the pad; a new initial key is due.";
+    /// A key of the PIN pad came a second time, went back, or is another pad's.
+    PinPadKeySerial, "PIN-SERIAL", false, Word::ReasonCards, "Is this the pad that belongs here? If not, keep it as evidence; if so, register its key.";
+    /// The PIN pad says that its memory is damaged.
+    PinPadBroken, "PIN-BROKEN", false, Word::ReasonCards, "Exchange the pad.";
     /// Door or safe is open.
     DoorOpen, "CAB-OPEN", true, Word::ReasonDoorOpen, "Close the door and the safe.";
     /// The paper roll is near its end.
@@ -140,6 +162,24 @@ impl Health {
     /// The most telling fault that closes the note slot.
     pub fn closed_by(&self) -> Option<FaultCode> {
         self.present().find(|fault| fault.closes_cash())
+    }
+
+    /// The most telling fault that keeps cards from being taken too: what concerns the notes alone does not.
+    pub fn closed_for_cards(&self) -> Option<FaultCode> {
+        use FaultCode::{
+            AcceptorAbsent, AcceptorFailure, AcceptorProtocol, CassetteFull, CassetteJam, UnsettledLimit,
+            ValidatorJam,
+        };
+        let notes_only = [
+            AcceptorAbsent,
+            AcceptorFailure,
+            AcceptorProtocol,
+            CassetteFull,
+            CassetteJam,
+            UnsettledLimit,
+            ValidatorJam,
+        ];
+        self.present().find(|fault| fault.closes_cash() && !notes_only.contains(fault))
     }
 
     /// Whether a fault of the printer keeps paper from coming out.
@@ -180,7 +220,7 @@ pub fn of_printer(status: &Status) -> [(FaultCode, bool); 6] {
 /// The table of `docs/faults.md`.
 pub fn markdown() -> String {
     let mut text = String::from(
-        "# Faults\n\nGenerated from `core/src/health.rs`. *Closes* = no payment can be started while it is present.\n\n\
+        "# Faults\n\nGenerated from `core/src/health.rs`. *Closes* = no payment in cash can be started while it is present; what concerns notes alone leaves cards open.\n\n\
          | Code | Meaning | Closes | What to do |\n|---|---|---|---|\n",
     );
     for fault in FaultCode::ALL {

@@ -12,7 +12,10 @@ pub use sheet::{Line, Sheet};
 pub(crate) use symbol::LastSymbol;
 pub use symbol::qr_modules;
 
-use crate::words::{Word, fill, word};
+use crate::{
+    session::Card,
+    words::{Word, fill, word},
+};
 use tolem_protocol::{
     Amount, ClaimNumber, KioskNumber, PaymentId, UtcTime,
     catalogue::{Language, Names, Service, ServiceCode},
@@ -54,6 +57,8 @@ pub struct PaperFacts<'a> {
     pub quote: Option<&'a Quote>,
     /// Notes that went in.
     pub inserted: Amount,
+    /// The card that paid.
+    pub card: Option<&'a Card>,
     /// Size of the journal and the first bytes of its root: ties the paper to the record of this moment.
     pub journal: (u64, [u8; 8]),
 }
@@ -294,7 +299,7 @@ impl<'a> Paper<'a> {
         let Some(quote) = self.facts.quote else { return };
         self.row(Word::PaperCommission, quote.commission.to_string());
         let exact = quote.fee.checked_add(quote.commission).unwrap_or(Amount::MAX);
-        if quote.method != Method::Card {
+        if !self.by_card() {
             let (sign, difference) = if quote.cash_total < exact {
                 ("\u{2013}", exact - quote.cash_total)
             } else {
@@ -330,13 +335,42 @@ impl<'a> Paper<'a> {
 
     fn method(&mut self) {
         if let Some(quote) = self.facts.quote {
-            let method = match quote.method {
-                Method::Card => Word::PaperCard,
-                Method::Cash | Method::Either => Word::PaperCash,
-            };
-            let value = self.both(method);
+            let by_card = self.by_card() || quote.method == Method::Card;
+            let value = self.both(if by_card { Word::PaperCard } else { Word::PaperCash });
             self.row(Word::PaperMethod, value);
         }
+        self.card();
+    }
+
+    fn by_card(&self) -> bool {
+        let of_quote = self.facts.quote.is_some_and(|quote| quote.method == Method::Card);
+        self.facts.card.is_some() || of_quote
+    }
+
+    /// Which card, by its last four digits, and what issuer and chip said.
+    fn card(&mut self) {
+        let Some(card) = self.facts.card else { return };
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02X}")).collect::<String>();
+        let tail: String = card.mark.last_four.iter().map(|digit| char::from(b'0' + digit % 10)).collect();
+        self.row(Word::PaperCardNumber, format!("••••\u{202f}{tail}"));
+        if let Some(approval) = &card.approval {
+            let code =
+                approval.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '?' });
+            self.row(Word::PaperApproval, code.collect());
+        }
+        if card.mark.pin {
+            let value = self.both(Word::PaperPinYes);
+            self.row(Word::PaperPin, value);
+        }
+        self.plain("AID", hex(&card.mark.application));
+        if let Some(evidence) = &card.evidence {
+            self.plain("TVR / TSI", format!("{} / {}", hex(&evidence.tvr), hex(&evidence.tsi)));
+        }
+    }
+
+    /// A row whose label is the same in all languages.
+    fn plain(&mut self, label: &str, value: String) {
+        self.sheet.push(Line::Row { label: label.to_owned(), value, strong: false });
     }
 
     fn payee(&mut self) {

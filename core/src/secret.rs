@@ -62,6 +62,16 @@ impl fmt::Debug for Typed {
     }
 }
 
+/// Bytes on a line that may hold a secret: wiped when dropped, and only their number is printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretBytes(pub Zeroizing<Vec<u8>>);
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
 /// A text that shows a secret to its owner. A screen reads it and lets it go.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret(Zeroizing<String>);

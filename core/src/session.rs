@@ -11,7 +11,9 @@
 //!                        │  └─ StackOrdered ◀─ escrow          └─ claim slip ─▶ Finished(ClaimGiven), stays in the outbox
 //!                        └─ no note: Finished(Voided)
 //! ```
+//! A card goes another way from *collecting* on: see `card.rs`.
 
+mod card;
 mod row;
 #[cfg(test)]
 mod tests;
@@ -20,12 +22,15 @@ use serde::{Deserialize, Serialize};
 use tolem_probe::{Fault, planted, visited};
 use tolem_protocol::{
     Amount, Denomination, PaymentId, UtcTime,
+    card::{CardMark, CardStep},
     catalogue::Language,
     messages::{Deposit, DepositKind, HoldReason, Outcome, Quote, SealedIin, Verdict},
     notes::NotePile,
     record::{Doubt, Ending, Fact, Paper, PrintFault, StackedBy},
     signed::Signed,
 };
+
+pub use card::{Card, CardStanding};
 
 use crate::{acceptor::PowerUp, journal::Journaled};
 
@@ -63,6 +68,8 @@ pub struct Payment {
     pub handed_over: bool,
     /// How it left the screen; `None` while it is on it or was interrupted.
     pub ending: Option<Ending>,
+    /// The card that pays it.
+    pub card: Option<Card>,
 }
 
 impl Payment {
@@ -100,15 +107,16 @@ impl Payment {
         }
     }
 
-    /// Asked of the center, but no final answer yet.
+    /// Cash that the center was asked about and has not answered yet.
     pub fn is_unsettled(&self) -> bool {
-        self.stage() == Stage::Requested
+        self.stage() == Stage::Requested && self.card.is_none()
     }
 
     /// Whether nothing more is to be done for it here.
     fn is_over(&self) -> bool {
         match self.ending {
             None => false,
+            Some(_) if self.card_owes() => false,
             Some(Ending::Voided) => true,
             Some(Ending::ClaimGiven) => self.outcome.is_some() || planted(Fault::ClaimForgotten),
             Some(Ending::Paid | Ending::Held) => self.handed_over,
@@ -174,6 +182,10 @@ pub struct Session {
     cosigned: u64,
     acceptor_serial: String,
     bills: Vec<(u8, Denomination)>,
+    /// Serial number of the last key that the PIN pad used.
+    pin_serial: Option<[u8; 10]>,
+    /// Whether a card is in the reader, as far as the journal knows, and its payment.
+    card_inside: Option<Option<PaymentId>>,
 }
 
 /// What happened, as far as money is concerned.
@@ -255,6 +267,10 @@ pub enum Input {
     },
     /// The payment leaves the screen.
     Leave,
+    /// The chip has answered, and the center is to be asked about this card.
+    Authorize(CardMark),
+    /// A card payment goes a step further.
+    Card(PaymentId, CardStep),
 }
 
 /// What follows.
@@ -264,6 +280,8 @@ pub enum Decision {
     Record(Fact),
     /// Sign this account and make it durable, then commit.
     Request(Deposit),
+    /// Sign this order for a card, make it durable, commit; then the center may be asked, once.
+    Authorize(Deposit, CardMark),
     /// An older fact already allows this.
     Repeat(Effect),
     /// Nothing follows.
@@ -326,9 +344,7 @@ impl Session {
                 Some(_) | None => Decision::Nothing,
             },
             Input::Answered { payment, outcome } => match self.payment(payment) {
-                Some(known) if known.outcome.is_none() => {
-                    Decision::Record(Fact::Settled { outcome: *outcome })
-                }
+                Some(known) if known.awaits_answer() => Decision::Record(Fact::Settled { outcome: *outcome }),
                 Some(_) | None => Decision::Nothing,
             },
             Input::Print { payment, paper, copy } => match self.print {
@@ -343,6 +359,8 @@ impl Session {
                 Some(_) | None => Decision::Nothing,
             },
             Input::Leave => self.leave(),
+            Input::Authorize(mark) => self.authorize(mark, utc),
+            Input::Card(payment, step) => self.card_step(payment, step),
         }
     }
 
@@ -414,6 +432,9 @@ impl Session {
 
     fn stop(&self, payment: PaymentId, utc: UtcTime) -> Decision {
         match self.payment(payment) {
+            Some(payment) if payment.ending.is_none() && payment.card_came_to_nothing() => {
+                Decision::Record(Fact::Finished { payment: payment.id, ending: Ending::Voided })
+            }
             Some(payment) if payment.stage() == Stage::Collecting && self.order.is_none() => {
                 if payment.inserted().is_zero() {
                     Decision::Record(Fact::Finished { payment: payment.id, ending: Ending::Voided })
@@ -427,7 +448,11 @@ impl Session {
 
     fn leave(&self) -> Decision {
         let Some(payment) = self.current() else { return Decision::Nothing };
+        let card = payment.card_standing();
         let ending = match (payment.stage(), payment.answer().map(|outcome| outcome.verdict)) {
+            _ if payment.card_came_to_nothing() => Ending::Voided,
+            // It is decided first.
+            _ if card.is_some_and(|card| !card.is_taken()) => return Decision::Nothing,
             (Stage::Settled, Some(Verdict::Accepted { .. })) => Ending::Paid,
             (Stage::Settled, Some(Verdict::Held(_))) => Ending::Held,
             (Stage::Requested, _) => Ending::ClaimGiven,
@@ -599,8 +624,7 @@ impl Session {
                 }
                 Effect::None
             }
-            // The terminal's own life; and cards, which no screen offers yet.
-            _ => Effect::None,
+            fact => self.commit_card_fact(fact, record.utc),
         }
     }
 
@@ -631,7 +655,7 @@ impl Session {
 
     fn forget(&mut self) {
         self.payments.retain(|payment| !payment.is_over());
-        let kept = |payment: &Payment| payment.outcome.is_some();
+        let kept = |payment: &Payment| payment.outcome.is_some() && !payment.card_owes();
         let surplus = self.payments.iter().filter(|payment| kept(payment)).count().saturating_sub(MAX_KEPT);
         let mut dropped = 0;
         self.payments.retain(|payment| {
@@ -670,7 +694,10 @@ impl Session {
 
     /// Those of them that somebody may come back for: money is in, or a voucher was already given for it.
     pub fn interrupted(&self) -> impl Iterator<Item = &Payment> {
-        self.cut_off().filter(|payment| !payment.notes.is_empty() || payment.deposit.is_some())
+        self.cut_off().filter(|payment| match payment.card_standing() {
+            Some(standing) => standing.is_taken() && payment.outcome.is_some(),
+            None => !payment.notes.is_empty() || payment.deposit.is_some(),
+        })
     }
 
     /// All payments that are not over.
@@ -712,6 +739,16 @@ impl Session {
         &self.acceptor_serial
     }
 
+    /// Serial number of the last key that the PIN pad used.
+    pub fn pin_serial(&self) -> Option<[u8; 10]> {
+        self.pin_serial
+    }
+
+    /// Whether a card is in the reader, as far as the journal knows, and the payment it is for.
+    pub fn card_inside(&self) -> Option<Option<PaymentId>> {
+        self.card_inside
+    }
+
     /// Bill table of the acceptor seen last.
     pub fn bills(&self) -> &[(u8, Denomination)] {
         &self.bills
@@ -749,6 +786,7 @@ fn empty(id: PaymentId) -> Payment {
         maybe_printed: false,
         handed_over: false,
         ending: None,
+        card: None,
     }
 }
 

@@ -202,6 +202,12 @@ pub enum Picture {
     Question,
     /// A printer that cannot print.
     NoPaper,
+    /// A card going in, chip first.
+    CardIn,
+    /// A card to be taken.
+    CardOut,
+    /// The PIN pad, covered by a hand.
+    PinPad,
 }
 
 /// The middle of a screen.
@@ -346,6 +352,12 @@ pub enum Intent {
     Next,
     /// Pay with notes.
     PayCash,
+    /// Pay with a card.
+    PayCard,
+    /// Use this of several applications on the card, by its place in the list.
+    ChooseApplication(u8),
+    /// Enter the PIN once more.
+    TryAgain,
     /// Agree that the remainder is kept as a voucher, which opens the smallest larger note.
     AgreeRemainder,
     /// Confirm the payment.

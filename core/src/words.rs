@@ -12,6 +12,8 @@ mod choosing;
 #[macro_use]
 mod paying;
 #[macro_use]
+mod cards;
+#[macro_use]
 mod keeping;
 #[macro_use]
 mod closed;
@@ -41,7 +43,7 @@ macro_rules! define_words {
 }
 
 // Each table hands its phrases on to the next name; the last one gets them all.
-choosing_words! { paying_words keeping_words closed_words paper_words define_words }
+choosing_words! { paying_words card_words keeping_words closed_words paper_words define_words }
 
 /// The text of `word` in `language`, placeholders unfilled.
 pub const fn word(language: Language, word: Word) -> &'static str {

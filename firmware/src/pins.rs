@@ -110,7 +110,7 @@ pub async fn serve(
             }
         }
     }
-    for lamp in [Lamp::NoteSlot, Lamp::ReceiptSlot] {
+    for lamp in [Lamp::NoteSlot, Lamp::ReceiptSlot, Lamp::CardSlot, Lamp::Buzzer] {
         cabinet.set_lamp(lamp, false);
     }
 }
@@ -166,9 +166,12 @@ pub mod gpio {
                 .map_err(|error| format!("{} line {line}: {error}", config.chip.display()))
         };
         let mut pins = Pins::new();
-        for (lamp, line) in
-            [(Lamp::NoteSlot, config.note_slot_lamp), (Lamp::ReceiptSlot, config.receipt_slot_lamp)]
-        {
+        for (lamp, line) in [
+            (Lamp::NoteSlot, config.note_slot_lamp),
+            (Lamp::ReceiptSlot, config.receipt_slot_lamp),
+            (Lamp::CardSlot, config.card_slot_lamp),
+            (Lamp::Buzzer, config.buzzer),
+        ] {
             let Some(line) = line else { continue };
             pins = pins.with_lamp(lamp, request(line, LineRequestFlags::OUTPUT)?);
         }

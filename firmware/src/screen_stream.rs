@@ -108,6 +108,8 @@ impl StreamedLamp {
             match self.lamp {
                 Lamp::NoteSlot => lamps.note_slot = lit,
                 Lamp::ReceiptSlot => lamps.receipt_slot = lit,
+                Lamp::CardSlot => lamps.card_slot = lit,
+                Lamp::Buzzer => lamps.buzzer = lit,
             }
             *lamps
         };
@@ -147,6 +149,8 @@ pub fn parts(socket: &Path, config: &Config) -> anyhow::Result<Parts> {
     let cabinet = Pins::new()
         .with_lamp(Lamp::NoteSlot, lamp(Lamp::NoteSlot))
         .with_lamp(Lamp::ReceiptSlot, lamp(Lamp::ReceiptSlot))
+        .with_lamp(Lamp::CardSlot, lamp(Lamp::CardSlot))
+        .with_lamp(Lamp::Buzzer, lamp(Lamp::Buzzer))
         .with_switch(Pin::Door, pins.door.clone(), PinState::Low)
         .with_switch(Pin::Safe, pins.safe.clone(), PinState::Low);
     listen(reader, pins, wakes.clone(), streamed)?;

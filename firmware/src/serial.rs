@@ -1,6 +1,6 @@
 //! One serial line: bytes in, bytes out, and opening again when the device comes back.
 //!
-//! 8 data bits, no parity, 1 stop bit at the configured speed, on any tty: a port, a USB adapter, a pty. Nothing here knows
+//! 8 data bits, no or even parity, 1 stop bit at the configured speed, on any tty: a port, a USB adapter, a pty. Nothing here knows
 //! what the bytes mean; that a device is absent is seen by its driver, which gets no answers. Bytes that could not be written when the line
 //! broke, or that nobody took for [`STUCK`], are thrown away: half of an old page must not come out on new paper.
 
@@ -11,6 +11,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use tokio_serial::{DataBits, FlowControl, Parity, SerialPortBuilder, SerialPortBuilderExt, StopBits};
+use zeroize::{Zeroize, Zeroizing};
 
 /// No progress in writing for this long: the line is dead.
 pub const STUCK: Duration = Duration::from_secs(10);
@@ -30,6 +31,8 @@ pub struct Line {
     pub path: PathBuf,
     /// Bits per second.
     pub baud: u32,
+    /// Even parity instead of none.
+    pub even: bool,
 }
 
 /// What the line tells its owner.
@@ -82,7 +85,7 @@ impl Line {
     pub fn settings(&self) -> SerialPortBuilder {
         tokio_serial::new(self.path.to_string_lossy(), self.baud)
             .data_bits(DataBits::Eight)
-            .parity(Parity::None)
+            .parity(if self.even { Parity::Even } else { Parity::None })
             .stop_bits(StopBits::One)
             .flow_control(FlowControl::None)
     }
@@ -102,21 +105,24 @@ impl Line {
             return Ending::Stopped;
         }
         let (mut read, mut write) = tokio::io::split(stream);
-        let mut pending: Vec<u8> = Vec::new();
+        // A card's number may pass here: what was used is wiped.
+        let mut pending: Zeroizing<Vec<u8>> = Zeroizing::default();
         let mut chunk = [0; READ_CHUNK];
         let mut progress = Instant::now();
         loop {
             tokio::select! {
                 bytes = outgoing.recv(), if pending.len() < MAX_PENDING => {
-                    let Some(bytes) = bytes else { return Ending::Stopped };
+                    let Some(mut bytes) = bytes else { return Ending::Stopped };
                     if pending.is_empty() {
                         progress = Instant::now();
                     }
                     pending.extend_from_slice(&bytes);
+                    bytes.zeroize();
                 }
                 written = write.write(&pending), if !pending.is_empty() => match written {
                     Ok(0) => return lost(&"takes no bytes"),
                     Ok(count) => {
+                        pending[..count].zeroize();
                         pending.drain(..count);
                         progress = Instant::now();
                     }
@@ -127,7 +133,9 @@ impl Line {
                     Ok(count) => {
                         // It lives: after the next loss we look for it quickly again.
                         *wait = RETRY_FIRST;
-                        if events.send(LineEvent::Bytes(chunk[..count].to_vec())).await.is_err() {
+                        let bytes = chunk[..count].to_vec();
+                        chunk[..count].zeroize();
+                        if events.send(LineEvent::Bytes(bytes)).await.is_err() {
                             return Ending::Stopped;
                         }
                     }
@@ -160,7 +168,7 @@ mod tests {
     }
 
     fn line(path: &Path) -> Line {
-        Line { name: "acceptor", path: path.to_owned(), baud: 9_600 }
+        Line { name: "acceptor", path: path.to_owned(), baud: 9_600, even: false }
     }
 
     #[test]
@@ -171,6 +179,8 @@ mod tests {
             .stop_bits(StopBits::One)
             .flow_control(FlowControl::None);
         assert_eq!(line(Path::new("/dev/ttyS9")).settings(), expected);
+        let even = Line { even: true, ..line(Path::new("/dev/ttyS9")) };
+        assert_eq!(even.settings(), expected.parity(Parity::Even));
     }
 
     async fn next(events: &mut mpsc::Receiver<LineEvent>) -> LineEvent {

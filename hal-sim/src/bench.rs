@@ -34,6 +34,8 @@ pub trait CenterControl: Send + Sync {
     fn gateway_up(&self) -> bool;
     /// Makes the payment gateway answer or not.
     fn set_gateway(&self, up: bool);
+    /// Moves the test issuer by a line of text. The error says what is allowed, or that there is none.
+    fn issuer(&self, line: &str) -> Result<String, String>;
 }
 
 /// What the books say about the money of one kiosk, in tenge.

@@ -68,6 +68,13 @@ impl CenterControl for FakeCenter {
     }
 
     fn set_gateway(&self, _: bool) {}
+
+    fn issuer(&self, line: &str) -> Result<String, String> {
+        match line {
+            "ledger" => Ok("taken 0 tenge, held 0 tenge".into()),
+            _ => Err("allowed: ledger".into()),
+        }
+    }
 }
 
 struct FakeBooks;

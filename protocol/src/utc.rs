@@ -31,6 +31,12 @@ impl UtcTime {
         Date::from_days(self.0.saturating_add(KAZAKHSTAN_OFFSET_MS).div_euclid(86_400_000))
     }
 
+    /// Hours, minutes, seconds in Kazakhstan.
+    pub fn time_of_day(self) -> [u8; 3] {
+        let second = self.0.saturating_add(KAZAKHSTAN_OFFSET_MS).div_euclid(1_000).rem_euclid(86_400);
+        [second / 3_600, second / 60 % 60, second % 60].map(|part| u8::try_from(part).unwrap_or_default())
+    }
+
     /// `22.11.2026 14:05:09` in Kazakhstan time, the same in all three languages.
     pub fn local(self) -> impl fmt::Display {
         struct Local(UtcTime);

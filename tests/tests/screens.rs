@@ -14,8 +14,16 @@ use tolem_core::{
     view::{Body, Intent, ViewModel},
     words::Word,
 };
-use tolem_hal_sim::{ccnet_device::Banknote, escpos_device::PaperSupply};
-use tolem_protocol::catalogue::Language;
+use tolem_hal_sim::{
+    card_reader_device::{Thing, Whereabouts},
+    ccnet_device::Banknote,
+    chip_card::{CardProfile, ChipCard, IssuerKeys},
+    escpos_device::PaperSupply,
+    issuer::{Code, Mood},
+    pin_pad_device::Display,
+    world::cards,
+};
+use tolem_protocol::{Amount, catalogue::Language, emv::apdu::Transport};
 use tolem_tests::rig::{PAYER, Rig, SharedCenter, Wire};
 use tolem_ui::{Format, Screen};
 
@@ -36,6 +44,7 @@ fn every_screen_looks_as_blessed_in_three_languages() {
         walk.trouble();
         walk.coming_back();
         walk.unplanned();
+        walk.cards();
     }
     assert!(album.wrong.is_empty(), "{} pictures differ:\n{}", album.wrong.len(), album.wrong.join("\n"));
 }
@@ -59,6 +68,29 @@ impl Album {
             self.wrong.push(format!("{} (seen: {})", path.display(), seen.display()));
         }
     }
+}
+
+fn insert(rig: &mut Rig, card: ChipCard) {
+    let now = rig.now();
+    let cards = rig.cards.as_mut().expect("fitted");
+    assert!(cards.reader.insert(now, Thing::Card(Box::new(card))).is_ok(), "the slot is open");
+}
+
+fn enter(rig: &mut Rig) {
+    rig.until("a pad that takes digits", |rig| {
+        matches!(rig.cards.as_ref().expect("fitted").pad.display(), Display::EnterPin { .. })
+    });
+    let now = rig.now();
+    assert!(rig.cards.as_mut().expect("fitted").pad.enter(now, cards::PIN), "the pad takes it");
+}
+
+fn give_back(rig: &mut Rig) {
+    rig.until("the card at the gate", |rig| {
+        rig.cards.as_ref().expect("fitted").reader.place() == Whereabouts::Gate
+    });
+    let now = rig.now();
+    rig.cards.as_mut().expect("fitted").reader.take(now);
+    rig.until("another screen", |rig| rig.view.screen != "card-take");
 }
 
 /// One citizen's language on the way through all screens.
@@ -96,6 +128,89 @@ impl Walk<'_> {
         rig.set_wire(Wire::Down);
         rig.event(Event::Stop);
         self.take(&mut rig, "working-stopping");
+    }
+
+    /// Paying by card, and what becomes of it.
+    fn cards(&mut self) {
+        let mut rig = Rig::ready(505);
+        rig.center.open_cards(cards::bank(Amount::from_tenge(50_000)));
+        rig.fit_cards();
+        rig.rest(Duration::from_secs(10));
+        if self.language == Language::Kazakh {
+            self.album.take(&rig.view, &format!("attract-cards.{}", self.tag));
+        }
+        rig.touch(Intent::SetLanguage(self.language));
+        rig.type_payer(MARRIAGE, PAYER);
+        rig.tap(Word::Next);
+        rig.until_screen("quote");
+        self.take(&mut rig, "quote-card");
+        rig.tap(Word::PayCard);
+        rig.rest(Duration::from_secs(1));
+        self.take(&mut rig, "card-insert");
+        let two = CardProfile::with_two_applications(cards::number(), &IssuerKeys::test());
+        insert(&mut rig, ChipCard::new(two, Transport::T1));
+        rig.until_screen("card-choose");
+        self.take(&mut rig, "card-choose");
+        rig.touch(Intent::ChooseApplication(0));
+        self.take(&mut rig, "card-reading");
+        rig.until_screen("card-pin");
+        self.take(&mut rig, "card-pin");
+        rig.center.bank(|bank| bank.moods.push_back(Mood::Declines(Code::WRONG_PIN)));
+        enter(&mut rig);
+        rig.until_screen("card-wrong-pin");
+        self.take(&mut rig, "card-wrong-pin");
+        rig.tap(Word::PinAgain);
+        rig.until_screen("card-pin");
+        rig.center.bank(|bank| bank.moods.push_back(Mood::LosesAnswer));
+        enter(&mut rig);
+        rig.until_screen("card-bank");
+        rig.rest(Duration::from_secs(9));
+        self.take(&mut rig, "card-bank");
+        rig.until_screen("card-take");
+        self.take(&mut rig, "card-take");
+        rig.rest(Duration::from_secs(15));
+        self.take(&mut rig, "card-take-forgotten");
+        rig.until_screen("message");
+        self.take(&mut rig, "card-kept");
+        for (name, code) in [("card-declined-funds", Code::FUNDS), ("card-declined-other", Code::REFUSED)] {
+            self.declined(name, code);
+        }
+        self.by_card();
+    }
+
+    fn declined(&mut self, name: &str, code: Code) {
+        let mut rig = self.at_pin(506);
+        rig.center.bank(|bank| bank.moods.push_back(Mood::Declines(code)));
+        enter(&mut rig);
+        rig.until_screen("card-take");
+        give_back(&mut rig);
+        self.take(&mut rig, name);
+    }
+
+    fn by_card(&mut self) {
+        let mut rig = self.at_pin(507);
+        enter(&mut rig);
+        rig.until_screen("card-take");
+        give_back(&mut rig);
+        rig.until_screen("code");
+        self.take(&mut rig, "code-card");
+    }
+
+    /// At the PIN of a plain card.
+    fn at_pin(&self, seed: u64) -> Rig {
+        let mut rig = Rig::ready(seed);
+        rig.center.open_cards(cards::bank(Amount::from_tenge(50_000)));
+        rig.fit_cards();
+        rig.rest(Duration::from_secs(10));
+        rig.touch(Intent::SetLanguage(self.language));
+        rig.type_payer(MARRIAGE, PAYER);
+        rig.tap(Word::Next);
+        rig.until_screen("quote");
+        rig.tap(Word::PayCard);
+        rig.rest(Duration::from_secs(1));
+        insert(&mut rig, cards::card());
+        rig.until_screen("card-pin");
+        rig
     }
 
     fn buying(&mut self) {

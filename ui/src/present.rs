@@ -510,6 +510,9 @@ fn picture_data(picture: Picture) -> PictureData {
         Picture::Closed => PictureData::Closed,
         Picture::Question => PictureData::Question,
         Picture::NoPaper => PictureData::NoPaper,
+        Picture::CardIn => PictureData::CardIn,
+        Picture::CardOut => PictureData::CardOut,
+        Picture::PinPad => PictureData::PinPad,
     }
 }
 

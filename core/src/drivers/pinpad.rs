@@ -25,11 +25,17 @@ use std::{
     collections::{BTreeSet, VecDeque},
     time::Duration,
 };
-use tolem_protocol::pinpad::{
-    ACK, Answer, Decoded, Decoder, EOT, Frame, KeySerial, KeySlot, MAC_PACKET, NAK, Request, SelfTest,
-    SessionKey,
+use tolem_protocol::{
+    Amount,
+    pinpad::{
+        ACK, Answer, Decoded, Decoder, EOT, Frame, KeySerial, KeySlot, MAC_PACKET, NAK, Request, SelfTest,
+        SessionKey,
+    },
 };
 use zeroize::Zeroizing;
+
+/// The largest sum that the pad's display shows; a PIN for more cannot be asked for.
+pub const MOST_SHOWN: Amount = Amount::from_tiyn(9_999_999);
 
 /// How PINs are enciphered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

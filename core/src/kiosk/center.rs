@@ -23,6 +23,7 @@ use std::{
 use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
     Amount, BalanceNumber, PaymentId, UtcTime,
+    card::{CardStep, VoidReason},
     catalogue::MAX_SERVICES,
     messages::{
         ClaimAnswer, Deposit, DepositKind, HeldBalance, Hello, Method, Outcome, PayerCheck, PrintRight,
@@ -58,8 +59,15 @@ pub(super) enum Ask {
     Hello,
     Catalogue,
     Service(u16),
-    Payer { service: u16 },
-    Quote { service: u16, payment: PaymentId, balance: Option<BalanceNumber> },
+    Payer {
+        service: u16,
+    },
+    Quote {
+        service: u16,
+        payment: PaymentId,
+        balance: Option<BalanceNumber>,
+        method: Method,
+    },
     Outbox(PaymentId),
     Status(PaymentId),
     PrintRight,
@@ -68,10 +76,19 @@ pub(super) enum Ask {
     Voucher,
     Void(PaymentId),
     Emergency,
-    Checkpoint { size: u64 },
+    Checkpoint {
+        size: u64,
+    },
     Recall,
     List,
     Probe,
+    /// The order of a card payment, or an enquiry while its chip waits.
+    Card(PaymentId),
+    /// What is owed about a card payment; `enquiry` if it is only asked how it stands.
+    CardErrand {
+        payment: PaymentId,
+        enquiry: bool,
+    },
 }
 
 struct InFlight {
@@ -121,6 +138,8 @@ impl Center {
                 | Fact::HoldRequested { .. }
                 | Fact::Settled { .. }
                 | Fact::Finished { .. }
+                | Fact::AuthorizeSent { .. }
+                | Fact::Card { .. }
         );
     }
 
@@ -194,7 +213,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             // Without the center nobody knows whether an original exists: what is printed says COPY.
             Ask::PrintRight => self.center.right = Some(PrintRight::Copy),
             Ask::Void(payment) => self.center.void_later(*payment),
-            Ask::Hello
+            Ask::Card(payment) => self.no_answer(*payment, VoidReason::NoAnswer),
+            Ask::CardErrand { .. }
+            | Ask::Hello
             | Ask::Catalogue
             | Ask::Service(_)
             | Ask::Outbox(_)
@@ -214,7 +235,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         if is_citizens(&ask) {
             self.center.awaited = Some(number);
         }
-        self.center.in_flight.push_back(InFlight { number, ask, deadline: self.now + ANSWER_WAIT });
+        let wait = if matches!(ask, Ask::Card(_)) { super::card::ANSWER_PATIENCE } else { ANSWER_WAIT };
+        self.center.in_flight.push_back(InFlight { number, ask, deadline: self.now + wait });
         self.outputs.push_back(Output::Send { number, request: Box::new(request) });
     }
 
@@ -230,11 +252,15 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             return;
         };
         let code = entry.code.clone();
+        let Some(method) = self.methods(balance.is_some()) else {
+            self.message(Word::CenterUnavailable, Word::CenterUnavailableLead);
+            return;
+        };
         let payment = self.fresh_id();
         self.next_number = payment.number + 1;
         self.dialogue = Dialogue::Asking { what: Asked::Quote { service, balance }, since: self.now };
-        let request = Request::Quote { payment, service: code, payer, method: Method::Cash, balance };
-        self.ask(Ask::Quote { service, payment, balance }, request);
+        let request = Request::Quote { payment, service: code, payer, method, balance };
+        self.ask(Ask::Quote { service, payment, balance, method }, request);
     }
 
     pub(super) fn ask_claim(&mut self, claim: tolem_protocol::ClaimNumber) {
@@ -296,8 +322,16 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             (Ask::Service(index), Response::Service(service)) => self.service_arrived(index, service),
             (Ask::Payer { service }, Response::Payer(check)) => self.payer_checked(service, check),
-            (Ask::Quote { service, payment, .. }, Response::Quote(signed)) => {
-                self.quoted(service, payment, signed);
+            (Ask::Quote { service, payment, method, .. }, Response::Quote(signed)) => {
+                self.quoted(service, payment, method, signed);
+                self.continue_retry();
+            }
+            (Ask::Card(payment), Response::Card(answer)) => self.card_answered(payment, answer),
+            (Ask::CardErrand { payment, enquiry }, Response::Card(answer)) => {
+                self.errand_answered(payment, enquiry, answer);
+            }
+            (Ask::Card(payment) | Ask::CardErrand { payment, .. }, Response::Refused(refusal)) => {
+                self.card_refused(payment, refusal);
             }
             (Ask::Quote { service, balance, .. }, Response::Refused(refusal)) => {
                 self.quote_refused(service, balance, refusal);
@@ -414,19 +448,32 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         };
         let oldest = self.utc.plus_seconds(-KEPT_SECONDS);
         let mut deposits: BTreeMap<PaymentId, Signed<Deposit>> = BTreeMap::new();
-        let mut recalls = VecDeque::new();
+        // An approval that was not confirmed is nothing that anybody has.
+        let mut approvals: BTreeMap<PaymentId, Signed<Outcome>> = BTreeMap::new();
+        let (mut recalls, mut approved) = (VecDeque::new(), None);
         let read = journal.records(0, |record| {
             match &record.fact {
                 Fact::CommitRequested { deposit }
                 | Fact::HoldRequested { deposit }
-                | Fact::AccountLearned { deposit } => {
+                | Fact::AccountLearned { deposit }
+                | Fact::AuthorizeSent { deposit, .. } => {
                     if let Some(read) = deposit.read_unverified() {
                         deposits.insert(read.payment, deposit.clone());
                     }
                 }
+                Fact::Card { payment, step: CardStep::Authorized { .. } } => approved = Some(*payment),
+                Fact::Card { payment, step: CardStep::ConfirmOwed } => {
+                    let deposit = deposits.remove(payment);
+                    recalls.extend(deposit.and_then(|deposit| Some((deposit, approvals.remove(payment)?))));
+                }
                 Fact::Settled { outcome } if record.utc >= oldest => {
-                    let deposit = outcome.read_unverified().and_then(|read| deposits.remove(&read.payment));
-                    recalls.extend(deposit.map(|deposit| (deposit, outcome.clone())));
+                    let Some(read) = outcome.read_unverified() else { return true };
+                    if approved == Some(read.payment) {
+                        approvals.insert(read.payment, outcome.clone());
+                    } else {
+                        let deposit = deposits.remove(&read.payment);
+                        recalls.extend(deposit.map(|deposit| (deposit, outcome.clone())));
+                    }
                 }
                 _ => {}
             }
@@ -492,12 +539,12 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
     }
 
-    fn quoted(&mut self, service: u16, payment: PaymentId, signed: Signed<Quote>) {
+    fn quoted(&mut self, service: u16, payment: PaymentId, asked: Method, signed: Signed<Quote>) {
         let Dialogue::Asking { what: Asked::Quote { .. }, .. } = self.dialogue else {
             self.void(payment);
             return;
         };
-        match self.checked_quote(service, payment, &signed) {
+        match self.checked_quote(service, payment, asked, &signed) {
             Some(quote) => {
                 self.payer_name = quote.payer.as_str().into();
                 self.dialogue = Dialogue::Quoted(Box::new(Offer { service, signed, quote }));
@@ -511,7 +558,13 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     /// What is shown is what was signed, and what was signed is what the catalogue says: else there is no payment.
-    fn checked_quote(&self, service: u16, payment: PaymentId, signed: &Signed<Quote>) -> Option<Quote> {
+    fn checked_quote(
+        &self,
+        service: u16,
+        payment: PaymentId,
+        asked: Method,
+        signed: &Signed<Quote>,
+    ) -> Option<Quote> {
         let quote = signed.open(|message, signature| self.signer.verify_center(message, signature)).ok()?;
         let entry = self.services.get(usize::from(service))?;
         let mrp = self.catalogue.as_ref()?.mrp_on(self.utc.date()).unwrap_or(Amount::ZERO);
@@ -519,7 +572,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let fits = quote.payment == payment
             && quote.service == entry.code
             && quote.service_digest == entry.digest()
-            && quote.method == Method::Cash
+            && quote.method.is_within(asked)
             && entry.price.amount(mrp) == Some(quote.fee)
             && quote.cash_total == total.rounded_for_cash()
             && quote.valid_until > self.utc;
@@ -640,8 +693,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// Sends what waits: signed answers for a restored center, then the outbox, then the witness, then a probe.
     pub(super) fn pump(&mut self) {
         self.expire();
-        // A journal that failed in this very moment may hold one record more than is known here: nothing is shown of it.
-        if !self.link_is_up() || self.journal.is_none() || self.dying.is_some() {
+        // A journal that failed in this very moment may hold one record more than is known here: nothing is shown of it. And one question
+        // after the other: while the issuer is asked, nothing else is.
+        let busy = self.dying.is_some() || self.center.is_asking(|ask| matches!(ask, Ask::Card(_)));
+        if !self.link_is_up() || self.journal.is_none() || busy {
             return;
         }
         if let Some((deposit, outcome)) = self.center.recalls.front().cloned() {
@@ -663,6 +718,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 if pays { Request::Commit(deposit) } else { Request::Hold(deposit) },
             );
         }
+        self.pump_cards();
         self.ask_status();
         if self.center.unwitnessed && !self.center.is_asking(|ask| matches!(ask, Ask::Checkpoint { .. })) {
             self.ask_cosignature(self.session.cosigned());

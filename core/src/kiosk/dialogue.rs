@@ -27,6 +27,8 @@ pub(super) enum Dialogue {
     Quoted(Box<Offer>),
     /// Reading what to know before the first note. The payment is started.
     Honest,
+    /// A card pays. The payment is started.
+    Card(CardScreen),
     /// Notes go in. `agreed` = a larger note may leave a remainder.
     Inserting { agreed: Option<Denomination>, stopping: bool },
     /// The sum is in.
@@ -49,6 +51,32 @@ pub(super) enum Dialogue {
     Balance { balance: HeldBalance, since: Instant },
     /// One message with a way back to the start.
     Message { title: Word, lead: Word, since: Instant },
+}
+
+/// Where a card payment is.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum CardScreen {
+    /// The slot is open.
+    Insert,
+    /// The chip works.
+    Reading,
+    /// Several applications fit: which? Their names.
+    Choose(Vec<String>),
+    /// The pad takes the PIN.
+    Pin,
+    /// The center asks the issuer.
+    Asking { since: Instant },
+    /// Declined for its PIN: again?
+    WrongPin { service: u16 },
+    /// The card comes out; what is shown when it is taken.
+    Take { since: Instant, then: Box<Dialogue> },
+}
+
+impl CardScreen {
+    /// The card must stay inside.
+    pub(super) fn needs_card(&self) -> bool {
+        !matches!(self, Self::Insert | Self::Take { .. })
+    }
 }
 
 /// What an IIN is typed for.

@@ -8,12 +8,17 @@
 //! | notes: acceptor events, which notes are welcome | `notes.rs` |
 //! | talk with the center: hello, quote, outbox, claims, witness | `center.rs` |
 //! | papers: which, when, what if it fails | `paper.rs` |
+//! | cards: reader, PIN pad, chip, what is owed to the issuer | `card.rs`, `card_home.rs`, `card_debts.rs`, `card_screens.rs` |
 //! | the list that the center is judged by | `list.rs` |
 //! | a note without a payment, shown | `found.rs` |
 //! | the order to stop | `stopping.rs` |
 //! | what the citizen does | `touch.rs` |
 //! | what the citizen sees | `screens.rs` |
 
+mod card;
+mod card_debts;
+mod card_home;
+mod card_screens;
 mod center;
 mod dialogue;
 mod found;
@@ -32,10 +37,13 @@ use crate::{
     ports::{Signer, Store},
     printer,
     receipt::LastSymbol,
+    secret::SecretBytes,
     session::{Decision, Effect, Input, Session},
     time::Instant,
     view::{Comfort, Intent, Notice, ViewModel},
 };
+use card::CardDesk;
+use card_debts::Errands;
 use center::Center;
 use dialogue::Dialogue;
 use found::Stray;
@@ -48,6 +56,8 @@ use tolem_protocol::{
     record::{Fact, PrintFault},
     signed::Signed,
 };
+
+pub use card::Cards;
 
 /// Settings of one terminal, read from its configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,6 +80,8 @@ pub struct Config {
     pub page_width: u16,
     /// Waits that involve people.
     pub patience: Patience,
+    /// Card reader and PIN pad; without them the terminal takes cash only.
+    pub cards: Option<Cards>,
 }
 
 /// How long people are waited for.
@@ -130,6 +142,10 @@ pub enum Lamp {
     NoteSlot,
     /// At the receipt slot.
     ReceiptSlot,
+    /// At the card slot.
+    CardSlot,
+    /// Not a lamp but a buzzer: a card waits at the gate.
+    Buzzer,
 }
 
 /// What happened outside.
@@ -139,6 +155,10 @@ pub enum Event {
     Acceptor(Vec<u8>),
     /// Bytes from the printer.
     Printer(Vec<u8>),
+    /// Bytes from the card reader. A card's data may be in them.
+    CardReader(SecretBytes),
+    /// Bytes from the PIN pad.
+    PinPad(SecretBytes),
     /// A touch.
     Touch(Intent),
     /// TCP and TLS stand; nobody has said hello yet.
@@ -186,6 +206,10 @@ pub enum Output {
     Acceptor(Vec<u8>),
     /// Send to the printer.
     Printer(Vec<u8>),
+    /// Send to the card reader.
+    CardReader(SecretBytes),
+    /// Send to the PIN pad. A card's number may be in it.
+    PinPad(SecretBytes),
     /// Ask the center.
     Send {
         /// Number of the request.
@@ -267,6 +291,9 @@ pub struct Kiosk<S, K> {
     printer_wait: Instant,
     printer_status: Option<printer::Status>,
 
+    desk: Option<CardDesk>,
+    errands: Errands,
+
     center: Center,
     limits: Option<Limits>,
     catalogue: Option<CatalogueHead>,
@@ -290,7 +317,7 @@ pub struct Kiosk<S, K> {
     /// Something happened since the screen was composed, at this instant.
     stale: bool,
     composed: Instant,
-    lamps: [bool; 2],
+    lamps: [bool; 4],
     dying: Option<(Instant, String)>,
     /// Told to stop; the end comes at this instant at the latest.
     stopping: Option<Instant>,
@@ -348,6 +375,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         Self {
             acceptor: ccnet::Ccnet::new(config.acceptor.clone(), now),
             printer: escpos::Escpos::new(config.printer.clone(), now),
+            desk: config.cards.as_ref().map(|cards| CardDesk::new(cards, session.pin_serial(), now)),
+            errands: Errands::default(),
             config,
             next_number: session.next_number(),
             journal,
@@ -389,7 +418,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             symbol: LastSymbol::default(),
             stale: true,
             composed: now,
-            lamps: [false; 2],
+            lamps: [false; 4],
             dying: None,
             stopping: None,
             stopped: false,
@@ -421,10 +450,15 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             self.last_words(event);
             return;
         }
-        self.stale |= !matches!(event, Event::Acceptor(_) | Event::Printer(_) | Event::Tick);
+        self.stale |= !matches!(
+            event,
+            Event::Acceptor(_) | Event::Printer(_) | Event::CardReader(_) | Event::PinPad(_) | Event::Tick
+        );
         match event {
             Event::Acceptor(bytes) => self.acceptor.handle_bytes(self.now, &bytes),
             Event::Printer(bytes) => self.printer.handle_bytes(self.now, &bytes),
+            Event::CardReader(bytes) => self.card_bytes(&bytes.0),
+            Event::PinPad(bytes) => self.pad_bytes(&bytes.0),
             Event::Touch(intent) => self.touched(intent),
             Event::LinkConnected => self.link_connected(utc),
             Event::LinkLost(fault) => self.link_lost(fault),
@@ -450,7 +484,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         if let Some(output) = self.outputs.pop_front() {
             return output;
         }
-        let next = self.acceptor_wait.min(self.printer_wait).min(self.now + TICK);
+        let cards = self.desk.as_ref().map_or(self.now + TICK, CardDesk::wait);
+        let next = self.acceptor_wait.min(self.printer_wait).min(cards).min(self.now + TICK);
         Output::Wait(next.max(self.now))
     }
 
@@ -458,9 +493,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     fn settle(&mut self) {
         self.drain_acceptor();
         self.drain_printer();
+        self.drain_cards();
         self.retry_store();
         if self.dying.is_none() {
             self.tick();
+            self.tick_cards();
             self.judge_list();
             self.farewell();
             self.hold_orphans();
@@ -469,6 +506,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             self.command_slot();
             self.drain_acceptor();
             self.drain_printer();
+            self.drain_cards();
         }
         self.show();
     }
@@ -513,6 +551,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 } else {
                     Fact::HoldRequested { deposit }
                 });
+            }
+            Decision::Authorize(deposit, card) => {
+                let deposit = Signed::new(&deposit, |message| self.signer.sign(message));
+                self.record(Fact::AuthorizeSent { deposit, card });
             }
             Decision::Repeat(effect) => self.run(effect),
             Decision::Nothing => {}
@@ -653,6 +695,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.health.set(FaultCode::JournalUnwritable, true);
         self.acceptor.command(self.now, acceptor::Command::Return);
         self.acceptor.command(self.now, acceptor::Command::Enable { types: 0 });
+        self.let_card_go();
         self.emergency_slip(unwritten);
     }
 
@@ -660,6 +703,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         match event {
             Event::Acceptor(bytes) => self.acceptor.handle_bytes(self.now, &bytes),
             Event::Printer(bytes) => self.printer.handle_bytes(self.now, &bytes),
+            Event::CardReader(bytes) => self.card_bytes(&bytes.0),
+            Event::PinPad(bytes) => self.pad_bytes(&bytes.0),
             Event::Touch(_)
             | Event::LinkConnected
             | Event::LinkLost(_)

@@ -6,7 +6,7 @@ use crate::{
     ports::{Signer, Store},
     printer::{self, Command, Page},
     receipt::{self, PaperFacts},
-    session::{Input, Payment, Print, Stage},
+    session::{CardStanding, Input, Payment, Print, Stage},
 };
 use std::time::Duration;
 use tolem_probe::{Fault, Site, planted, sometimes};
@@ -52,6 +52,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
         let Some(open) = self.session.print().filter(|open| open.print == print) else { return };
         self.act(Input::PrintEnded { print, result });
+        if open.paper == Paper::Receipt {
+            // On paper, or perhaps: a card that pays for it pays now.
+            self.code_seen(open.payment);
+        }
         if result.is_err() && open.paper == Paper::Receipt {
             // It may be out although nobody confirmed it.
             self.center.right = Some(PrintRight::Copy);
@@ -82,10 +86,19 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let Some((outcome, _)) = self.handed() else { return };
         self.dialogue = Dialogue::Handing { since: self.now };
         match outcome.verdict {
+            // The code of a card was given to this terminal alone, and counts only once it is out.
+            Verdict::Accepted { .. } if self.is_fresh_by_card(outcome.payment) => {
+                self.center.right = Some(PrintRight::Original);
+            }
             Verdict::Accepted { .. } => self.ask_print_right(outcome.payment),
             // A voucher is worth what the center says of its number, however often it is printed.
             Verdict::Held(_) => self.center.right = Some(PrintRight::Original),
         }
+    }
+
+    fn is_fresh_by_card(&self, payment: PaymentId) -> bool {
+        let standing = self.session.payment(payment).and_then(Payment::card_standing);
+        standing == Some(CardStanding::Authorized)
     }
 
     /// Another kiosk's payment: the right is known already.
@@ -116,6 +129,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         if self.health.printer_blocked() {
             sometimes(Site::PaperOwed);
             let since = self.now;
+            if paper == Paper::Receipt {
+                self.code_seen(outcome.payment);
+            }
             self.dialogue = match paper {
                 Paper::Receipt => Dialogue::Code { since, printed: false, copy },
                 Paper::Voucher | Paper::ClaimSlip => Dialogue::Held { since, printed: false },
@@ -219,6 +235,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             service: quote.and_then(|quote| self.service_of(quote)),
             quote,
             inserted,
+            card: self.session.payment(payment).and_then(|known| known.card.as_ref()),
             journal: (self.journal.as_ref().map_or(0, super::Journal::size), prefix),
         }
     }

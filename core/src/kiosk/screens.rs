@@ -61,9 +61,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     fn screen(&self) -> ViewModel {
         match &self.dialogue {
-            Dialogue::Attract if self.health.closed_by().is_some() || !self.can_start() => {
-                self.closed_screen()
-            }
+            Dialogue::Attract if !self.can_start() => self.closed_screen(),
             Dialogue::Attract => self.attract(),
             Dialogue::Catalogue { group, query, keyboard } => self.catalogue_screen(*group, query, *keyboard),
             Dialogue::Service { service } => self.service_screen(*service),
@@ -72,6 +70,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Dialogue::Asking { what, since } => self.asking_screen(*what, self.now.since(*since).as_secs()),
             Dialogue::Quoted(offer) => self.quote_screen(offer),
             Dialogue::Honest => self.with_payment(Self::honest_screen),
+            Dialogue::Card(screen) => self.card_screen(screen),
             Dialogue::Inserting { agreed, stopping } => {
                 self.with_payment(|kiosk, payment| kiosk.inserting_screen(payment, *agreed, *stopping))
             }
@@ -99,20 +98,13 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     fn attract(&self) -> ViewModel {
-        let state = |good: bool, yes, no| {
-            self.notice(if good { Tone::Good } else { Tone::Warning }, if good { yes } else { no })
-        };
         ViewModel {
             screen: "attract",
             title: self.say(Word::Title),
-            lead: self.say(Word::StartLead),
+            lead: self.say(if self.has_cards() { Word::StartLeadCards } else { Word::StartLead }),
             body: Body::Attract {
                 invitations: Language::ALL.map(|language| word(language, Word::Start).to_owned()),
-                states: vec![
-                    state(!self.health.printer_blocked(), Word::StateReceiptsYes, Word::StateReceiptsNo),
-                    state(true, Word::StateCashYes, Word::StateCashNo),
-                    state(self.link_is_up(), Word::StateLinkYes, Word::StateLinkNo),
-                ],
+                states: self.live_states(),
                 links: self.small_ways_in(),
             },
             ..ViewModel::default()
@@ -239,7 +231,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 ],
                 points: vec![
                     self.notice(Tone::Info, Word::NeedIin),
-                    self.notice(Tone::Info, Word::NeedCash),
+                    self.notice(Tone::Info, self.what_to_bring()),
                     self.notice(Tone::Info, Word::HowCodeUsedText),
                 ],
                 notes: Vec::new(),
@@ -341,11 +333,13 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     fn quote_screen(&self, offer: &Offer) -> ViewModel {
-        let mut actions = vec![self.action(Word::PayCash, Intent::PayCash, Weight::Primary)];
-        if offer.quote.balance.is_none() {
+        let mut actions = self.ways_to_pay(offer);
+        if offer.quote.balance.is_none() && offer.quote.method.has_cash() {
             actions.push(self.action(Word::AddVoucher, Intent::UseVoucher, Weight::Secondary));
         }
         actions.push(self.action(Word::Back, Intent::Back, Weight::Quiet));
+        let mut rows = self.quote_rows(&offer.quote);
+        rows.extend(self.card_total_row(offer));
         let mut points = vec![self.notice(Tone::Good, Word::QuoteConfirmed)];
         if offer.quote.due().is_zero() {
             points.push(self.notice(Tone::Good, Word::VoucherCovers));
@@ -356,7 +350,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             screen: "quote",
             title: self.say(Word::QuoteTitle),
             step: 3,
-            body: Body::Facts { rows: self.quote_rows(&offer.quote), points, notes: Vec::new() },
+            body: Body::Facts { rows, points, notes: Vec::new() },
             actions,
             ..ViewModel::default()
         }
@@ -385,7 +379,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         if let Some((_, sum)) = quote.balance {
             rows.push(self.row(Word::FromVoucher, format!("–{sum}"), false));
         }
-        rows.push(self.row(Word::Total, quote.due().to_string(), true));
+        let total = if quote.method.has_cash() { Some(quote.due()) } else { quote.card_total() };
+        rows.push(self.row(Word::Total, total.unwrap_or_default().to_string(), true));
         rows
     }
 
@@ -581,7 +576,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
     }
 
-    fn stages(&self, words: &[Word], active: usize) -> Vec<Stage> {
+    pub(super) fn stages(&self, words: &[Word], active: usize) -> Vec<Stage> {
         words
             .iter()
             .enumerate()
@@ -604,7 +599,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         if let Some(service) = quote.as_ref().and_then(|quote| self.service_of(quote)) {
             rows.push(self.row(Word::Service, service.name.get(self.language).to_owned(), false));
         }
-        rows.push(self.row(Word::Paid, code.fee.to_string(), false));
+        rows.push(self.row(Word::Paid, self.paid_with(outcome.payment, code.fee), false));
         rows.push(self.row(Word::ValidUntil, code.valid_until.date().to_string(), false));
         let site = self.catalogue.as_ref().map_or("", |head| head.site.as_str());
         rows.push(self.row(Word::WhereToUse, self.with(Word::WhereToUseText, &[("site", site)]), false));
@@ -783,7 +778,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         fill(self.language, phrase, args)
     }
 
-    fn notice(&self, tone: Tone, phrase: Word) -> Notice {
+    pub(super) fn notice(&self, tone: Tone, phrase: Word) -> Notice {
         Notice { tone, text: self.say(phrase) }
     }
 

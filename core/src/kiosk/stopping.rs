@@ -49,6 +49,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             | Dialogue::Number { .. }
             | Dialogue::Asking { .. }
             | Dialogue::Quoted(_)
+            | Dialogue::Card(_)
             | Dialogue::Balance { .. }
             | Dialogue::Message { .. } => self.cancel(),
             Dialogue::Code { since, printed, .. }

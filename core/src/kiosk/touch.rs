@@ -3,7 +3,7 @@
 use super::{
     Kiosk, Lamp,
     center::Link,
-    dialogue::{Asked, Dialogue, NumberFor, Purpose},
+    dialogue::{Asked, CardScreen, Dialogue, NumberFor, Offer, Purpose},
 };
 use crate::{
     ports::{Signer, Store},
@@ -76,6 +76,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Intent::Clear => self.erased(true),
             Intent::Next => self.next(),
             Intent::PayCash => self.pay_cash(),
+            Intent::PayCard => self.pay_card(),
+            Intent::TryAgain => self.try_again(),
+            Intent::ChooseApplication(index) => self.choose_application(index),
             Intent::UseVoucher => self.use_voucher(),
             Intent::AgreeRemainder => self.agree_remainder(),
             Intent::Confirm => {
@@ -109,11 +112,14 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     /// Whether a payment may be started now.
     pub(super) fn can_start(&self) -> bool {
-        self.health.closed_by().is_none()
-            && self.acceptor_ready
+        (self.cash_in_service() || self.card_in_service())
             && self.limits.is_some()
             && !self.services.is_empty()
-            && !self.known_notes().is_empty()
+    }
+
+    /// Whether notes can be taken for a payment that begins now.
+    pub(super) fn cash_in_service(&self) -> bool {
+        self.health.closed_by().is_none() && self.acceptor_ready && !self.known_notes().is_empty()
     }
 
     fn open_catalogue(&mut self) {
@@ -284,11 +290,18 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     fn pay_cash(&mut self) {
         let Dialogue::Quoted(offer) = self.dialogue.clone() else { return };
-        let Some(payer) = self.payer.clone() else { return };
+        if offer.quote.method.has_cash() && self.begin_payment(*offer) {
+            self.dialogue = Dialogue::Honest;
+        }
+    }
+
+    /// Begins the quoted payment. False if it does not begin.
+    pub(super) fn begin_payment(&mut self, offer: Offer) -> bool {
+        let Some(payer) = self.payer.clone() else { return false };
         if offer.quote.valid_until <= self.utc {
             self.void(offer.quote.payment);
             self.message(Word::PaymentRefused, Word::QuoteExpired);
-            return;
+            return false;
         }
         let payment = offer.quote.payment;
         let sealed = self.signer.seal_iin(&payer, &payment);
@@ -300,9 +313,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             payer_tag,
             language: self.language,
         });
-        if self.session.current().is_some_and(|current| current.id == payment) {
-            self.dialogue = Dialogue::Honest;
-        }
+        self.session.current().is_some_and(|current| current.id == payment)
     }
 
     /// What finds a payment when its payer comes back.
@@ -393,6 +404,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.reset_dialogue();
             }
             Dialogue::Honest => self.stop(),
+            Dialogue::Card(_) => self.cancel_card(),
             Dialogue::Asking { .. }
             | Dialogue::Catalogue { .. }
             | Dialogue::Service { .. }
@@ -492,6 +504,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             | Dialogue::Asking { .. }
             | Dialogue::Quoted(_)
             | Dialogue::Honest
+            | Dialogue::Card(_)
             | Dialogue::Confirm { .. }
             | Dialogue::SlipPrinting => {}
         }
@@ -506,6 +519,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let wait = self.limits.map_or(20, |limits| limits.answer_wait_s);
         match payment.stage() {
             Stage::Settled => self.begin_handing(),
+            // No notes, no slip: a card's order is not a paper that pays.
+            Stage::Requested if payment.card.is_some() => {}
             Stage::Requested if self.now.since(since).as_secs() >= u64::from(wait) => self.give_claim_slip(),
             Stage::Requested | Stage::Collecting => {}
         }
@@ -522,6 +537,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 | Dialogue::Asking { .. }
                 | Dialogue::Quoted(_)
                 | Dialogue::Honest
+                | Dialogue::Card(CardScreen::Insert | CardScreen::Choose(_) | CardScreen::WrongPin { .. })
                 | Dialogue::Inserting { .. }
                 | Dialogue::Confirm { .. }
         );

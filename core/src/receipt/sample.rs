@@ -108,6 +108,7 @@ impl Sample {
             service: Some(&self.service),
             quote: Some(&self.quote),
             inserted: self.inserted,
+            card: None,
             journal: (5_120, [0x1f, 0x2e, 0x3d, 0x4c, 0x5b, 0x6a, 0x79, 0x88]),
         }
     }

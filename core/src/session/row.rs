@@ -3,9 +3,9 @@
 //! The words are as fine as [`Session::decide`] is: equal words, equal decision. A test holds them to that, and the swarm
 //! counts which rows it has been to.
 
-use super::{Input, Payment, Session, Stage};
+use super::{CardStanding, Input, Payment, Session, Stage};
 use crate::acceptor::PowerUp;
-use tolem_protocol::{PaymentId, messages::Verdict, record::Ending};
+use tolem_protocol::{PaymentId, card::CardStep, messages::Verdict, record::Ending};
 
 /// The row as one line: `input | state`.
 pub(super) fn of(session: &Session, input: &Input) -> String {
@@ -97,7 +97,11 @@ fn words(session: &Session, input: &Input) -> (String, &'static str) {
             ("resume".into(), state)
         }
         Input::Answered { payment, .. } => {
-            let state = match session.payment(*payment).map(Payment::stage) {
+            let known = session.payment(*payment);
+            let state = match known.map(Payment::stage) {
+                Some(Stage::Requested) if known.is_some_and(|known| !known.awaits_answer()) => {
+                    "a card that the chip did not agree to"
+                }
                 None => "unknown payment",
                 Some(Stage::Collecting) => "collecting",
                 Some(Stage::Requested) => "requested",
@@ -116,6 +120,45 @@ fn words(session: &Session, input: &Input) -> (String, &'static str) {
             (end.into(), state)
         }
         Input::Leave => ("leave".into(), here(session)),
+        Input::Authorize(mark) => {
+            let state = match session.current() {
+                None => "no payment",
+                Some(_) if open.is_some() => "a note moves",
+                Some(payment) if payment.stage() != Stage::Collecting => "past collecting",
+                Some(payment) if !payment.notes.is_empty() => "notes are in",
+                Some(payment)
+                    if payment.quoted().and_then(|quote| quote.card_total()) == Some(mark.amount) =>
+                {
+                    "its quote offers this to cards"
+                }
+                Some(_) => "its quote does not offer this to cards",
+            };
+            ("card is to be authorised".into(), state)
+        }
+        Input::Card(payment, step) => {
+            let input = match step {
+                CardStep::Authorized { .. } => "card authorised",
+                CardStep::Declined(_) => "card declined",
+                CardStep::ReversalOwed(_) => "card is to be undone",
+                CardStep::ReversalAcknowledged => "center undoes the card",
+                CardStep::ConfirmOwed => "code was seen",
+                CardStep::Confirmed => "center takes the card's money",
+            };
+            let known = session.payment(*payment);
+            let has_code = known.is_some_and(|known| known.outcome.is_some());
+            let state = match known.and_then(Payment::card_standing) {
+                None => "no card",
+                Some(CardStanding::Sent) => "asked",
+                Some(CardStanding::Declined(_)) => "declined",
+                Some(CardStanding::Authorized) if has_code => "authorised, the code is durable",
+                Some(CardStanding::Authorized) => "authorised",
+                Some(CardStanding::Reversing(_)) => "to be undone",
+                Some(CardStanding::Reversed) => "undone",
+                Some(CardStanding::Confirming) => "to be taken",
+                Some(CardStanding::Confirmed) => "taken",
+            };
+            (input.into(), state)
+        }
     }
 }
 
@@ -139,6 +182,8 @@ fn here(session: &Session) -> &'static str {
 fn place(payment: &Payment) -> &'static str {
     match (payment.stage(), payment.answer().map(|outcome| outcome.verdict)) {
         _ if payment.ending == Some(Ending::Voided) => "voided",
+        _ if payment.card_came_to_nothing() => "card, nothing is taken",
+        _ if payment.card_standing().is_some_and(|card| !card.is_taken()) => "card, not decided",
         (Stage::Collecting, _) if payment.quote.is_none() => "collecting without a quote",
         (Stage::Collecting, _) if payment.remaining().is_zero() && payment.notes.is_empty() => {
             "collecting, a voucher pays all"

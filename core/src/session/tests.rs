@@ -1,5 +1,7 @@
 //! The state table: each state that matters, each input, and what the real [`Session::decide`] makes of it.
 
+mod cards;
+
 use super::*;
 use expect_test::expect_file;
 use std::collections::{BTreeMap, BTreeSet};
@@ -171,6 +173,7 @@ fn consequence(session: &Session, input: Input) -> String {
         Decision::Nothing => "nothing".into(),
         Decision::Repeat(effect) => format!("again: {}", effect_word(effect)),
         Decision::Request(deposit) => format!("request {:?} of it", deposit.kind),
+        Decision::Authorize(deposit, _) => format!("AuthorizeSent with an order to {:?}", deposit.kind),
         Decision::Record(fact) => {
             let what = match &fact {
                 Fact::Started { .. } => "Started".into(),
@@ -188,6 +191,7 @@ fn consequence(session: &Session, input: Input) -> String {
                 Fact::PrintFailed { .. } => "PrintFailed".into(),
                 Fact::Finished { ending, .. } => format!("Finished ({ending:?})"),
                 Fact::Resumed { .. } => "Resumed".into(),
+                Fact::Card { step, .. } => format!("Card {}", step_word(step)),
                 other => panic!("the session proposes {other:?}"),
             };
             let record = Record { seq: 99, boot: 1, mono_ms: 0, utc: NOW, fact };
@@ -197,6 +201,11 @@ fn consequence(session: &Session, input: Input) -> String {
             }
         }
     }
+}
+
+fn step_word(step: &CardStep) -> String {
+    let text = format!("{step:?}");
+    text.split(|letter: char| !letter.is_alphanumeric()).next().unwrap().to_owned()
 }
 
 fn whose(payment: PaymentId, fresh: PaymentId) -> &'static str {

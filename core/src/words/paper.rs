@@ -21,6 +21,10 @@ macro_rules! paper_words {
         PaperMethod: "Төлем тәсілі", "Способ", "Method";
         PaperCash: "қолма-қол", "наличные", "cash";
         PaperCard: "карта", "карта", "card";
+        PaperCardNumber: "Карта", "Карта", "Card";
+        PaperApproval: "Авторлау коды", "Код авторизации", "Approval code";
+        PaperPin: "ПИН-код", "ПИН-код", "PIN";
+        PaperPinYes: "енгізілді", "введён", "entered";
         PaperPayer: "Төлеуші", "Плательщик", "Payer";
         PaperIin: "ЖСН", "ИИН", "IIN";
         PaperPaidAt: "Төлем күні", "Дата", "Paid on";

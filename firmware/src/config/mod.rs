@@ -3,8 +3,10 @@
 //! No secrets stand in it, only the places of key files and the center's public keys. Prices, limits, notes and services come signed
 //! from the center and are not settings. `deploy/kiosk.toml` explains every line.
 
+mod cards;
 mod reader;
 
+pub use cards::{CardReader, Cards, PinPad};
 pub use reader::ConfigError;
 
 use crate::{keys::CenterKeys, verify::Witness};
@@ -33,6 +35,8 @@ pub struct Config {
     pub acceptor: Acceptor,
     /// The receipt printer.
     pub printer: Printer,
+    /// Card reader and PIN pad; `None`: cash only.
+    pub cards: Option<Cards>,
     /// The citizen's screen.
     pub screen: Screen,
     /// Lamps and switches; `None` when the cabinet has none on GPIO lines.
@@ -143,6 +147,10 @@ pub struct Pins {
     pub note_slot_lamp: Option<u32>,
     /// Lamp at the receipt slot.
     pub receipt_slot_lamp: Option<u32>,
+    /// Lamp at the card slot.
+    pub card_slot_lamp: Option<u32>,
+    /// Buzzer for a card that waits at the gate.
+    pub buzzer: Option<u32>,
     /// Switch of the service door, active while open.
     pub door: Option<u32>,
     /// Switch of the safe, active while open.
@@ -207,6 +215,7 @@ fn read<'a>(document: &mut Document<'a>, root: &mut Section<'a>, base: &Path) ->
     let center = root.section(document, "center").and_then(|section| center(document, section, base));
     let acceptor = root.section(document, "acceptor").and_then(|section| acceptor(document, section, base));
     let printer = root.section(document, "printer").and_then(|section| printer(document, section, base));
+    let cards = cards::cards(document, root, base);
     let screen = root.section(document, "screen").and_then(|section| screen(document, section));
     let pins = root.optional_section(document, "pins").map(|section| pins(document, section, base));
     let journal = root.section(document, "journal").and_then(|section| journal(document, section, base));
@@ -219,6 +228,7 @@ fn read<'a>(document: &mut Document<'a>, root: &mut Section<'a>, base: &Path) ->
         center: center?,
         acceptor: acceptor?,
         printer: printer?,
+        cards: cards?,
         screen: screen?,
         pins: pins.map_or(Some(None), |pins| pins.map(Some))?,
         journal: journal?,
@@ -363,6 +373,8 @@ fn pins<'a>(document: &mut Document<'a>, mut section: Section<'a>, base: &Path) 
     };
     let note_slot_lamp = line(document, "note_slot_lamp");
     let receipt_slot_lamp = line(document, "receipt_slot_lamp");
+    let card_slot_lamp = line(document, "card_slot_lamp");
+    let buzzer = line(document, "buzzer");
     let door = line(document, "door");
     let safe = line(document, "safe");
     let switches_active_low =
@@ -375,6 +387,8 @@ fn pins<'a>(document: &mut Document<'a>, mut section: Section<'a>, base: &Path) 
         chip: chip?,
         note_slot_lamp: note_slot_lamp?,
         receipt_slot_lamp: receipt_slot_lamp?,
+        card_slot_lamp: card_slot_lamp?,
+        buzzer: buzzer?,
         door: door?,
         safe: safe?,
         switches_active_low: switches_active_low?,
@@ -454,7 +468,7 @@ mod tests {
         assert_eq!(config.center.ca, Path::new("/etc/tolem/tls/center-ca.pem"));
         assert_eq!(config.journal.path, Path::new("/var/lib/tolem/journal.db"));
         assert_eq!((config.acceptor.baud, config.printer.baud, config.printer.width), (9_600, 115_200, 576));
-        assert_eq!((config.pins, config.screen.backend), (None, Backend::Kms));
+        assert_eq!((config.pins, config.cards, config.screen.backend), (None, None, Backend::Kms));
     }
 
     #[test]
@@ -472,6 +486,10 @@ mod tests {
         let config = Config::parse(Path::new("kiosk.toml"), &text).unwrap();
         let pins = config.pins.unwrap();
         assert_eq!((pins.note_slot_lamp, pins.safe, pins.switches_active_low), (Some(5), Some(27), false));
+        assert_eq!((pins.card_slot_lamp, pins.buzzer), (Some(12), Some(13)));
+        let cards = config.cards.unwrap();
+        assert_eq!((&cards.reader.terminal, &cards.reader.merchant), (b"KSK00042", b"KIOSKKZT0000001"));
+        assert_eq!((cards.reader.baud, cards.reader.keeps, cards.pad.baud), (19_200, true, 9_600));
         assert_eq!(config.acceptor.patterns, [(4, 2011), (9, 2023)]);
         assert_eq!(config.center.crl.as_deref(), Some(Path::new("/var/lib/tolem/center.crl")));
         assert_eq!((config.center.crl_port, config.center.enroll_port), (Some(7_480), Some(7_481)));
@@ -517,13 +535,13 @@ mod tests {
             "statement_key = \"11qY",
             "statement_key = \"11q",
             expect![[
-                r#"kiosk.toml:41: [center] statement_key = "11qAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=": must be 32 bytes in base64, as the center prints them"#
+                r#"kiosk.toml:38: [center] statement_key = "11qAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=": must be 32 bytes in base64, as the center prints them"#
             ]],
         );
         check(
             "driver = \"ccnet\"",
             "driver = \"id003\"",
-            expect![[r#"kiosk.toml:53: [acceptor] driver = "id003": must be "ccnet""#]],
+            expect![[r#"kiosk.toml:50: [acceptor] driver = "id003": must be "ccnet""#]],
         );
         check(
             "#baud = 9600",
@@ -558,13 +576,13 @@ mod tests {
             "format = \"portrait\"",
             "format = \"upright\"",
             expect![[
-                r#"kiosk.toml:72: [screen] format = "upright": must be "portrait" (1080x1920) or "landscape" (1280x1024)"#
+                r#"kiosk.toml:90: [screen] format = "upright": must be "portrait" (1080x1920) or "landscape" (1280x1024)"#
             ]],
         );
         check(
             "#stalled_after_s = 20",
             "stalled_after_s = 1",
-            expect!["kiosk.toml:96: [watchdog] stalled_after_s = 1: must be seconds from 5 to 120"],
+            expect!["kiosk.toml:117: [watchdog] stalled_after_s = 1: must be seconds from 5 to 120"],
         );
         check(
             "#witness_key = \"center.example.kz/witness+1a2b3c4d+BA…\"",
@@ -578,13 +596,13 @@ mod tests {
             "[jurnal]",
             expect![[r#"
             kiosk.toml:1: [journal] is missing: this section is needed
-            kiosk.toml:86: [jurnal] is not known: sections are kiosk, center, acceptor, printer, screen, pins, journal, watchdog"#]],
+            kiosk.toml:107: [jurnal] is not known: sections are kiosk, center, acceptor, printer, card_reader, pin_pad, screen, pins, journal, watchdog"#]],
         );
         check(
             "path = \"/var/lib/tolem/journal.db\"",
             "path = 7",
             expect![[
-                r#"kiosk.toml:89: [journal] path = 7: must be a path, e.g. "/var/lib/tolem/journal.db""#
+                r#"kiosk.toml:110: [journal] path = 7: must be a path, e.g. "/var/lib/tolem/journal.db""#
             ]],
         );
         check(
@@ -593,6 +611,28 @@ mod tests {
             expect![[
                 r#"kiosk.toml:12: [kiosk] operator = "": must be a text of 1 to 80 letters without line breaks"#
             ]],
+        );
+    }
+
+    #[test]
+    fn cards_need_both_devices_and_the_acquirers_names() {
+        check(
+            "#[card_reader]",
+            "[card_reader]",
+            expect![[r#"
+            kiosk.toml:1: [pin_pad] is missing: this section is needed
+            kiosk.toml:71: [card_reader] driver is missing: must be "omron-3s4yr"
+            kiosk.toml:71: [card_reader] merchant is missing: must be fifteen capital letters and digits, as the acquirer calls the merchant
+            kiosk.toml:71: [card_reader] port is missing: must be the path of a tty, e.g. "/dev/ttyS0"
+            kiosk.toml:71: [card_reader] terminal is missing: must be eight capital letters and digits, as the acquirer calls this terminal"#]],
+        );
+        check(
+            "#[pin_pad]",
+            "[pin_pad]",
+            expect![[r#"
+            kiosk.toml:1: [card_reader] is missing: this section is needed
+            kiosk.toml:82: [pin_pad] driver is missing: must be "uic-pp791"
+            kiosk.toml:82: [pin_pad] port is missing: must be the path of a tty, e.g. "/dev/ttyS0""#]],
         );
     }
 
@@ -639,7 +679,7 @@ mod tests {
             kiosk.toml:1: [printer] is missing: this section is needed
             kiosk.toml:1: [screen] is missing: this section is needed"#]],
         );
-        check("[printer]", "[printer]\n[printer]", expect!["kiosk.toml:65: not TOML: duplicate key"]);
+        check("[printer]", "[printer]\n[printer]", expect!["kiosk.toml:62: not TOML: duplicate key"]);
     }
 
     #[test]

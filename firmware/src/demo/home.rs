@@ -9,6 +9,7 @@
 //! kiosk-1/kiosk.toml   written anew at each start, because ports change
 //! kiosk-1/tls/ keys/ journal.db kiosk.log
 //! kiosk-1/cassette.txt what lies in the simulated cassette
+//! kiosk-1/pinpad.txt    how many keys the simulated PIN pad has used
 //! ```
 
 use crate::keys::{CenterKeys, OnMissing, RingSigner};
@@ -288,6 +289,8 @@ impl Place {
              witness_key = \"{witness}\"\n{lists}\n\
              [acceptor]\ndriver = \"ccnet\"\nport = \"acceptor\"\ncountry = \"KZT\"\npatterns = [{patterns}]\n\n\
              [printer]\ndriver = \"escpos\"\nport = \"printer\"\nbaud = 921600\n\n\
+             [card_reader]\ndriver = \"omron-3s4yr\"\nport = \"cards\"\nterminal = \"KSK{number:05}\"\nmerchant = \"KIOSKTEST000001\"\n\n\
+             [pin_pad]\ndriver = \"uic-pp791\"\nport = \"pinpad\"\n\n\
              [screen]\nformat = \"{format}\"\nbackend = \"{backend}\"\n\n\
              [journal]\npath = \"journal.db\"\nkeys = \"keys\"\n",
             number = u32::from(self.number),

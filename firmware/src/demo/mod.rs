@@ -75,7 +75,7 @@ pub struct Demo {
     children: Vec<Arc<Child>>,
     _gateway: gateway::Running,
     /// The acquirer's host with the test issuer; it stops after the center.
-    issuer: Option<ServedIssuer>,
+    issuer: Option<Arc<ServedIssuer>>,
     _home: Home,
 }
 
@@ -120,7 +120,7 @@ impl Demo {
         })?;
         home.tell_whereabouts(&gateway_config, gateway.addr)?;
         let issuer = match &center_config.acquirer {
-            Some(_) => Some(acquirer::start(&acquirer_folder, host, Some(issuer_notes(&wire)))?),
+            Some(_) => Some(Arc::new(acquirer::start(&acquirer_folder, host, Some(issuer_notes(&wire)))?)),
             // A directory from before there were cards.
             None => None,
         };
@@ -153,7 +153,7 @@ impl Demo {
         }
         let bench = Arc::new(Bench {
             kiosks,
-            center: Box::new(Switches(gateway.faults.clone())),
+            center: Box::new(Switches(gateway.faults.clone(), issuer.clone())),
             books: Box::new(books::Ledgers { center, journals }),
             wire,
             directory: home.directory().to_owned(),
@@ -172,7 +172,7 @@ impl Demo {
 
     /// The test issuer, to look into its ledger and to move it; `None` in a directory from before there were cards.
     pub fn issuer(&self) -> Option<&ServedIssuer> {
-        self.issuer.as_ref()
+        self.issuer.as_deref()
     }
 
     /// What is on the bench.
@@ -254,7 +254,7 @@ fn issuer_notes(wire: &Arc<WireLog>) -> issuer::Log {
     Arc::new(move |line| wire.event(0, format!("issuer: {line}")))
 }
 
-struct Switches(gateway::Faults);
+struct Switches(gateway::Faults, Option<Arc<ServedIssuer>>);
 
 impl CenterControl for Switches {
     fn registry_up(&self) -> bool {
@@ -271,6 +271,12 @@ impl CenterControl for Switches {
 
     fn set_gateway(&self, up: bool) {
         self.0.silent.set(!up);
+    }
+
+    fn issuer(&self, line: &str) -> Result<String, String> {
+        let issuer =
+            self.1.as_ref().ok_or("there is no issuer: this directory is from before there were cards")?;
+        issuer.command(&line.split_whitespace().collect::<Vec<_>>())
     }
 }
 

@@ -21,7 +21,11 @@ use tokio::{
     sync::mpsc,
     task::JoinSet,
 };
-use tolem_core::kiosk::{Event, Lamp};
+use tolem_core::{
+    kiosk::{Event, Lamp},
+    secret::SecretBytes,
+};
+use zeroize::Zeroizing;
 
 /// Frames on their way to a device; CCNET has one under way at a time, a page of ESC/POS is a few dozen.
 const LINE_ORDERS: usize = 256;
@@ -42,6 +46,8 @@ const FULL_RETRY: Duration = Duration::from_millis(2);
 pub(super) struct Orders {
     pub acceptor: mpsc::Sender<Vec<u8>>,
     pub printer: mpsc::Sender<Vec<u8>>,
+    pub card_reader: mpsc::Sender<Vec<u8>>,
+    pub pin_pad: mpsc::Sender<Vec<u8>>,
     pub link: mpsc::Sender<LinkOrder>,
     /// Revocation lists from the center, to be judged.
     pub list: mpsc::Sender<Vec<u8>>,
@@ -52,6 +58,8 @@ pub(super) struct Orders {
 struct Ends {
     acceptor: mpsc::Receiver<Vec<u8>>,
     printer: mpsc::Receiver<Vec<u8>>,
+    card_reader: mpsc::Receiver<Vec<u8>>,
+    pin_pad: mpsc::Receiver<Vec<u8>>,
     link: mpsc::Receiver<LinkOrder>,
     /// Tells the link of a new revocation list.
     judge: mpsc::Sender<LinkOrder>,
@@ -78,6 +86,8 @@ impl Io {
             Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
         let (acceptor, acceptor_end) = mpsc::channel(LINE_ORDERS);
         let (printer, printer_end) = mpsc::channel(LINE_ORDERS);
+        let (card_reader, card_reader_end) = mpsc::channel(LINE_ORDERS);
+        let (pin_pad, pin_pad_end) = mpsc::channel(LINE_ORDERS);
         let (link, link_end) = mpsc::channel(LINK_ORDERS);
         let (list, list_end) = mpsc::channel(LISTS);
         let (lamps, lamp_end) = mpsc::channel(LAMP_ORDERS);
@@ -85,6 +95,8 @@ impl Io {
         let ends = Ends {
             acceptor: acceptor_end,
             printer: printer_end,
+            card_reader: card_reader_end,
+            pin_pad: pin_pad_end,
             link: link_end,
             judge: link.clone(),
             list: list_end,
@@ -94,7 +106,7 @@ impl Io {
             runtime.block_on(self.serve(ends));
             runtime.shutdown_timeout(FAREWELL);
         })?;
-        Ok((Orders { acceptor, printer, link, list, lamps }, thread))
+        Ok((Orders { acceptor, printer, card_reader, pin_pad, link, list, lamps }, thread))
     }
 
     async fn serve(self, ends: Ends) {
@@ -102,10 +114,20 @@ impl Io {
         let mut working = JoinSet::new();
         let inputs = &self.inputs;
         let (ports, devices) = (&self.config.acceptor, &self.config.printer);
-        let line = Line { name: "acceptor", path: ports.port.clone(), baud: ports.baud };
+        let line = Line { name: "acceptor", path: ports.port.clone(), baud: ports.baud, even: false };
         working.spawn(serve_line(line, ends.acceptor, inputs.clone(), Event::Acceptor));
-        let line = Line { name: "printer", path: devices.port.clone(), baud: devices.baud };
+        let line = Line { name: "printer", path: devices.port.clone(), baud: devices.baud, even: false };
         working.spawn(serve_line(line, ends.printer, inputs.clone(), Event::Printer));
+        if let Some(cards) = &self.config.cards {
+            let (port, baud) = (cards.reader.port.clone(), cards.reader.baud);
+            let line = Line { name: "card reader", path: port, baud, even: true };
+            let event = |bytes| Event::CardReader(SecretBytes(Zeroizing::new(bytes)));
+            working.spawn(serve_line(line, ends.card_reader, inputs.clone(), event));
+            let (port, baud) = (cards.pad.port.clone(), cards.pad.baud);
+            let line = Line { name: "PIN pad", path: port, baud, even: false };
+            let event = |bytes| Event::PinPad(SecretBytes(Zeroizing::new(bytes)));
+            working.spawn(serve_line(line, ends.pin_pad, inputs.clone(), event));
+        }
         let connection = Link {
             center: self.config.center.clone(),
             clock: self.clock.clone(),

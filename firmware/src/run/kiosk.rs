@@ -57,6 +57,10 @@ impl KioskThread {
             match self.kiosk.poll() {
                 Output::Acceptor(bytes) => told("acceptor", self.orders.acceptor.try_send(bytes)),
                 Output::Printer(bytes) => told("printer", self.orders.printer.try_send(bytes)),
+                Output::CardReader(bytes) => {
+                    told("card reader", self.orders.card_reader.try_send(bytes.0.to_vec()));
+                }
+                Output::PinPad(bytes) => told("PIN pad", self.orders.pin_pad.try_send(bytes.0.to_vec())),
                 Output::Send { number, request } => {
                     told("link", self.orders.link.try_send(LinkOrder::Send { number, request }));
                 }

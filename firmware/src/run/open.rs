@@ -5,7 +5,7 @@
 
 use super::log;
 use crate::{
-    config::Config,
+    config::{Cards, Config},
     keys::{OnMissing, RingSigner},
     link::tls::Clock,
     store::{Reader, SqliteStore},
@@ -14,7 +14,9 @@ use crate::{
 use anyhow::Context;
 use std::sync::Arc;
 use tolem_core::{
-    drivers::{ccnet, escpos},
+    card_reader::Abilities,
+    drivers::{card_reader, ccnet, escpos, pinpad},
+    emv::Terminal,
     journal::JournalFault,
     kiosk::{self, Kiosk, Patience},
     ports::{Signer, Store, StoreError},
@@ -117,7 +119,21 @@ fn core_config(config: &Config) -> kiosk::Config {
             ..escpos::Config::default()
         },
         page_width: config.printer.width,
+        cards: config.cards.as_ref().map(cards),
         patience: Patience::default(),
+    }
+}
+
+fn cards(config: &Cards) -> kiosk::Cards {
+    kiosk::Cards {
+        reader: card_reader::Config::default(),
+        abilities: Abilities { can_eject: true, can_retain: config.reader.keeps, has_latch: true },
+        pad: pinpad::Config::default(),
+        terminal: Terminal {
+            terminal_id: config.reader.terminal,
+            merchant_id: config.reader.merchant,
+            ..Terminal::default()
+        },
     }
 }
 

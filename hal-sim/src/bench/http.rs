@@ -41,7 +41,7 @@ const ENDPOINTS: &[&str] = &[
     "GET /api/screen",
     "GET /api/screen.png",
     "POST /api/touch",
-    "POST /api/device/acceptor|printer|link|power|cabinet|center",
+    "POST /api/device/acceptor|printer|cardreader|pinpad|issuer|link|power|cabinet|center",
     "GET /api/state",
     "GET /api/books",
     "GET /api/paper/NUMBER.png",
@@ -380,7 +380,8 @@ fn find<'a>(elements: &'a [Element], label: &str, role: Option<&str>) -> Result<
 
 // Devices.
 
-const DEVICES: &[&str] = &["acceptor", "printer", "link", "power", "cabinet", "center"];
+const DEVICES: &[&str] =
+    &["acceptor", "printer", "cardreader", "pinpad", "issuer", "link", "power", "cabinet", "center"];
 
 fn act(bench: &Bench, kiosk: &Kiosk, device: &str, fields: &Fields) -> Answer {
     if !DEVICES.contains(&device) {
@@ -392,8 +393,15 @@ fn act(bench: &Bench, kiosk: &Kiosk, device: &str, fields: &Fields) -> Answer {
         fields.text("do")?.ok_or_else(|| Refusal::bad("the field \"do\" is missing", &["{\"do\": TEXT}"]))?;
     let words: Vec<&str> = line.split_whitespace().collect();
     let answer = match device {
-        "acceptor" => command(kiosk, &kiosk.acceptor, line)?,
-        "printer" => command(kiosk, &kiosk.printer, line)?,
+        "acceptor" => command(kiosk, &kiosk.acceptor, line, line)?,
+        "printer" => command(kiosk, &kiosk.printer, line, line)?,
+        "cardreader" => command(kiosk, &kiosk.card_reader, line, line)?,
+        // Which keys somebody presses is told to nobody.
+        "pinpad" => command(kiosk, &kiosk.pin_pad, line, "PIN pad")?,
+        "issuer" => bench.center.issuer(line).map_err(|error| {
+            let allowed: Vec<&str> = error.trim_start_matches("allowed: ").split("; ").collect();
+            Refusal::bad("the issuer does not do that", &allowed)
+        })?,
         "link" => link(kiosk, &words)?,
         "power" => power(kiosk, &words)?,
         "cabinet" => cabinet(kiosk, &words)?,
@@ -402,7 +410,7 @@ fn act(bench: &Bench, kiosk: &Kiosk, device: &str, fields: &Fields) -> Answer {
     Ok(json(&serde_json::json!({ "answer": answer })))
 }
 
-fn command(kiosk: &Kiosk, device: &DeviceHandle, line: &str) -> Result<String, Refusal> {
+fn command(kiosk: &Kiosk, device: &DeviceHandle, line: &str, told: &str) -> Result<String, Refusal> {
     let help = device.command("help").unwrap_or_default();
     let answer = device.command(line).map_err(|error| {
         let known = !error.starts_with("unknown command");
@@ -415,7 +423,7 @@ fn command(kiosk: &Kiosk, device: &DeviceHandle, line: &str) -> Result<String, R
             Refusal::bad(error.split("; allowed:").next().unwrap_or_default(), &allowed)
         }
     })?;
-    kiosk.tell(format!("{line}: {answer}"));
+    kiosk.tell(format!("{told}: {answer}"));
     Ok(answer)
 }
 

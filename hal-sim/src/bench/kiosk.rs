@@ -12,7 +12,11 @@ use crate::{
     ccnet_device::{CcnetConfig, Contents},
     escpos_device::EscposConfig,
     link_proxy::{LinkMode, LinkProxy},
-    served::{AcceptorState, Cable, DeviceHandle, PrinterState, ServeOptions, serve_acceptor, serve_printer},
+    pin_pad_device::{KeyStore, PinPadKeys},
+    served::{
+        AcceptorState, Cable, CardReaderState, DeviceHandle, PinPadState, PrinterState, ServeOptions,
+        serve_acceptor, serve_card_reader, serve_pin_pad, serve_printer,
+    },
 };
 use std::{
     io,
@@ -44,7 +48,7 @@ pub struct KioskOptions {
     pub acceptor: CcnetConfig,
     /// The printer.
     pub printer: EscposConfig,
-    /// Directory for the links to the two serial lines, `acceptor` and `printer`.
+    /// Directory for the links to the serial lines: `acceptor`, `printer`, `cards` and `pinpad`.
     pub lines: PathBuf,
     /// Socket of the screen.
     pub socket: PathBuf,
@@ -64,6 +68,10 @@ pub struct Kiosk {
     pub acceptor: DeviceHandle,
     /// The printer.
     pub printer: DeviceHandle,
+    /// The card reader.
+    pub card_reader: DeviceHandle,
+    /// The PIN pad.
+    pub pin_pad: DeviceHandle,
     /// The network to the center.
     pub link: LinkProxy,
     /// The screen.
@@ -73,6 +81,7 @@ pub struct Kiosk {
     papers: Mutex<Papers>,
     wire: Arc<WireLog>,
     memory: Option<PathBuf>,
+    pad_memory: Option<PathBuf>,
     remembered: Mutex<Contents>,
 }
 
@@ -102,6 +111,15 @@ impl Kiosk {
             serve_acceptor(acceptor, acceptor_options(index, lines.join("acceptor"), wire, &spring))?;
         let printer =
             serve_printer(printer, None, printer_options(index, lines.join("printer"), wire, &spring))?;
+        let card_reader =
+            serve_card_reader(index as u64, quiet_options(index, lines.join("cards"), wire, "card reader"))?;
+        let mut keys = KeyStore::delivered(&PinPadKeys::test());
+        let pad_memory = memory.as_ref().map(|_| lines.join("pinpad.txt"));
+        // A pad never uses a key twice, and a kiosk would notice; so its counter outlives the bench.
+        let used = pad_memory.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
+        keys.set_counter(used.and_then(|text| text.trim().parse().ok()).unwrap_or(0));
+        let pin_pad =
+            serve_pin_pad(keys, index as u64, quiet_options(index, lines.join("pinpad"), wire, "PIN pad"))?;
         let link = LinkProxy::start(0, center)?;
         let log = Arc::clone(wire);
         let screen =
@@ -114,6 +132,8 @@ impl Kiosk {
             number,
             acceptor,
             printer,
+            card_reader,
+            pin_pad,
             link,
             screen,
             trap,
@@ -121,6 +141,7 @@ impl Kiosk {
             papers,
             wire,
             memory,
+            pad_memory,
             remembered,
         });
         // The thread ends when the devices go: they own the other end of the channel.
@@ -148,6 +169,7 @@ impl Kiosk {
 
     /// Writes down what lies in the cassette, if that has changed.
     fn remember(&self) {
+        self.remember_pad();
         let (Some(path), Some(state)) = (&self.memory, self.acceptor.acceptor()) else { return };
         let mut remembered = locked(&self.remembered);
         if *remembered != state.contents {
@@ -155,6 +177,19 @@ impl Kiosk {
                 Ok(()) => *remembered = state.contents,
                 Err(error) => self.tell(format!("cannot write {}: {error}", path.display())),
             }
+        }
+    }
+
+    /// Writes down which key the PIN pad used last.
+    fn remember_pad(&self) {
+        let (Some(path), Some(state)) = (&self.pad_memory, self.pin_pad.pin_pad()) else { return };
+        let Some(serial) = state.serial else { return };
+        let counter = u32::from_str_radix(serial.get(14..).unwrap_or_default(), 16).unwrap_or(0) & 0x1F_FFFF;
+        let text = format!("{counter}\n");
+        if std::fs::read_to_string(path).ok().as_deref() != Some(&text)
+            && let Err(error) = std::fs::write(path, text)
+        {
+            self.tell(format!("cannot write {}: {error}", path.display()));
         }
     }
 
@@ -167,7 +202,7 @@ impl Kiosk {
     /// Power for devices and process.
     pub fn switch_on(&self) -> Result<(), String> {
         let power = self.power.get().ok_or("this kiosk has no process on this bench")?;
-        for device in [&self.acceptor, &self.printer] {
+        for device in [&self.acceptor, &self.printer, &self.card_reader, &self.pin_pad] {
             device.command("power on")?;
         }
         power.switch_on()?;
@@ -178,7 +213,7 @@ impl Kiosk {
     /// Pulls the plug: the process is killed without a word, the devices stop where they are.
     pub fn pull_plug(&self) {
         self.crash();
-        for device in [&self.acceptor, &self.printer] {
+        for device in [&self.acceptor, &self.printer, &self.card_reader, &self.pin_pad] {
             // A device whose thread is gone has no power either.
             let _ = device.command("power off");
         }
@@ -227,6 +262,16 @@ impl Kiosk {
         let state = self.printer.printer()?;
         locked(&self.papers).update(&state.papers, state.pieces);
         Some(state)
+    }
+
+    /// The card reader; `None` if its thread has died.
+    pub fn card_reader_state(&self) -> Option<CardReaderState> {
+        self.card_reader.card_reader()
+    }
+
+    /// The PIN pad; `None` if its thread has died.
+    pub fn pin_pad_state(&self) -> Option<PinPadState> {
+        self.pin_pad.pin_pad()
     }
 
     /// All pieces of paper, newest first.
@@ -303,6 +348,17 @@ fn acceptor_options(index: usize, link: PathBuf, wire: &Arc<WireLog>, spring: &S
         powered: true,
         wire: Some(Arc::new(heard)),
         events: Some(Arc::new(happened)),
+    }
+}
+
+/// What passes on these lines is nobody's business: a card's number, an enciphered PIN. What happens in the device is told.
+fn quiet_options(index: usize, link: PathBuf, wire: &Arc<WireLog>, name: &'static str) -> ServeOptions {
+    let log = Arc::clone(wire);
+    ServeOptions {
+        cable: Cable::Pty { link: Some(link) },
+        powered: true,
+        wire: None,
+        events: Some(Arc::new(move |event: &str| log.event(index, format!("{name}: {event}")))),
     }
 }
 

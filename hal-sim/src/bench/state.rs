@@ -6,10 +6,12 @@ use super::{
     papers::Piece,
 };
 use crate::{
+    card_reader_device::Whereabouts,
     ccnet_device::Place,
     escpos_device::PrinterFault,
     paper::End,
-    served::{AcceptorState, PrinterState},
+    pin_pad_device::Display,
+    served::{AcceptorState, CardReaderState, PinPadState, PrinterState},
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -48,6 +50,9 @@ pub(super) fn state(bench: &Bench, kiosk: &Kiosk) -> Value {
         "center": { "registry": bench.center.registry_up(), "gateway": bench.center.gateway_up() },
         "acceptor": acceptor.as_ref().map_or(Value::Null, acceptor_json),
         "printer": printer.as_ref().map_or(Value::Null, |state| printer_json(state, &kiosk.pieces(), kiosk.index)),
+        "card_reader": kiosk.card_reader_state().as_ref().map_or(Value::Null, card_reader_json),
+        "pin_pad": kiosk.pin_pad_state().as_ref().map_or(Value::Null, pin_pad_json),
+        "issuer": bench.center.issuer("ledger").ok(),
         "cabinet": {
             "door": words(switches.door_open),
             "safe": words(switches.safe_open),
@@ -106,6 +111,31 @@ fn acceptor_json(state: &AcceptorState) -> Value {
         "inlet": at(Place::Inlet),
         "escrow": at(Place::Escrow),
         "notes": notes,
+    })
+}
+
+fn card_reader_json(state: &CardReaderState) -> Value {
+    json!({
+        "plugged": state.line.path.is_some(),
+        "powered": state.powered,
+        "accepting": state.accepting,
+        "place": match state.place {
+            Whereabouts::Nowhere => "nowhere",
+            Whereabouts::Entering => "entering",
+            Whereabouts::Inside => "inside",
+            Whereabouts::Gate => "gate",
+        },
+        "boxed": state.boxed,
+    })
+}
+
+/// What its display shows: stars for digits, as everybody may see.
+fn pin_pad_json(state: &PinPadState) -> Value {
+    json!({
+        "plugged": state.line.path.is_some(),
+        "display": state.display.to_string(),
+        "takes_keys": matches!(state.display, Display::EnterPin { .. }),
+        "serial": state.serial,
     })
 }
 

@@ -70,6 +70,10 @@ pub struct Lamps {
     pub note_slot: bool,
     /// At the receipt slot.
     pub receipt_slot: bool,
+    /// At the card slot.
+    pub card_slot: bool,
+    /// Not a lamp: it buzzes, because a card waits at the gate.
+    pub buzzer: bool,
 }
 
 /// One step of a payment, numbered as in use case 5 of the instruction.
@@ -270,7 +274,7 @@ mod tests {
     fn every_message_comes_out_as_it_went_in() {
         let all = [
             picture(),
-            ToBench::Lamps(Lamps { note_slot: true, receipt_slot: false }),
+            ToBench::Lamps(Lamps { note_slot: true, buzzer: true, ..Lamps::default() }),
             ToBench::Trace(TraceStep { step: 10, text: "notes".into() }),
         ];
         let mut bytes = Vec::new();

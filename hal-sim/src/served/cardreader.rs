@@ -8,7 +8,7 @@ use crate::{
 use tolem_core::time::Instant;
 use tolem_protocol::emv::{CardNumber, apdu::Transport};
 
-const HELP: &str = "insert common|two|expired|blocked|mute|short|long [t0|t1]; torn at COMMAND; take; tear; hold on|off; \
+const HELP: &str = "insert common|poor|barred|two|expired|blocked|mute|short|long [t0|t1]; torn at COMMAND; take; tear; hold on|off; \
                     jam; shutter; box full|empty; clear; nak COUNT; silent on|off; power off|on; \
                     line ok; line drop|corrupt|duplicate|split|noise PERMILLE; line delay MS";
 
@@ -29,13 +29,19 @@ pub struct CardReaderState {
 
 /// A test card of this kind; its number is a public one.
 fn card(kind: &str, transport: Transport) -> Option<Thing> {
-    let number = CardNumber::parse(concat!("5413", "3300", "8902", "0011")).expect("a public test number");
+    // The numbers of the accounts that the test issuer has: one that can pay, one without money, one that is barred.
+    let number = CardNumber::parse(match kind {
+        "poor" => concat!("4761", "7390", "0101", "0119"),
+        "barred" => concat!("4012", "3456", "7890", "9"),
+        _ => concat!("5413", "3300", "8902", "0011"),
+    })
+    .expect("a public test number");
     let keys = IssuerKeys::test();
     let mut profile = match kind {
         "two" => CardProfile::with_two_applications(number, &keys),
         "short" => return Some(Thing::Short),
         "long" => return Some(Thing::Long),
-        "common" | "expired" | "blocked" | "mute" => CardProfile::common(number, &keys),
+        "common" | "poor" | "barred" | "expired" | "blocked" | "mute" => CardProfile::common(number, &keys),
         _ => return None,
     };
     match kind {
@@ -84,8 +90,9 @@ impl Model for CardReaderDevice {
                     ["t1"] => Transport::T1,
                     _ => return Err("a chip speaks t0 or t1".into()),
                 };
-                let thing = card(kind, transport)
-                    .ok_or("allowed: insert common|two|expired|blocked|mute|short|long [t0|t1]")?;
+                let thing = card(kind, transport).ok_or(
+                    "allowed: insert common|poor|barred|two|expired|blocked|mute|short|long [t0|t1]",
+                )?;
                 self.insert(now, thing).map_err(|_| "the shutter is closed, or a card is in the way")?;
             }
             ["torn", "at", word] => {

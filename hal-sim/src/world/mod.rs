@@ -1,5 +1,6 @@
 //! The world: kiosks, their devices, their people and one center in memory and virtual time.
 
+pub mod cards;
 pub mod center;
 pub mod disk;
 mod hands;

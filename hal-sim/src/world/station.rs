@@ -7,6 +7,7 @@
 mod watch;
 
 use super::{
+    cards::CardBench,
     center::Center,
     disk::Disk,
     invariants::{Invariant, Till, Violation},
@@ -117,6 +118,8 @@ pub struct Station<C: Center> {
     pub acceptor: CcnetDevice,
     /// The printer.
     pub printer: EscposDevice,
+    /// Card reader and PIN pad, if it has them.
+    pub cards: Option<CardBench>,
     /// The journal's disk.
     pub disk: Disk,
     /// What the screen shows.
@@ -199,6 +202,7 @@ impl<C: Center> Station<C> {
         let mut station = Self {
             acceptor: CcnetDevice::new(acceptor),
             printer: EscposDevice::new(EscposConfig { seed, ..EscposConfig::fast() }),
+            cards: None,
             disk: Disk::default(),
             view: ViewModel::default(),
             trace: Vec::new(),
@@ -322,6 +326,7 @@ impl<C: Center> Station<C> {
         self.disturbed();
         self.acceptor.power_off(self.now);
         self.printer.power_off(self.now);
+        self.power_cards(false);
         self.light_at = Some(self.now + span);
         self.chronicle.say(self.now, || format!("no power for {span:?}"));
     }
@@ -330,6 +335,7 @@ impl<C: Center> Station<C> {
         (self.light, self.light_at) = (true, None);
         self.acceptor.power_on(self.now);
         self.printer.power_on(self.now);
+        self.power_cards(true);
         if self.setup.supervised && self.kiosk.is_none() {
             self.boot_at = Some(self.now + BOOT);
         }
@@ -438,6 +444,7 @@ impl<C: Center> Station<C> {
             // Less often than a real one: nothing depends on it, and idle questions are most of what happens here.
             printer: escpos::Config { poll_idle: Duration::from_secs(2), ..escpos::Config::default() },
             page_width: 576,
+            cards: self.cards.as_ref().map(|_| CardBench::settings()),
             patience: self.patience(),
         }
     }
@@ -563,7 +570,14 @@ impl<C: Center> Station<C> {
     fn drain_kiosk(&mut self) {
         while let Some(kiosk) = &mut self.kiosk {
             let output = kiosk.poll();
-            let effect = matches!(output, Output::Acceptor(_) | Output::Printer(_) | Output::Send { .. });
+            let effect = matches!(
+                output,
+                Output::Acceptor(_)
+                    | Output::Printer(_)
+                    | Output::CardReader(_)
+                    | Output::PinPad(_)
+                    | Output::Send { .. }
+            );
             if effect && self.dies_now() {
                 return;
             }
@@ -575,6 +589,16 @@ impl<C: Center> Station<C> {
                 Output::Printer(bytes) => {
                     self.look_for_secrets("wire to the printer", &bytes);
                     self.printer.handle_bytes(self.now, &bytes);
+                }
+                Output::CardReader(bytes) => {
+                    if let Some(cards) = &mut self.cards {
+                        cards.reader.handle_bytes(self.now, &bytes.0);
+                    }
+                }
+                Output::PinPad(bytes) => {
+                    if let Some(cards) = &mut self.cards {
+                        cards.pad.handle_bytes(self.now, &bytes.0);
+                    }
                 }
                 Output::Send { number, request } => self.send(number, request),
                 Output::Reconnect => {
@@ -672,6 +696,9 @@ impl<C: Center> Station<C> {
                 }
             }
         }
+        if let Some(cards) = &mut self.cards {
+            cards.drain(&mut self.inbox);
+        }
     }
 
     /// When something happens here next, if nobody does anything.
@@ -680,7 +707,8 @@ impl<C: Center> Station<C> {
         if self.kiosk.is_some() {
             next = next.min(self.kiosk_wait);
         }
-        let others = [self.transit.front().map(|(due, _)| *due), self.light_at, self.boot_at];
+        let cards = self.cards.as_ref().map(CardBench::wait);
+        let others = [self.transit.front().map(|(due, _)| *due), self.light_at, self.boot_at, cards];
         others.into_iter().flatten().fold(next, Instant::min)
     }
 
@@ -699,6 +727,9 @@ impl<C: Center> Station<C> {
         }
         self.acceptor.handle_timeout(self.now);
         self.printer.handle_timeout(self.now);
+        if let Some(cards) = &mut self.cards {
+            cards.handle_timeout(self.now);
+        }
         self.settle();
         if self.kiosk.is_some() && self.kiosk_wait <= self.now {
             self.event(Event::Tick);

@@ -420,6 +420,55 @@ function drawFaults() {
   }
 }
 
+// ---------- Cards ----------
+
+const CARDS = [
+  ["common", "Card", "PIN 2580, has money"],
+  ["poor", "Low funds", "PIN 2580, 100 ₸ in the account"],
+  ["barred", "Barred", "the bank has blocked the account"],
+  ["expired", "Expired", "past its date"],
+  ["blocked", "Blocked chip", "the chip refuses everything"],
+  ["two", "Two applications", "asks which one"],
+  ["mute", "Mute chip", "says nothing"],
+];
+for (const [kind, words, title] of CARDS) {
+  const button = make("button", { type: "button", title }, words);
+  button.addEventListener("click", () => device("cardreader", `insert ${kind}`));
+  $("card-kinds").append(button);
+}
+const tear = make("button", { type: "button", title: "Pulls the card out by force, wherever it is" }, "Tear it out");
+tear.addEventListener("click", () => device("cardreader", "tear"));
+$("card-kinds").append(tear);
+for (const key of ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0", "clear", "enter", "cancel"]) {
+  const words = { clear: "Clear", enter: "Enter", cancel: "Cancel" }[key] || key;
+  const button = make("button", { type: "button", className: key }, words);
+  button.addEventListener("click", () => device("pinpad", `press ${key}`));
+  $("pad").append(button);
+}
+$("take-card").addEventListener("click", () => device("cardreader", "take"));
+$("issuer-mood").addEventListener("change", () => {
+  if ($("issuer-mood").value) device("issuer", $("issuer-mood").value);
+  $("issuer-mood").value = "";
+});
+
+const PLACES = { nowhere: "closed", entering: "going in", inside: "inside", gate: "sticks out: take it" };
+
+function drawCards() {
+  const { card_reader: reader, pin_pad: pad } = state;
+  const lamps = state.cabinet.lamps;
+  const where = !reader || !reader.powered ? "no power" : reader.accepting ? "open" : PLACES[reader.place];
+  const kept = reader && reader.boxed ? `, ${reader.boxed} kept` : "";
+  $("cards-state").textContent = `${where}${kept}${lamps.buzzer ? " — beeps" : ""}`;
+  $("lamp-card").classList.toggle("on", lamps.card_slot);
+  $("lamp-card").setAttribute("aria-label", `card slot lamp ${lamps.card_slot ? "on" : "off"}`);
+  for (const button of $("card-kinds").children) button.disabled = !reader || !reader.accepting;
+  tear.disabled = !reader || reader.place === "nowhere";
+  $("take-card").disabled = !reader || reader.place !== "gate";
+  for (const button of $("pad").children) button.disabled = !pad || !pad.takes_keys;
+  $("pad-display").textContent = pad ? pad.display : "";
+  $("issuer-ledger").textContent = state.issuer || "no issuer";
+}
+
 // ---------- Header ----------
 
 function drawHeader() {
@@ -532,6 +581,7 @@ async function refresh() {
     drawHeader();
     drawNotes();
     drawPapers();
+    drawCards();
     drawFaults();
     if (!scene) darkWords();
     const sums = JSON.stringify([kiosk, state.acceptor && state.acceptor.cassette, seen, state.power.on]);

@@ -66,6 +66,7 @@ impl Bench {
             patterns: acceptor.config().types.iter().map(|kind| (kind.index, kind.pattern)).collect(),
             printer: escpos::Config::default(),
             page_width: 576,
+            cards: None,
             patience: Patience::default(),
         };
         let store = SqliteStore::open(journal).expect("a journal");
@@ -121,7 +122,12 @@ impl Bench {
                 }
                 Output::View(view) => self.view = *view,
                 Output::Reconnect => self.inbox.push_back(Event::LinkConnected),
-                Output::Lamp { .. } | Output::Trace { .. } | Output::RevocationList(_) | Output::Stopped => {}
+                Output::Lamp { .. }
+                | Output::Trace { .. }
+                | Output::RevocationList(_)
+                | Output::CardReader(_)
+                | Output::PinPad(_)
+                | Output::Stopped => {}
                 Output::Abort(reason) => panic!("the journal failed: {reason}"),
                 Output::Wait(until) => {
                     self.wake = until;

@@ -3,6 +3,7 @@
 //! The world brings the real kiosk with its devices, disk and wire ([`Station`]); here come the center's rules on rows in memory.
 //! The same seed gives the same story.
 
+mod cards;
 mod keys;
 
 pub use keys::KioskKeys;
@@ -23,6 +24,7 @@ use tolem_center::{
     },
 };
 use tolem_hal_sim::{
+    issuer::TestIssuer,
     line::Dice,
     world::{
         self, Station,
@@ -58,6 +60,7 @@ struct CenterState {
     registry: Switch,
     dice: Dice,
     public: ([u8; 32], [u8; 32]),
+    bank: Option<TestIssuer>,
 }
 
 impl SharedCenter {
@@ -89,6 +92,7 @@ impl SharedCenter {
             registry,
             dice,
             public,
+            bank: None,
         };
         Self(Rc::new(RefCell::new(state)))
     }
@@ -155,7 +159,13 @@ impl world::Center for SharedCenter {
     }
 
     fn handle(&self, now: UtcTime, who: KioskNumber, request: Request) -> Option<Response> {
-        self.transact(now, |center, store, moment| center.handle(store, moment, who, request.clone()))
+        self.settle_cards(now);
+        match &request {
+            Request::Authorize(order) => self.authorize(now, who, order),
+            _ => {
+                self.transact(now, |center, store, moment| center.handle(store, moment, who, request.clone()))
+            }
+        }
     }
 
     fn import(&self, now: UtcTime, slip: &Signed<Deposit>) {

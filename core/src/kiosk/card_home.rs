@@ -1,0 +1,133 @@
+//! The way of a card back to its owner, or, when nobody takes it, into the box.
+
+use super::{
+    Kiosk, Lamp,
+    card::{KEEP_AFTER, Place},
+    dialogue::{CardScreen, Dialogue},
+};
+use crate::{
+    card_reader::Command as ReaderCommand,
+    health::FaultCode,
+    pin_pad::Command as PadCommand,
+    ports::{Signer, Store},
+    session::{CardStanding, Input},
+    words::Word,
+};
+use std::time::Duration;
+use tolem_protocol::card::{CardMoved, CardStep, RetainReason, VoidReason};
+
+/// A card at the gate is beeped for after this.
+const BEEP_AFTER: Duration = Duration::from_secs(5);
+/// A reader that does not bring a card to the gate in this time will not.
+const EJECT_PATIENCE: Duration = Duration::from_secs(30);
+
+impl<S: Store, K: Signer> Kiosk<S, K> {
+    /// A card that is inside while no screen needs it is given back before anything else is shown.
+    pub(super) fn bring_card_home(&mut self) {
+        let Some(desk) = &self.desk else { return };
+        let (place, leaving) = (desk.place, desk.leaving);
+        let needed = match &self.dialogue {
+            Dialogue::Card(screen) => screen.needs_card(),
+            Dialogue::Asking { .. } | Dialogue::Quoted(_) => desk.retry.is_some(),
+            _ => false,
+        };
+        let taking = matches!(self.dialogue, Dialogue::Card(CardScreen::Take { .. }));
+        match place {
+            Place::Inside | Place::AtGate if !needed && !taking => {
+                let then = Box::new(std::mem::replace(&mut self.dialogue, Dialogue::Attract));
+                self.dialogue = Dialogue::Card(CardScreen::Take { since: self.now, then });
+                self.active();
+            }
+            _ => {}
+        }
+        if place == Place::Inside && !needed && !leaving {
+            if let Some(desk) = &mut self.desk {
+                (desk.leaving, desk.retry) = (true, None);
+            }
+            self.command_reader(ReaderCommand::Eject);
+        }
+        self.watch_gate();
+    }
+
+    fn watch_gate(&mut self) {
+        let Dialogue::Card(CardScreen::Take { since, .. }) = &self.dialogue else {
+            self.lamp(Lamp::Buzzer, false);
+            return;
+        };
+        let waited = self.now.since(*since);
+        let Some(desk) = &self.desk else { return };
+        let (place, can_retain) = (desk.place, desk.abilities.can_retain);
+        let stuck = matches!(place, Place::Inside | Place::Unknown) && waited >= EJECT_PATIENCE
+            || self.health.has(FaultCode::CardJam);
+        self.lamp(Lamp::Buzzer, place == Place::AtGate && waited >= BEEP_AFTER && waited < KEEP_AFTER);
+        if place == Place::Nothing || stuck {
+            self.go_on_after_card();
+        } else if place == Place::AtGate && waited >= KEEP_AFTER {
+            self.abandon();
+            if can_retain && self.session.card_inside().is_some() && !self.is_being_kept() {
+                let reason = if self.desk.as_ref().is_some_and(|desk| desk.from_before) {
+                    RetainReason::FoundAtStart
+                } else {
+                    RetainReason::Forgotten
+                };
+                self.card_moved(CardMoved::RetainOrdered(reason));
+                if self.dying.is_none() {
+                    if let Some(desk) = &mut self.desk {
+                        desk.leaving = true;
+                    }
+                    self.command_reader(ReaderCommand::Retain);
+                    self.set_after_card(Word::CardKept, Word::CardKeptLead);
+                }
+            }
+        }
+    }
+
+    fn is_being_kept(&self) -> bool {
+        matches!(&self.dialogue, Dialogue::Card(CardScreen::Take { then, .. })
+            if matches!(**then, Dialogue::Message { title: Word::CardKept, .. }))
+    }
+
+    /// The citizen went away without the card, before anybody saw the code: nothing is paid.
+    fn abandon(&mut self) {
+        let current = self.session.current().map(|payment| (payment.id, payment.card_standing()));
+        if let Some((payment, Some(CardStanding::Authorized))) = current {
+            self.act(Input::Card(payment, CardStep::ReversalOwed(VoidReason::Abandoned)));
+            self.act(Input::Leave);
+            self.set_after_card(Word::PaymentRefused, Word::CardLeftUnpaid);
+        }
+    }
+
+    fn set_after_card(&mut self, title: Word, lead: Word) {
+        let after = Dialogue::Message { title, lead, since: self.now };
+        if let Dialogue::Card(CardScreen::Take { then, .. }) = &mut self.dialogue {
+            **then = after;
+        }
+    }
+
+    /// The card is home (or will not come out): what was to be shown comes now.
+    fn go_on_after_card(&mut self) {
+        let Dialogue::Card(CardScreen::Take { then, .. }) = &self.dialogue else { return };
+        let then = (**then).clone();
+        self.active();
+        self.lamp(Lamp::Buzzer, false);
+        match then {
+            Dialogue::Attract => self.reset_dialogue(),
+            Dialogue::Message { title, lead, .. } => self.message(title, lead),
+            Dialogue::Working { .. } => self.dialogue = Dialogue::Working { since: self.now },
+            other => self.dialogue = other,
+        }
+    }
+
+    pub(super) fn can_keep_cards(&self) -> bool {
+        self.desk.as_ref().is_some_and(|desk| desk.abilities.can_retain)
+    }
+
+    /// The terminal is ending: whoever's card is inside gets it back.
+    pub(super) fn let_card_go(&mut self) {
+        if let Some(desk) = &mut self.desk {
+            desk.forget();
+            desk.pad.command(self.now, PadCommand::Cancel);
+            desk.reader.command(self.now, ReaderCommand::Eject);
+        }
+    }
+}

@@ -1,0 +1,507 @@
+//! Stories of card payments, told by the journal: real kiosk, real drivers, real device bytes, real center rules and a test issuer whose
+//! ledger is the judge; virtual time.
+
+use expect_test::{Expect, expect};
+use std::time::Duration;
+use tolem_core::{
+    view::{Body, Intent},
+    words::{Word, word},
+};
+use tolem_hal_sim::{
+    card_reader_device::{Thing, Whereabouts},
+    chip_card::{CardProfile, ChipCard, IssuerKeys},
+    escpos_device::PaperSupply,
+    issuer::{Code, Mood},
+    pin_pad_device::{Display, Key},
+    world::cards::{self, PIN},
+};
+use tolem_protocol::{Amount, catalogue::Language, emv::apdu::Transport, qr::Qr};
+use tolem_tests::rig::{PAYER, Rig, Wire};
+
+/// 4 325 ₸, one index.
+const MARRIAGE: &str = "marriage";
+
+fn sum() -> Amount {
+    Amount::from_tenge(4_325)
+}
+
+fn full() -> Amount {
+    Amount::from_tenge(50_000)
+}
+
+/// A terminal with a card reader and a PIN pad, ready.
+fn ready(seed: u64) -> Rig {
+    let mut rig = Rig::ready(seed);
+    rig.center.open_cards(cards::bank(full()));
+    rig.fit_cards();
+    rig.until_screen("attract");
+    rig.until("cards in service", |rig| match &rig.view.body {
+        Body::Attract { states, .. } => states
+            .iter()
+            .any(|state| Language::ALL.iter().any(|l| state.text == word(*l, Word::StateCardYes))),
+        _ => false,
+    });
+    rig
+}
+
+/// From the start screen to the open card slot.
+fn open_slot(rig: &mut Rig) {
+    rig.touch(Intent::SetLanguage(Language::English));
+    rig.type_payer(MARRIAGE, PAYER);
+    rig.tap(Word::Next);
+    rig.until_screen("quote");
+    rig.tap(Word::PayCard);
+    rig.until_screen("card-insert");
+    rig.until("an open slot", |rig| rig.cards.as_ref().is_some_and(|cards| cards.reader.is_accepting()));
+}
+
+fn insert(rig: &mut Rig, card: ChipCard) {
+    let now = rig.now();
+    let cards = rig.cards.as_mut().expect("fitted");
+    assert!(cards.reader.insert(now, Thing::Card(Box::new(card))).is_ok(), "the slot is open");
+}
+
+fn enter(rig: &mut Rig, pin: &str) {
+    rig.until_screen("card-pin");
+    rig.until("a pad that takes digits", |rig| {
+        matches!(rig.cards.as_ref().expect("fitted").pad.display(), Display::EnterPin { .. })
+    });
+    let now = rig.now();
+    assert!(rig.cards.as_mut().expect("fitted").pad.enter(now, pin), "the pad takes it");
+}
+
+fn take(rig: &mut Rig) {
+    rig.until_screen("card-take");
+    rig.until("the card at the gate", |rig| {
+        rig.cards.as_ref().expect("fitted").reader.place() == Whereabouts::Gate
+    });
+    let now = rig.now();
+    assert!(rig.cards.as_mut().expect("fitted").reader.take(now));
+}
+
+/// The issuer's ledger is the truth: taken or not, and never held for ever.
+fn judge(rig: &mut Rig, paid: bool) {
+    for _ in 0..150 {
+        rig.rest(Duration::from_secs(10));
+        let held = rig.center.bank(|bank| bank.taken_and_held().1);
+        if held.is_zero() && rig.kiosk().session().card_errands().count() == 0 {
+            break;
+        }
+    }
+    let expected = if paid { sum() } else { Amount::ZERO };
+    let (taken_and_held, available) = rig
+        .center
+        .bank(|bank| (bank.taken_and_held(), bank.account(&cards::number()).expect("an account").available));
+    assert_eq!(taken_and_held, (expected, Amount::ZERO), "{}", rig.story());
+    assert_eq!(available, full().saturating_sub(expected));
+    let owed = rig.kiosk().session().card_errands().count();
+    assert_eq!(owed, 0, "{}", rig.story());
+}
+
+fn check_story(rig: &Rig, expected: &Expect) {
+    expected.assert_eq(&rig.story());
+}
+
+#[test]
+fn a_card_pays_with_its_pin_and_the_money_is_taken_when_the_code_is_on_paper() {
+    let mut rig = ready(1);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    enter(&mut rig, PIN);
+    take(&mut rig);
+    rig.until_screen("code");
+    let Body::Code { code, .. } = rig.view.body.clone() else { panic!("no code on {:?}", rig.view.screen) };
+    let texts = rig.qr_texts();
+    let Ok(Qr::Code(token)) = Qr::parse(&texts[0]) else { panic!("no code in {texts:?}") };
+    assert_eq!(token.read_unverified().map(|token| token.code.to_string()), Some(code));
+    rig.tap(Word::Done);
+    rig.until_screen("attract");
+    judge(&mut rig, true);
+    check_story(
+        &rig,
+        &expect![[r#"
+        -- boot --
+        -- boot --
+        Started 1 due 4325
+        Card Inserted
+        AuthorizeSent 1 for 4325
+        Authorized 1
+        Settled 1: paid
+        Card Taken
+        PrintOrdered Receipt of 1
+        Printed
+        ConfirmOwed 1
+        Finished 1 Paid
+        Confirmed 1
+    "#]],
+    );
+}
+
+/// A story that ends in a message after the card was taken.
+fn until_message(rig: &mut Rig, lead: Word) {
+    rig.until_screen("message");
+    assert_eq!(rig.view.lead, word(Language::English, lead).replace("{phone}", ""), "{:?}", rig.view.title);
+}
+
+#[test]
+fn a_wrong_pin_may_be_tried_again_and_each_try_is_a_payment_of_its_own() {
+    let mut rig = ready(2);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    enter(&mut rig, "1111");
+    rig.until_screen("card-wrong-pin");
+    rig.tap(Word::PinAgain);
+    enter(&mut rig, PIN);
+    take(&mut rig);
+    rig.until_screen("code");
+    judge(&mut rig, true);
+    check_story(
+        &rig,
+        &expect![[r#"
+            -- boot --
+            -- boot --
+            Started 1 due 4325
+            Card Inserted
+            AuthorizeSent 1 for 4325
+            Declined(WrongPin) 1
+            Finished 1 Voided
+            Started 2 due 4325
+            AuthorizeSent 2 for 4325
+            Authorized 2
+            Settled 2: paid
+            Card Taken
+            PrintOrdered Receipt of 2
+            Printed
+            ConfirmOwed 2
+            Confirmed 2
+        "#]],
+    );
+}
+
+#[test]
+fn a_wrong_pin_and_no_second_try_gives_the_card_back_and_takes_nothing() {
+    let mut rig = ready(3);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    enter(&mut rig, "1111");
+    rig.until_screen("card-wrong-pin");
+    rig.tap(Word::GiveCardBack);
+    take(&mut rig);
+    rig.until_screen("attract");
+    judge(&mut rig, false);
+}
+
+#[test]
+fn a_decline_is_explained_in_its_group_when_the_card_is_taken() {
+    for (code, reason) in [
+        (Code::FUNDS, Word::DeclineFunds),
+        (Code::EXPIRED, Word::DeclineExpired),
+        (Code::LIMIT, Word::DeclineLimit),
+        (Code::BLOCKED, Word::DeclineBlocked),
+        (Code::PIN_TRIES, Word::DeclinePinTries),
+        (Code::REFUSED, Word::DeclineOther),
+        (Code(*b"91"), Word::DeclineIssuerUnavailable),
+    ] {
+        let mut rig = ready(4);
+        rig.center.bank(|bank| bank.moods.push_back(Mood::Declines(code)));
+        open_slot(&mut rig);
+        insert(&mut rig, cards::card());
+        enter(&mut rig, PIN);
+        take(&mut rig);
+        until_message(&mut rig, reason);
+        judge(&mut rig, false);
+    }
+}
+
+#[test]
+fn cancel_at_each_step_gives_the_card_back_and_takes_nothing() {
+    // Before a card is in.
+    let mut rig = ready(5);
+    open_slot(&mut rig);
+    rig.tap(Word::Cancel);
+    rig.until_screen("attract");
+    rig.until("a shut slot", |rig| !rig.cards.as_ref().expect("fitted").reader.is_accepting());
+    judge(&mut rig, false);
+    // At the PIN, on the screen and on the pad.
+    for on_pad in [false, true] {
+        let mut rig = ready(6);
+        open_slot(&mut rig);
+        insert(&mut rig, cards::card());
+        rig.until_screen("card-pin");
+        rig.rest(Duration::from_secs(3));
+        if on_pad {
+            let now = rig.now();
+            assert!(rig.cards.as_mut().expect("fitted").pad.press(now, Key::Cancel));
+        } else {
+            rig.tap(Word::Cancel);
+        }
+        take(&mut rig);
+        rig.until_screen("attract");
+        judge(&mut rig, false);
+    }
+}
+
+#[test]
+fn nobody_enters_a_pin_and_the_card_is_given_back() {
+    let mut rig = ready(7);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    rig.until_screen("card-pin");
+    rig.until_screen("card-take");
+    take(&mut rig);
+    until_message(&mut rig, Word::NothingTaken);
+    judge(&mut rig, false);
+}
+
+#[test]
+fn several_applications_are_chosen_from() {
+    let mut rig = ready(8);
+    open_slot(&mut rig);
+    let two = CardProfile::with_two_applications(cards::number(), &IssuerKeys::test());
+    insert(&mut rig, ChipCard::new(two, Transport::T1));
+    rig.until_screen("card-choose");
+    rig.touch(Intent::ChooseApplication(1));
+    enter(&mut rig, PIN);
+    take(&mut rig);
+    rig.until_screen("code");
+    judge(&mut rig, true);
+}
+
+#[test]
+fn a_card_torn_out_at_any_command_is_told_the_truth_and_pays_nothing() {
+    let (mut paid, mut reversed) = (0, 0);
+    for at in 0..16 {
+        let mut rig = ready(9);
+        open_slot(&mut rig);
+        let mut torn = cards::card();
+        torn.faults.torn_at = Some(at);
+        insert(&mut rig, torn);
+        rig.until("the end", |rig| {
+            let pad = &rig.cards.as_ref().expect("fitted").pad;
+            matches!(rig.view.screen, "message" | "code" | "card-take")
+                || matches!(pad.display(), Display::EnterPin { stars: 0, .. })
+        });
+        if rig.view.screen == "card-pin" {
+            enter(&mut rig, PIN);
+        }
+        rig.until("the end", |rig| matches!(rig.view.screen, "message" | "code" | "card-take"));
+        rig.until("the end", |rig| {
+            let reader = &rig.cards.as_ref().expect("fitted").reader;
+            matches!(rig.view.screen, "message" | "code") || reader.place() == Whereabouts::Gate
+        });
+        let now = rig.now();
+        rig.cards.as_mut().expect("fitted").reader.take(now);
+        rig.until("the end", |rig| matches!(rig.view.screen, "message" | "code"));
+        let done = rig.view.screen == "code";
+        let told = rig.story();
+        reversed += u32::from(told.contains("ReversalOwed"));
+        paid += u32::from(done);
+        assert!(!(done && told.contains("ReversalOwed")), "{told}");
+        judge(&mut rig, done);
+    }
+    assert!(reversed > 0, "somewhere it is torn between order and second cryptogram");
+    assert!(paid < 16);
+}
+
+#[test]
+fn a_card_that_refuses_after_the_approval_is_reversed() {
+    let mut rig = ready(10);
+    open_slot(&mut rig);
+    let mut stubborn = cards::card();
+    stubborn.faults.refuses_after_approval = true;
+    insert(&mut rig, stubborn);
+    enter(&mut rig, PIN);
+    take(&mut rig);
+    until_message(&mut rig, Word::CardRefusedAfter);
+    judge(&mut rig, false);
+    check_story(
+        &rig,
+        &expect![[r#"
+        -- boot --
+        -- boot --
+        Started 1 due 4325
+        Card Inserted
+        AuthorizeSent 1 for 4325
+        ReversalOwed(CardRefused) 1
+        Finished 1 Voided
+        ReversalAcknowledged 1
+        Card Taken
+    "#]],
+    );
+}
+
+#[test]
+fn a_lost_answer_is_enquired_and_reversed_until_it_is_acknowledged() {
+    for mood in [Mood::LosesAnswer, Mood::LosesRequest] {
+        let mut rig = ready(11);
+        rig.center.bank(|bank| bank.moods.push_back(mood));
+        open_slot(&mut rig);
+        insert(&mut rig, cards::card());
+        enter(&mut rig, PIN);
+        take(&mut rig);
+        until_message(&mut rig, Word::CardNoAnswer);
+        judge(&mut rig, false);
+        assert!(rig.story().contains("ReversalAcknowledged"), "{}", rig.story());
+    }
+}
+
+#[test]
+fn a_link_that_breaks_while_the_bank_is_asked_leaves_a_reversal_that_waits_for_it() {
+    let mut rig = ready(12);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    rig.answer_delay = Duration::from_secs(5);
+    enter(&mut rig, PIN);
+    rig.until_screen("card-bank");
+    rig.rest(Duration::from_millis(100));
+    rig.set_wire(Wire::Down);
+    take(&mut rig);
+    until_message(&mut rig, Word::CardNoAnswer);
+    rig.rest(Duration::from_secs(60));
+    assert_eq!(rig.kiosk().session().card_errands().count(), 1, "it is owed");
+    let held = rig.center.bank(|bank| bank.taken_and_held());
+    assert_eq!(held, (Amount::ZERO, sum()), "the bank has approved it");
+    rig.answer_delay = Duration::ZERO;
+    rig.set_wire(Wire::Up);
+    judge(&mut rig, false);
+    check_story(
+        &rig,
+        &expect![[r#"
+        -- boot --
+        -- boot --
+        Started 1 due 4325
+        Card Inserted
+        AuthorizeSent 1 for 4325
+        ReversalOwed(NoAnswer) 1
+        Finished 1 Voided
+        Card Taken
+        ReversalAcknowledged 1
+    "#]],
+    );
+}
+
+#[test]
+fn a_power_cut_at_any_effect_ends_in_money_taken_with_a_code_or_not_at_all() {
+    let (mut paid, mut undone, mut nothing) = (0, 0, 0);
+    for effects in (0..90).step_by(3) {
+        let mut rig = ready(13);
+        open_slot(&mut rig);
+        insert(&mut rig, cards::card());
+        rig.until_screen("card-pin");
+        rig.until("a pad that takes digits", |rig| {
+            matches!(rig.cards.as_ref().expect("fitted").pad.display(), Display::EnterPin { .. })
+        });
+        rig.die_after(effects, None);
+        let now = rig.now();
+        rig.cards.as_mut().expect("fitted").pad.enter(now, PIN);
+        rig.until("death, or the end", |rig| {
+            rig.try_kiosk().is_none() || matches!(rig.view.screen, "card-take" | "code")
+        });
+        for _ in 0..600 {
+            if rig.try_kiosk().is_none() {
+                break;
+            }
+            let now = rig.now();
+            rig.cards.as_mut().expect("fitted").reader.take(now);
+            rig.rest(Duration::from_millis(100));
+        }
+        rig.spare();
+        if rig.try_kiosk().is_none() {
+            rig.power_on();
+        }
+        rig.rest(Duration::from_secs(20));
+        let now = rig.now();
+        rig.cards.as_mut().expect("fitted").reader.take(now);
+        let story = rig.story();
+        let done = story.contains("ConfirmOwed");
+        let owed = story.contains("ReversalOwed");
+        assert!(!(done && owed), "{effects}: {story}");
+        (paid, undone, nothing) =
+            (paid + u32::from(done), undone + u32::from(owed), nothing + u32::from(!done && !owed));
+        judge(&mut rig, done);
+    }
+    assert!(paid > 0 && undone > 0 && nothing > 0, "{paid} paid, {undone} undone, {nothing} nothing");
+}
+
+#[test]
+fn a_forgotten_card_is_kept_with_its_reason_on_disk_and_nothing_is_paid() {
+    let mut rig = ready(14);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    enter(&mut rig, PIN);
+    rig.until_screen("card-take");
+    rig.until_screen("message");
+    assert_eq!(rig.view.title, word(Language::English, Word::CardKept));
+    assert_eq!(rig.cards.as_ref().expect("fitted").reader.boxed().len(), 1);
+    rig.until_screen("attract");
+    judge(&mut rig, false);
+    check_story(
+        &rig,
+        &expect![[r#"
+        -- boot --
+        -- boot --
+        Started 1 due 4325
+        Card Inserted
+        AuthorizeSent 1 for 4325
+        Authorized 1
+        Settled 1: paid
+        ReversalOwed(Abandoned) 1
+        Finished 1 Voided
+        Card RetainOrdered(Forgotten)
+        ReversalAcknowledged 1
+        Card Retained(Some(1))
+    "#]],
+    );
+}
+
+#[test]
+fn a_card_that_was_inside_at_the_start_is_given_back_first() {
+    let mut rig = ready(15);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    rig.until_screen("card-pin");
+    rig.power_off();
+    rig.power_on();
+    take(&mut rig);
+    rig.until_screen("attract");
+    judge(&mut rig, false);
+}
+
+#[test]
+fn without_paper_the_code_on_the_screen_is_what_the_money_is_taken_for() {
+    let mut rig = ready(16);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    enter(&mut rig, PIN);
+    rig.until_screen("card-take");
+    let now = rig.now();
+    rig.printer.set_paper(now, PaperSupply::Out);
+    rig.rest(Duration::from_secs(5));
+    take(&mut rig);
+    rig.until_screen("cannot-print");
+    judge(&mut rig, true);
+}
+
+#[test]
+fn no_number_and_no_pin_is_left_anywhere() {
+    let mut rig = ready(17);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    enter(&mut rig, PIN);
+    take(&mut rig);
+    rig.until_screen("code");
+    judge(&mut rig, true);
+    let number: String = cards::number().digits().iter().map(|digit| char::from(b'0' + digit)).collect();
+    let packed: Vec<u8> = cards::number().digits().chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    let journal: Vec<u8> =
+        rig.disk.records().iter().flat_map(tolem_protocol::record::Record::to_bytes).collect();
+    let seen = format!("{:?} {} {:?}", rig.view, rig.story(), rig.kiosk().session());
+    for (what, bytes) in [("journal", journal.as_slice()), ("screen, story, session", seen.as_bytes())] {
+        for secret in [number.as_bytes(), packed.as_slice(), cards::number().digits()] {
+            assert!(
+                !bytes.windows(secret.len()).any(|window| window == secret),
+                "a card's number is in {what}"
+            );
+        }
+    }
+}
