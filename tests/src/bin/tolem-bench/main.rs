@@ -1,4 +1,4 @@
-//! Speed and size of the terminal, measured: `cargo run --release -p tolem-tests --bin tolem-bench [DIRECTORY [PART...]]`.
+//! Speed and size of terminal and center, measured: `cargo run --release -p tolem-tests --bin tolem-bench [DIRECTORY [PART...]]`.
 //!
 //! A number that depends on the machine is measured beside the bare operation it rests on, in the same run and the same directory,
 //! in rounds that take turns; the median counts and every round is printed. The files are made in DIRECTORY (default: the system's
@@ -7,6 +7,7 @@
 
 mod journal;
 mod note;
+mod payments;
 mod screen;
 
 use std::{
@@ -19,7 +20,7 @@ use std::{
 const ROUNDS: usize = 7;
 
 /// What can be measured alone.
-const PARTS: [&str; 5] = ["append", "open", "note", "redraw", "process"];
+const PARTS: [&str; 7] = ["append", "open", "note", "redraw", "process", "payments", "idle"];
 
 /// What is asked of one number.
 enum Target {
@@ -83,7 +84,10 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|named| named == part);
-    if wanted("process") && !build_tolem() {
+    if wanted("process") && !build("tolem-firmware", "tolem") {
+        return ExitCode::FAILURE;
+    }
+    if wanted("idle") && !build("tolem-center", "tolem-center") {
         return ExitCode::FAILURE;
     }
     println!("files in {}", scratch.path().display());
@@ -94,6 +98,8 @@ fn main() -> ExitCode {
             "open" => journal::open(scratch.path()),
             "note" => note::stacked_to_ack(scratch.path()),
             "redraw" => screen::redraw(),
+            "payments" => payments::payments(scratch.path()),
+            "idle" => payments::idle(scratch.path(), &tolem_tests::bench::tolem_center()),
             _ => screen::process(scratch.path()),
         });
     }
@@ -111,10 +117,9 @@ fn main() -> ExitCode {
 }
 
 /// The process that is measured is the shipped program, not this one.
-fn build_tolem() -> bool {
+fn build(package: &str, program: &str) -> bool {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built =
-        Command::new(cargo).args(["build", "--release", "-p", "tolem-firmware", "--bin", "tolem"]).status();
+    let built = Command::new(cargo).args(["build", "--release", "-p", package, "--bin", program]).status();
     match built {
         Ok(status) if status.success() => true,
         Ok(status) => {
