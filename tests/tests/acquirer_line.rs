@@ -53,9 +53,9 @@ impl Lines {
 
     /// The next line with these words in it.
     fn until(&self, words: &str) -> String {
-        let mut seen = Vec::new();
+        let (mut seen, end) = (Vec::new(), Instant::now() + PATIENCE);
         loop {
-            match self.0.recv_timeout(PATIENCE) {
+            match self.0.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) if line.contains(words) => return line,
                 Ok(line) => seen.push(line),
                 Err(_) => panic!("no {words:?} in {seen:#?}"),
@@ -284,6 +284,25 @@ fn a_line_that_is_cut_comes_again_and_so_does_a_host_that_was_away() {
     notes.until("signed on");
     said.until("> 0430");
     until_standing(&center, 1, Standing::Reversed);
+}
+
+/// Lists run out every week, and nobody restarts a center for that.
+#[test]
+fn a_revocation_list_that_has_run_out_is_replaced_without_a_restart() {
+    let place = Place::new();
+    let (socket, addr) = listener();
+    place.tell(addr, "");
+    let (_host, _said) = place.host(socket, &issuer());
+    let (week, now) = (7, server::system_clock());
+    acquirer_setup::refresh(&place.acquirer(), week, now.plus_seconds(-8 * 86_400)).unwrap();
+    let (_center, notes) = place.center();
+    let why = notes.until(&format!("acquirer {addr}: "));
+    assert!(
+        why.contains("revocation") || why.contains("CRL") || why.contains("ExpiredRevocationList"),
+        "{why}"
+    );
+    acquirer_setup::refresh(&place.acquirer(), week, now).unwrap();
+    notes.until("signed on");
 }
 
 #[test]

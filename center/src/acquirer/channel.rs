@@ -15,7 +15,12 @@ use crate::{
 };
 use data_encoding::HEXUPPER;
 use rustls::pki_types::ServerName;
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
@@ -44,7 +49,8 @@ const LONGEST_PAUSE_MS: u64 = 30_000;
 pub(crate) struct Line {
     pub terms: Terms,
     key: Option<Zeroizing<[u8; 32]>>,
-    tls: Option<TlsConnector>,
+    /// Its folder: certificates and lists are read for each connection, because lists run out.
+    folder: PathBuf,
     /// The security module, if PIN blocks are translated here.
     hsm: Option<Arc<dyn Hsm>>,
 }
@@ -65,8 +71,10 @@ impl Line {
             )));
         }
         let key = terms.codes.then(|| config::read_key(folder)).transpose()?;
-        let tls = if terms.tls { Some(TlsConnector::from(Arc::new(client(folder, &[])?))) } else { None };
-        Ok(Self { terms, key, tls, hsm: hsm.filter(|_| translates) })
+        if terms.tls {
+            client(folder, &[])?;
+        }
+        Ok(Self { terms, key, folder: folder.to_owned(), hsm: hsm.filter(|_| translates) })
     }
 
     /// Keeps the line, until the desk is gone.
@@ -94,7 +102,10 @@ impl Line {
         let connecting = async {
             let stream = TcpStream::connect(&self.terms.host).await?;
             stream.set_nodelay(true)?;
-            let Some(tls) = &self.tls else { return Ok(Box::new(stream) as Box<dyn Wire>) };
+            if !self.terms.tls {
+                return Ok(Box::new(stream) as Box<dyn Wire>);
+            }
+            let tls = TlsConnector::from(Arc::new(client(&self.folder, &[]).map_err(io::Error::other)?));
             let name = ServerName::try_from(self.terms.host_name().to_owned()).map_err(io::Error::other)?;
             Ok(Box::new(tls.connect(name, stream).await?) as Box<dyn Wire>)
         };
