@@ -264,3 +264,20 @@ fn a_gateway_whose_database_failed_ends_so_that_it_is_started_again() {
     let told = run(wire.client("bank").notify_payment(&notice(&order, code))).unwrap();
     assert!(!told.repeated, "nothing was kept of the message that failed");
 }
+
+/// Lists run out every week. A center that runs for months must find the new ones by itself.
+#[test]
+fn a_client_reads_the_new_lists_without_being_started_again() {
+    let wire = wire();
+    let (authority, now) = (Authority::at(&wire.path("nca")), system_clock());
+    let stale = now.plus_seconds(-8 * 86_400);
+    authority.refresh(stale, 7).unwrap();
+    authority.publish(&wire.path("parties/bank")).unwrap();
+    let bank = wire.client("bank");
+    let order = order("T1");
+    let refused = run(bank.create_upc(&order)).unwrap_err();
+    assert!(!refused.is_final(), "{refused}");
+    authority.refresh(now, 7).unwrap();
+    authority.publish(&wire.path("parties/bank")).unwrap();
+    run(bank.create_upc(&order)).unwrap();
+}

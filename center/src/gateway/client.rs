@@ -18,7 +18,12 @@ use hyper::{Request as HttpRequest, body::Bytes, header};
 use hyper_util::rt::TokioIo;
 use roxmltree::{Document, Node};
 use rustls::pki_types::ServerName;
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tolem_protocol::UtcTime;
@@ -62,11 +67,25 @@ impl fmt::Display for CallError {
 impl std::error::Error for CallError {}
 
 /// A participant's way to the gateway. Each call opens a channel and closes it, as the instruction has it.
+///
+/// Its folder is read for each call: lists run out every week, certificates every few months, and nobody starts a center again for that.
 pub struct GatewayClient {
+    folder: PathBuf,
+    clock: fn() -> UtcTime,
+}
+
+/// What the folder holds at one call.
+struct Way {
     party: Party,
     at: Whereabouts,
     connector: TlsConnector,
-    clock: fn() -> UtcTime,
+}
+
+impl Way {
+    fn read(folder: &Path) -> Result<Self, PartyError> {
+        let connector = TlsConnector::from(Arc::new(channel::client(folder, &["http/1.1"])?));
+        Ok(Self { party: Party::read(folder)?, at: Whereabouts::read(folder)?, connector })
+    }
 }
 
 macro_rules! calls {
@@ -112,18 +131,13 @@ calls! {
 }
 
 impl GatewayClient {
-    /// A client with the keys and addresses of a participant's folder.
+    /// A client with the keys and addresses of a participant's folder, which must be whole now.
     ///
     /// # Errors
     /// Names the file that is missing or wrong.
     pub fn open(folder: &Path) -> Result<Self, PartyError> {
-        let connector = TlsConnector::from(Arc::new(channel::client(folder, &["http/1.1"])?));
-        Ok(Self {
-            party: Party::read(folder)?,
-            at: Whereabouts::read(folder)?,
-            connector,
-            clock: system_clock,
-        })
+        Way::read(folder)?;
+        Ok(Self { folder: folder.to_owned(), clock: system_clock })
     }
 
     async fn call<R: XmlElement, A: XmlElement>(
@@ -132,14 +146,17 @@ impl GatewayClient {
         message_id: &Token,
         request: &R,
     ) -> Result<A, CallError> {
-        let envelope = sign::message(&self.party.signer, &request.to_xml(), (self.clock)())
+        let way = Way::read(&self.folder).map_err(|error| CallError::Unreachable(error.to_string()))?;
+        let envelope = sign::message(&way.party.signer, &request.to_xml(), (self.clock)())
             .map_err(|error| CallError::CannotSign(error.to_string()))?;
-        let wait = Duration::from_millis(self.at.wait_ms);
-        let answer = tokio::time::timeout(wait, self.exchange(path, R::TAG, envelope)).await;
+        let wait = Duration::from_millis(way.at.wait_ms);
+        let answer = tokio::time::timeout(wait, way.exchange(path, R::TAG, envelope)).await;
         let answer = answer.map_err(|_| CallError::Unreachable(format!("no answer within {wait:?}")))??;
-        self.read(&answer, message_id)
+        read_answer(&answer, &way.party.trust, &way.at.signer, message_id, (self.clock)())
     }
+}
 
+impl Way {
     /// Sends one envelope and gives the body of the answer.
     async fn exchange(&self, path: &str, operation: &str, envelope: String) -> Result<Bytes, CallError> {
         let unreachable =
@@ -175,10 +192,6 @@ impl GatewayClient {
             result = exchange => result,
             () = drive => Err(unreachable(&"closed")),
         }
-    }
-
-    fn read<A: XmlElement>(&self, bytes: &[u8], message_id: &Token) -> Result<A, CallError> {
-        read_answer(bytes, &self.party.trust, &self.at.signer, message_id, (self.clock)())
     }
 }
 
