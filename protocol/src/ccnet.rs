@@ -627,8 +627,16 @@ impl BillTable {
             if let [significand, a, b, c, exponent] = *chunk
                 && significand > 0
             {
+                if ![a, b, c].iter().all(u8::is_ascii_uppercase) {
+                    // What a line doubled or delayed: the answer to IDENTIFICATION.
+                    return Err(ParseError::Length(data.len()));
+                }
                 *entry = Some(BillEntry { significand, country: [a, b, c], exponent });
             }
+        }
+        if table.0.iter().all(Option::is_none) && data.len() < bytes.len() {
+            // Or the one to GET STATUS: a table of nothing has all its bytes.
+            return Err(ParseError::Length(data.len()));
         }
         Ok(table)
     }

@@ -342,3 +342,13 @@ fn descriptions_are_one_line_for_people() {
     "#]]
     .assert_eq(&text);
 }
+
+/// Found by `cargo swarm --seed 1537`: the answer to IDENTIFICATION came twice, and the second was read as a table without tenge.
+#[test]
+fn the_answer_to_another_question_is_no_table() {
+    let identification = Identification::new("SM-KZ1353", "12KC004711", [0; 7]).payload();
+    assert_eq!(BillTable::parse(&identification), Err(ParseError::Length(identification.len())));
+    assert_eq!(BillTable::parse(&[0; 6]), Err(ParseError::Length(6)), "GET STATUS");
+    assert_eq!(BillTable::parse(&[0; 120]), Ok(BillTable::default()));
+    assert!(BillTable::parse(b"\x05KZT\x02").is_ok(), "cut behind its last entry");
+}
