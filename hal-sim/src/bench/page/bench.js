@@ -451,12 +451,12 @@ $("issuer-mood").addEventListener("change", () => {
   $("issuer-mood").value = "";
 });
 
-const PLACES = { nowhere: "closed", entering: "going in", inside: "inside", gate: "sticks out: take it" };
+const CARD_PLACES = { nowhere: "closed", entering: "going in", inside: "inside", gate: "sticks out: take it" };
 
 function drawCards() {
   const { card_reader: reader, pin_pad: pad } = state;
   const lamps = state.cabinet.lamps;
-  const where = !reader || !reader.powered ? "no power" : reader.accepting ? "open" : PLACES[reader.place];
+  const where = !reader || !reader.powered ? "no power" : reader.accepting ? "open" : CARD_PLACES[reader.place];
   const kept = reader && reader.boxed ? `, ${reader.boxed} kept` : "";
   $("cards-state").textContent = `${where}${kept}${lamps.buzzer ? " — beeps" : ""}`;
   $("lamp-card").classList.toggle("on", lamps.card_slot);
