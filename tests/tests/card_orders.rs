@@ -363,7 +363,8 @@ fn compare(place: &Place, issuer: &TestIssuer, journal: &BTreeMap<PaymentId, Car
             }
             (CardAnswer::Voided, Some(Standing::Reversed)) => {
                 ends[1] += 1;
-                theirs == Some(&AtIssuer::Reversed)
+                // What was declined with an answer that nobody heard is taken back as well, and stays declined.
+                matches!(theirs, Some(AtIssuer::Reversed | AtIssuer::Declined(_)))
             }
             // Nobody was asked.
             (CardAnswer::Voided | CardAnswer::Declined { .. }, None) => true,
