@@ -318,7 +318,8 @@ fn disaster(dice: &mut Dice, happenings: &mut Vec<Happening>) {
         if let Some(what) = What::draw(word, dice) {
             happenings.push(Happening { at: Instant(at), place, what });
         }
-        at += 1_000 + dice.below(SPAN_MS - at);
+        // The second comes at any time after the first, in the unsafe time or behind it.
+        at += 1_000 + dice.below(SPAN_MS.saturating_sub(at).max(1));
     }
 }
 
@@ -364,6 +365,13 @@ mod tests {
         for line in ["17 kiosk 0 blackout", "17 kiosk 9 pull", "17 kiosk 0 fly", "seed x", "x kiosk 0 pull"] {
             let error = Plan::parse(&format!("seed 1\n{line}\n")).unwrap_err();
             assert!(error.contains("line 2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_seed_has_a_plan() {
+        for seed in 0..20_000 {
+            assert!(!Plan::draw(seed).happenings.is_empty());
         }
     }
 

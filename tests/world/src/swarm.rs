@@ -3,6 +3,8 @@
 use crate::rig::SharedCenter;
 use std::{
     ops::Range,
+    panic,
+    process::ExitCode,
     thread,
     time::{Duration, Instant},
 };
@@ -32,6 +34,18 @@ const MUST_HAPPEN: &[&str] = &[
 ];
 /// Campaigns of so many seeds are asked whether everything has happened.
 const WHOLE_CAMPAIGN: u64 = 1_000;
+
+/// Runs a program whose lives may panic: a panic in a life is a finding, told with its seed; one outside of a life is told
+/// here, and ends the program with 101 as usual.
+pub fn quiet_but_for_the_harness(program: impl FnOnce() -> ExitCode) -> ExitCode {
+    panic::set_hook(Box::new(|_| {}));
+    panic::catch_unwind(panic::AssertUnwindSafe(program)).unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no words");
+        eprintln!("the harness itself panicked: {text}");
+        ExitCode::from(101)
+    })
+}
 
 /// Lives the plan of `seed` with the real center.
 pub fn live(seed: u64, options: Options) -> Report {

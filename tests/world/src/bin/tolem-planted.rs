@@ -12,7 +12,10 @@
 
 use std::{process::ExitCode, time::Instant};
 use tolem_probe::Fault;
-use tolem_world::planted::{Search, healthy, missed, search_all, untold};
+use tolem_world::{
+    planted::{Search, healthy, missed, search_all, untold},
+    swarm::quiet_but_for_the_harness,
+};
 
 /// Lives of the healthy code, and at most for each search.
 const BUDGET: u64 = 2_000;
@@ -22,7 +25,10 @@ const QUICK: u64 = 150;
 const FIRST: [u64; 3] = [0, 100_000, 200_000];
 
 fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(|_| {}));
+    quiet_but_for_the_harness(perform)
+}
+
+fn perform() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match chosen(&arguments) {
         Ok(Chosen { quick, fault: None, seeds, lanes }) => {

@@ -13,7 +13,9 @@
 
 use std::{path::PathBuf, process::ExitCode};
 use tolem_hal_sim::world::{Options, Plan, Report};
-use tolem_world::swarm::{MOST_FAILURES, campaign, campaign_on, live_plan, scenario};
+use tolem_world::swarm::{
+    MOST_FAILURES, campaign, campaign_on, live_plan, quiet_but_for_the_harness, scenario,
+};
 
 /// Seeds of a run without arguments.
 const SEEDS: u64 = 2_000;
@@ -21,10 +23,12 @@ const SEEDS: u64 = 2_000;
 const NIGHT: u64 = 1_000_000;
 
 fn main() -> ExitCode {
+    quiet_but_for_the_harness(perform)
+}
+
+fn perform() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    // A failed assertion is a finding, told with its seed; the hook would tell it a hundred times while it is shortened.
-    std::panic::set_hook(Box::new(|_| {}));
     let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
     let result = match words[..] {
         [] => Ok(run(0, SEEDS, 100)),
