@@ -4,6 +4,7 @@
 //! ([`vpcd`]). It keeps the physical truth of its side: how often it was asked for cryptograms, and which it gave.
 
 mod files;
+mod online;
 mod profile;
 pub mod vpcd;
 

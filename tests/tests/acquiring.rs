@@ -16,13 +16,13 @@ use tolem_center::{
     sqlite::SqliteStore,
 };
 use tolem_hal_sim::{
-    chip_card::{CardProfile, ChipCard, IssuerKeys, Reply},
+    chip_card::{CardProfile, ChipCard, IssuerKeys},
     issuer::{Account, Mood, Standing as AtIssuer, TestIssuer, Vault},
     line::Dice,
 };
 use tolem_protocol::{
     Amount, KioskNumber, PaymentId, UtcTime,
-    emv::{CardNumber, apdu::Transport, tags, tlv},
+    emv::{CardNumber, apdu::Transport},
     iso8583::{Message, MessageType, de},
 };
 
@@ -63,44 +63,13 @@ fn ask(number: u64) -> Ask {
 /// One card and what a kiosk would send of it.
 struct Kiosk {
     card: ChipCard,
-    counter: u16,
 }
 
 impl Kiosk {
     fn new() -> Self {
         let mut card = ChipCard::new(CardProfile::common(number(), &IssuerKeys::test()), Transport::T1);
         card.reset();
-        Self { card, counter: 0 }
-    }
-
-    fn chip_data(&mut self) -> Vec<u8> {
-        self.counter += 1;
-        self.card.transmit(&[&[0, 0xA4, 4, 0, 7][..], &[0xA0, 0, 0, 0, 4, 0x10, 0x10], &[0]].concat());
-        self.card.transmit(&[0x80, 0xA8, 0, 0, 2, 0x83, 0, 0]);
-        let fields: [(_, &[u8]); 8] = [
-            (tags::AMOUNT_AUTHORISED, &[0, 0, 0, 0x15, 0, 0]),
-            (tags::AMOUNT_OTHER, &[0; 6]),
-            (tags::TERMINAL_COUNTRY, &[0x03, 0x98]),
-            (tags::TVR, &[0x80, 0, 0x04, 0, 0]),
-            (tags::CURRENCY_CODE, &[0x03, 0x98]),
-            (tags::TRANSACTION_DATE, &[0x26, 0x11, 0x22]),
-            (tags::TRANSACTION_TYPE, &[0]),
-            (tags::UNPREDICTABLE, &[0xDE, 0xAD, 0xBE, 0xEF]),
-        ];
-        let list: Vec<u8> = fields.iter().flat_map(|(_, value)| value.to_vec()).collect();
-        let command = [&[0x80, 0xAE, 0x80, 0, 29][..], &list, &[0]].concat();
-        assert!(matches!(self.card.transmit(&command), Reply::Bytes(_)));
-        let (_, cryptogram) = *self.card.cryptograms().last().unwrap();
-        let mut data = Vec::new();
-        for (tag, value) in fields {
-            tlv::push(&mut data, tag, value);
-        }
-        tlv::push(&mut data, tags::AIP, &self.card.profile().applications[0].profile());
-        tlv::push(&mut data, tags::ATC, &self.counter.to_be_bytes());
-        let issuer = [&[0x01, 0x10, 0xA0, 0x00, 0x03, 0x22, 0, 0, 0, 0][..], &[0; 7], &[0xFF]].concat();
-        tlv::push(&mut data, tags::ISSUER_APPLICATION_DATA, &issuer);
-        tlv::push(&mut data, tags::CRYPTOGRAM, &cryptogram);
-        data
+        Self { card }
     }
 
     /// What only the kiosk knows; the rules add the rest.
@@ -115,7 +84,7 @@ impl Kiosk {
             .with(de::SEQUENCE, b"001")
             .with(de::PIN_BLOCK, &block)
             .with(de::PIN_KEY, b"FFFF9876543210E00001")
-            .with(de::CHIP, &self.chip_data())
+            .with(de::CHIP, &self.card.online_data([0, 0, 0, 0x15, 0, 0]))
     }
 }
 

@@ -36,7 +36,7 @@ use tolem_center::{
 };
 use tolem_firmware::demo::acquirer as host;
 use tolem_hal_sim::{
-    chip_card::{CardProfile, ChipCard, IssuerKeys, Reply},
+    chip_card::{CardProfile, ChipCard, IssuerKeys},
     issuer::{Mood, Standing as AtIssuer, TestIssuer, Vault, ZONE, served},
     line::Dice,
     pin_pad_device::PinPadKeys,
@@ -44,7 +44,7 @@ use tolem_hal_sim::{
 use tolem_protocol::{
     Amount, Iin, KioskNumber, PaymentId,
     card::{CardAnswer, CardOrder, CardSecret, PinKey, VoidReason},
-    emv::{CardNumber, apdu::Transport, tags, tlv},
+    emv::{CardNumber, apdu::Transport},
     messages::{self, Deposit, DepositKind, Hello, Method, Quote, Request, Response},
     pinpad::{KeySerial, PinBlock},
     signed::{Signature, Signed},
@@ -148,7 +148,6 @@ struct Kiosk<'p> {
     epoch: u32,
     count: u64,
     card: ChipCard,
-    uses: u16,
     serial: dukpt_tdes::Ksn,
     dice: Dice,
     /// How each payment ended, as the kiosk knows it.
@@ -166,7 +165,6 @@ impl<'p> Kiosk<'p> {
             epoch: 0,
             count: 0,
             card,
-            uses: 0,
             serial: PinPadKeys::test().serial,
             dice: Dice::new(seed),
             journal: BTreeMap::new(),
@@ -259,38 +257,8 @@ impl<'p> Kiosk<'p> {
         let secret = CardSecret { number: number(), expiry: [3, 0, 1, 2], sequence: Some(1), pin: Some(pin) };
         let dice = &mut self.dice;
         let sealed = seal_card(&sealing, &secret, &payment, &mut || dice.next_u64()).unwrap();
-        let chip_data = heapless::Vec::from_slice(&self.chip_data()).unwrap();
+        let chip_data = heapless::Vec::from_slice(&self.card.online_data(PACKED_FEE)).unwrap();
         CardOrder { deposit, terminal: *b"KSK00042", merchant: *b"KIOSKTEST000001", sealed, chip_data }
-    }
-
-    fn chip_data(&mut self) -> Vec<u8> {
-        self.uses += 1;
-        self.card.transmit(&[&[0, 0xA4, 4, 0, 7][..], &[0xA0, 0, 0, 0, 4, 0x10, 0x10], &[0]].concat());
-        self.card.transmit(&[0x80, 0xA8, 0, 0, 2, 0x83, 0, 0]);
-        let fields: [(_, &[u8]); 8] = [
-            (tags::AMOUNT_AUTHORISED, &PACKED_FEE),
-            (tags::AMOUNT_OTHER, &[0; 6]),
-            (tags::TERMINAL_COUNTRY, &[0x03, 0x98]),
-            (tags::TVR, &[0x80, 0, 0x04, 0, 0]),
-            (tags::CURRENCY_CODE, &[0x03, 0x98]),
-            (tags::TRANSACTION_DATE, &[0x26, 0x11, 0x22]),
-            (tags::TRANSACTION_TYPE, &[0]),
-            (tags::UNPREDICTABLE, &[0xDE, 0xAD, 0xBE, 0xEF]),
-        ];
-        let list: Vec<u8> = fields.iter().flat_map(|(_, value)| value.to_vec()).collect();
-        let command = [&[0x80, 0xAE, 0x80, 0, 29][..], &list, &[0]].concat();
-        assert!(matches!(self.card.transmit(&command), Reply::Bytes(_)));
-        let (_, cryptogram) = *self.card.cryptograms().last().unwrap();
-        let mut data = Vec::new();
-        for (tag, value) in fields {
-            tlv::push(&mut data, tag, value);
-        }
-        tlv::push(&mut data, tags::AIP, &self.card.profile().applications[0].profile());
-        tlv::push(&mut data, tags::ATC, &self.uses.to_be_bytes());
-        let issuer = [&[0x01, 0x10, 0xA0, 0x00, 0x03, 0x22, 0, 0, 0, 0][..], &[0; 7], &[0xFF]].concat();
-        tlv::push(&mut data, tags::ISSUER_APPLICATION_DATA, &issuer);
-        tlv::push(&mut data, tags::CRYPTOGRAM, &cryptogram);
-        data
     }
 
     fn card_answer(&mut self, request: &Request) -> CardAnswer {

@@ -1,7 +1,7 @@
 //! The issuer's rules, one by one, and what comes twice, late or in the wrong order.
 
 use super::*;
-use crate::chip_card::{CardProfile, ChipCard, Reply};
+use crate::chip_card::{CardProfile, ChipCard};
 use tolem_card_keys::{TdesKey, dukpt_tdes, pin_block};
 use tolem_protocol::emv::apdu::Transport;
 
@@ -28,34 +28,10 @@ fn chip_data(times: u16) -> Vec<u8> {
     let mut card = ChipCard::new(CardProfile::common(number(), &IssuerKeys::test()), Transport::T1);
     card.reset();
     card.transmit(&[&[0, 0xA4, 4, 0, 7][..], &[0xA0, 0, 0, 0, 4, 0x10, 0x10], &[0]].concat());
-    for _ in 0..times {
+    for _ in 1..times {
         card.transmit(&[0x80, 0xA8, 0, 0, 2, 0x83, 0, 0]);
     }
-    let fields: [(_, &[u8]); 8] = [
-        (tags::AMOUNT_AUTHORISED, &[0, 0, 0, 0x15, 0, 0]),
-        (tags::AMOUNT_OTHER, &[0; 6]),
-        (tags::TERMINAL_COUNTRY, &[0x03, 0x98]),
-        (tags::TVR, &[0x80, 0, 0x04, 0, 0]),
-        (tags::CURRENCY_CODE, &[0x03, 0x98]),
-        (tags::TRANSACTION_DATE, &[0x26, 0x11, 0x22]),
-        (tags::TRANSACTION_TYPE, &[0]),
-        (tags::UNPREDICTABLE, &[0xDE, 0xAD, 0xBE, 0xEF]),
-    ];
-    let list: Vec<u8> = fields.iter().flat_map(|(_, value)| value.to_vec()).collect();
-    let Reply::Bytes(_) = card.transmit(&[&[0x80, 0xAE, 0x80, 0, 29][..], &list, &[0]].concat()) else {
-        panic!("a cryptogram")
-    };
-    let (_, cryptogram) = card.cryptograms()[0];
-    let mut data = Vec::new();
-    for (tag, value) in fields {
-        tlv::push(&mut data, tag, value);
-    }
-    tlv::push(&mut data, tags::AIP, &card.profile().applications[0].profile());
-    tlv::push(&mut data, tags::ATC, &times.to_be_bytes());
-    let issuer = [&[0x01, 0x10, 0xA0, 0x00, 0x03, 0x22, 0, 0, 0, 0][..], &[0; 7], &[0xFF]].concat();
-    tlv::push(&mut data, tags::ISSUER_APPLICATION_DATA, &issuer);
-    tlv::push(&mut data, tags::CRYPTOGRAM, &cryptogram);
-    data
+    card.online_data([0, 0, 0, 0x15, 0, 0])
 }
 
 fn block(text: &str) -> [u8; 8] {
