@@ -4,7 +4,7 @@
 //! our own fault, so the alarm accuses the center and the loss is booked on its own account, never on a citizen's.
 
 use crate::logic::{
-    Center, Moment,
+    Center, Moment, PayerTag,
     cards::by_card,
     deposit::{Claimed, Via, token_of},
     errands::{NoticeKind, Order},
@@ -13,8 +13,8 @@ use crate::logic::{
 };
 use tolem_probe::{Site, sometimes};
 use tolem_protocol::{
-    Amount, BalanceNumber,
-    messages::{Deposit, HoldReason, Outcome, Refusal, Response, Verdict},
+    Amount, BalanceNumber, PaymentCode, UtcTime,
+    messages::{Deposit, HoldReason, Outcome, Quote, Refusal, Response, Verdict},
     signed::Signed,
 };
 
@@ -110,6 +110,24 @@ impl Center {
             Some((number, sum)) if sum == extra => self.spend_again(store, at, claimed, number, sum)?,
             _ => return Ok(false),
         };
+        if !self.adopt(store, at, claimed, quote, (owner, code, token.valid_until), outcome.at)? {
+            return Ok(false);
+        }
+        self.book_paid(store, outcome.at, claimed, quote, (account, extra), remainder.as_ref(), "recalled")?;
+        Ok(true)
+    }
+
+    /// Takes the code of a lost life on again, and owes its notice: nobody knows any more whether the gateway has it; it takes it once.
+    /// False without a payer.
+    fn adopt(
+        &self,
+        store: &mut dyn Store,
+        at: &Moment<'_>,
+        claimed: &Claimed<'_>,
+        quote: &Quote,
+        (owner, code, valid_until): (PayerTag, PaymentCode, UtcTime),
+        answered_at: UtcTime,
+    ) -> Result<bool> {
         let Some(payer) = &claimed.payer else { return Ok(false) };
         let payment = claimed.deposit.payment;
         let order = Order {
@@ -118,12 +136,10 @@ impl Center {
             payer: payer.clone(),
             tag: owner,
             fee: quote.fee,
-            valid_until: token.valid_until,
+            valid_until,
         };
-        self.gateway.adopt(store, outcome.at, code, &order)?;
-        // Nobody knows any more whether the gateway has the notice; it takes it once.
+        self.gateway.adopt(store, answered_at, code, &order)?;
         self.owe_notice(store, at.now, NoticeKind::Paid, payment, code)?;
-        self.book_paid(store, outcome.at, claimed, quote, (account, extra), remainder.as_ref(), "recalled")?;
         Ok(true)
     }
 
@@ -135,25 +151,17 @@ impl Center {
         claimed: &Claimed<'_>,
         outcome: &Outcome,
     ) -> Result<bool> {
-        let (Some(quote), Some((code, token)), Some(owner), Some(payer)) =
-            (&claimed.quote, token_of(self, &outcome.verdict), claimed.owner, &claimed.payer)
+        let (Some(quote), Some((code, token)), Some(owner)) =
+            (&claimed.quote, token_of(self, &outcome.verdict), claimed.owner)
         else {
             return Ok(false);
         };
-        if token.fee != quote.fee {
+        if token.fee != quote.fee
+            || !self.adopt(store, at, claimed, quote, (owner, code, token.valid_until), outcome.at)?
+        {
             return Ok(false);
         }
         let payment = claimed.deposit.payment;
-        let order = Order {
-            payment,
-            service: quote.service.clone(),
-            payer: payer.clone(),
-            tag: owner,
-            fee: quote.fee,
-            valid_until: token.valid_until,
-        };
-        self.gateway.adopt(store, outcome.at, code, &order)?;
-        self.owe_notice(store, at.now, NoticeKind::Paid, payment, code)?;
         let payee = claimed.known.and_then(|row| row.payee);
         self.book_by_card(store, outcome.at, (payment, payee), quote, "recalled")?;
         let text = format!("card payment {payment} was recalled; compare it with the acquirer's register");
