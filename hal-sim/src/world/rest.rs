@@ -4,7 +4,7 @@ use super::{
     Center, DiskFault, Manners, Station, Wire,
     invariants::{Books, Invariant, Violation, at_rest, secrets_in},
     people::{CITIZENS, Citizen, MODEL},
-    run::{Report, World, both_ways, free_cutter},
+    run::{Report, World, both_ways},
     tally::Tally,
 };
 use crate::{
@@ -59,11 +59,13 @@ impl<C: Center> World<C> {
             for fault in [PrinterFault::CoverOpen, PrinterFault::Silent] {
                 station.printer.clear_fault(now, fault);
             }
-            free_cutter(station, now);
             station.printer.set_paper(now, PaperSupply::New);
             station.set_wire(Wire::Up);
             station.set_door(false);
             station.settle();
+        }
+        for place in 0..self.stations.len() {
+            self.free_cutter(place);
         }
     }
 

@@ -75,6 +75,8 @@ enum Thing {
     Ends(usize),
     /// Somebody at this kiosk looks at the screen.
     Looks(usize),
+    /// A technician switches the printer of this kiosk on again.
+    PrinterOn(usize),
 }
 
 /// Lives a plan at `center`.
@@ -190,6 +192,13 @@ impl<C: Center> World<C> {
     fn happens(&mut self, thing: Thing) {
         match thing {
             Thing::Looks(place) => self.looks(place),
+            Thing::PrinterOn(place) => {
+                let station = &mut self.stations[place];
+                if station.has_light() {
+                    station.printer.power_on(self.now);
+                    station.settle();
+                }
+            }
             Thing::Happens(index) => {
                 let happening = self.plan.happenings[index];
                 let (now, place, what) = (self.now, happening.place, happening.what);
@@ -495,6 +504,16 @@ impl<C: Center> World<C> {
         }
     }
 
+    /// What `docs/faults.md` tells the technician: scraps out, then the printer off and on.
+    pub(super) fn free_cutter(&mut self, place: usize) {
+        let (now, station) = (self.now, &mut self.stations[place]);
+        station.printer.clear_fault(now, PrinterFault::CutterJam);
+        if station.has_light() && station.printer.faults().contains(&PrinterFault::CutterJam) {
+            station.printer.power_off(now);
+            self.queue(now + SWITCHED_OFF, Thing::PrinterOn(place));
+        }
+    }
+
     /// A fault is over, or a technician has mended it.
     fn mend(&mut self, place: usize, what: What) {
         let now = self.now;
@@ -520,7 +539,7 @@ impl<C: Center> World<C> {
             What::PrinterOff { .. } if light => station.printer.power_on(now),
             What::PaperEnds { .. } => station.printer.set_paper(now, PaperSupply::New),
             What::CoverOpen { .. } => station.printer.clear_fault(now, PrinterFault::CoverOpen),
-            What::CutterStuck { .. } => free_cutter(station, now),
+            What::CutterStuck { .. } => self.free_cutter(place),
             What::PrinterSilent { .. } => station.printer.clear_fault(now, PrinterFault::Silent),
             What::PrinterLine { .. } => {
                 station.printer.set_line_faults(Way::ToHost, LineFaults::default());
@@ -542,18 +561,12 @@ impl<C: Center> World<C> {
     }
 }
 
+/// How long a technician's hand leaves a printer switched off. No printer is back sooner, and its silence is how a driver knows.
+const SWITCHED_OFF: Duration = Duration::from_secs(2);
+
 /// Whether a note that is ordered while it lasts may end in doubt.
 fn lasts_on_notes(what: What) -> bool {
     what.kind() == Kind::Acceptor
-}
-
-/// What `docs/faults.md` tells the technician: scraps out, then the printer off and on.
-pub(super) fn free_cutter<C: Center>(station: &mut Station<C>, now: Instant) {
-    station.printer.clear_fault(now, PrinterFault::CutterJam);
-    if station.has_light() && station.printer.faults().contains(&PrinterFault::CutterJam) {
-        station.printer.power_off(now);
-        station.printer.power_on(now);
-    }
 }
 
 pub(super) fn both_ways<C: Center>(station: &mut Station<C>, faults: LineFaults) {
