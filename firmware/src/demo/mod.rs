@@ -314,8 +314,9 @@ fn welcome(demo: &Demo, url: &str) -> String {
         many => format!("{many} kiosks"),
     };
     let mut text = format!(
-        "\nThe bench is open: {url}\n\n  {kiosks}, a processing center, a payment gateway and all devices; everything is kept in {directory}\n\n\
+        "\nThe bench is open: {url}\n\n  {kiosks}, a processing center, a payment gateway, a card issuer and all devices; everything is kept in {directory}\n\n\
          Try\n  pay       touch the screen, choose a service, enter the IIN 000101300019, insert banknotes, confirm\n  \
+         card      the same, but \"pay by card\": insert a card, type 2580 on the PIN pad, take the card\n  \
          cut       arm \"pull the plug by itself: while the note is being stacked\", insert a note, power on again\n  \
          lose      link down while money is in; take the claim slip, link up, \"I have a claim slip\"\n\n\
          In another terminal\n",
