@@ -344,6 +344,35 @@ fn on_a_small_disk(directory: &Path) {
     store.append(&step(seq, b"what was open is finished", &[])).unwrap();
 }
 
+/// Runs itself again under the system's tracer. `fsync` would also write down the time of the change, which a file system does in a
+/// journal of its own.
+#[test]
+fn an_append_waits_for_its_bytes_alone() {
+    const INSIDE: &str = "TOLEM_TEST_TRACED";
+    const APPENDS: u64 = 20;
+    if let Some(directory) = std::env::var_os(INSIDE) {
+        let mut store = SqliteStore::open(&Path::new(&directory).join("journal.db")).unwrap();
+        return append_plain(&mut store, 0, APPENDS);
+    }
+    let dir = Scratch::new("traced");
+    let trace = dir.path().join("trace");
+    let output = std::process::Command::new("strace")
+        .args(["-f", "-y", "-e", "trace=fsync,fdatasync", "-o"])
+        .arg(&trace)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "an_append_waits_for_its_bytes_alone"])
+        .env(INSIDE, dir.path())
+        .output()
+        .expect("strace: apt-get install strace");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let trace = fs::read_to_string(&trace).unwrap();
+    let waits =
+        |call: &str| trace.lines().filter(|line| line.contains(call) && line.contains("-wal>")).count();
+    // At the start the log gets its length: it is made durably empty, filled, and flushed. Making the tables and closing wait too.
+    assert_eq!(waits(" fsync("), 2, "{trace}");
+    assert!(waits(" fdatasync(") as u64 >= APPENDS, "{trace}");
+}
+
 #[test]
 fn an_edited_last_record_is_not_built_upon() {
     let bench = Bench::new(5);
