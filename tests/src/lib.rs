@@ -9,5 +9,6 @@ pub mod cuts;
 pub mod files;
 pub mod fuzz;
 pub mod kill;
+pub mod secrets;
 
 pub use tolem_world::{ledger, rig, swarm};

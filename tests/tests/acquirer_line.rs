@@ -30,6 +30,7 @@ use tolem_hal_sim::issuer::{
     served::{HostOptions, Log, ServedIssuer, serve},
 };
 use tolem_protocol::{Amount, KioskNumber, PaymentId, UtcTime, emv::CardNumber};
+use tolem_tests::secrets::SearchedFolder;
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -66,13 +67,13 @@ impl Lines {
 
 /// A center's directory with an acquirer's folder beside it.
 struct Place {
-    folder: tempfile::TempDir,
+    folder: SearchedFolder,
     config: Config,
 }
 
 impl Place {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = SearchedFolder::new("tolem-");
         acquirer_setup::init(&folder.path().join("acquirer"), &["127.0.0.1".into()], clock()).unwrap();
         let directory = folder.path().join("center");
         setup::init(&directory, &["127.0.0.1".into()], clock()).unwrap();

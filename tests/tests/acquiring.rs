@@ -25,6 +25,7 @@ use tolem_protocol::{
     emv::{CardNumber, apdu::Transport},
     iso8583::{Message, MessageType, de},
 };
+use tolem_tests::secrets::SearchedFolder;
 
 const BASE: [u8; 16] = 0x0123_4567_89AB_CDEF_FEDC_BA98_7654_3210_u128.to_be_bytes();
 const SERIAL: [u8; 10] = [0xFF, 0xFF, 0x98, 0x76, 0x54, 0x32, 0x10, 0xE0, 0, 1];
@@ -134,8 +135,8 @@ fn standing<S: Acquiring>(store: &S, number: u64) -> Standing {
 }
 
 /// A database that lives as long as its folder.
-fn sqlite() -> (tempfile::TempDir, SqliteStore) {
-    let folder = tempfile::tempdir().unwrap();
+fn sqlite() -> (SearchedFolder, SqliteStore) {
+    let folder = SearchedFolder::new("tolem-");
     let store = SqliteStore::create(&folder.path().join("center.db"), 1).unwrap();
     (folder, store)
 }
@@ -267,7 +268,7 @@ fn trace_numbers_go_round_without_being_mistaken() {
 /// Whatever is lost, late, doubled or cut: at rest the issuer's ledger is the center's.
 #[test]
 fn by_seed_both_ledgers_agree_and_no_trace_number_comes_twice() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = SearchedFolder::new("tolem-");
     let mut ends: BTreeMap<String, u32> = BTreeMap::new();
     for seed in 0..12 {
         let path = folder.path().join(format!("{seed}.db"));

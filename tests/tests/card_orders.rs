@@ -50,6 +50,7 @@ use tolem_protocol::{
     signed::{Signature, Signed},
 };
 use tolem_tests::bench::tolem_center;
+use tolem_tests::secrets::SearchedFolder;
 
 const KIOSK: u32 = 42;
 const PAYER: &str = "000101300019";
@@ -68,7 +69,7 @@ fn number() -> CardNumber {
 
 /// A center's directory, an acquirer's folder, and a kiosk that is enrolled.
 struct Place {
-    folder: tempfile::TempDir,
+    folder: SearchedFolder,
     config: Config,
     identity: Identity,
     key: Ed25519KeyPair,
@@ -77,7 +78,7 @@ struct Place {
 
 impl Place {
     fn new(host: SocketAddr) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = SearchedFolder::new("tolem-");
         host::prepare(&folder.path().join("acquirer"), host).unwrap();
         let directory = folder.path().join("center");
         setup::init(&directory, &["localhost".into()], system_clock()).unwrap();

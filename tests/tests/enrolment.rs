@@ -11,7 +11,6 @@ use std::{
     process::{Command, Output, Stdio},
     sync::Arc,
 };
-use tempfile::TempDir;
 use tolem_center::{
     config::Config as CenterConfig,
     logic::{
@@ -29,6 +28,7 @@ use tolem_firmware::{
     link::tls::{Clock, client_config},
 };
 use tolem_protocol::{KioskNumber, UtcTime};
+use tolem_tests::secrets::SearchedFolder;
 use tolem_tests::{
     bench::{tolem, tolem_center},
     kill::armed,
@@ -42,14 +42,14 @@ fn number() -> KioskNumber {
 
 /// A served center with the operator aigul, and the disk of a terminal that knows where it is.
 struct Site {
-    home: TempDir,
+    home: SearchedFolder,
     center: CenterConfig,
     running: Running,
 }
 
 impl Site {
     fn new() -> Self {
-        let home = tempfile::Builder::new().prefix("tolem-enrol-").tempdir().unwrap();
+        let home = SearchedFolder::new("tolem-enrol-");
         let directory = home.path().join("center");
         let mut center = setup::init(&directory, &["localhost".into()], system_clock()).unwrap();
         setup::found_operator(&center, "aigul", &home.path().join("aigul.key"), system_clock()).unwrap();

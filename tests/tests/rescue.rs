@@ -21,6 +21,7 @@ use tolem_core::words::Word;
 use tolem_firmware::{export::export, store::SqliteStore};
 use tolem_protocol::{KioskNumber, messages::HoldReason, record::Fact};
 use tolem_tests::rig::{PAYER, Rig, Wire};
+use tolem_tests::secrets::SearchedFolder;
 
 fn kiosk() -> KioskNumber {
     KioskNumber::new(42).unwrap()
@@ -100,7 +101,7 @@ fn decided(rig: &Rig, action: &Action) -> Effect {
 #[test]
 fn a_dead_kiosks_journal_is_settled_once_and_its_return_changes_nothing() {
     let mut rig = dying(11);
-    let directory = tempfile::tempdir().unwrap();
+    let directory = SearchedFolder::new("tolem-rescue-");
     exported(&rig, directory.path());
     let rescue = rig.center.operate(|center, store| {
         let read = read(center, store, directory.path()).unwrap();
@@ -156,7 +157,7 @@ fn a_deposit_that_never_left_the_kiosk_is_paid_from_the_journal() {
     rig.tap(Word::Confirm);
     rig.until_screen("claim-slip");
     rig.power_off();
-    let directory = tempfile::tempdir().unwrap();
+    let directory = SearchedFolder::new("tolem-rescue-");
     exported(&rig, directory.path());
     let rescue = rig.center.operate(|center, store| {
         let read = read(center, store, directory.path()).unwrap();
@@ -177,7 +178,7 @@ fn a_deposit_that_never_left_the_kiosk_is_paid_from_the_journal() {
 #[test]
 fn an_export_with_any_byte_changed_is_refused_with_file_and_record() {
     let rig = dying(13);
-    let directory = tempfile::tempdir().unwrap();
+    let directory = SearchedFolder::new("tolem-rescue-");
     exported(&rig, directory.path());
     let entries = fs::read_dir(directory.path().join("export/tile/entries")).unwrap();
     let bundle =
@@ -215,7 +216,7 @@ fn a_journal_that_is_not_the_one_the_witness_saw_is_refused() {
     // Same keys, another story: what a thief makes who has the disk with its key.
     let seen = dying(14);
     let other = dying(15);
-    let directory = tempfile::tempdir().unwrap();
+    let directory = SearchedFolder::new("tolem-rescue-");
     exported(&other, directory.path());
     let error = seen.center.operate(|center, store| read(center, store, directory.path())).unwrap_err();
     assert!(error.to_string().contains("were cosigned"), "{error}");

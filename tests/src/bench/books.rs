@@ -4,6 +4,7 @@ use super::{
     PATIENCE,
     program::{AsArgument, Demo, Ended, run, tolem, tolem_center},
 };
+use crate::secrets::SearchedFolder;
 use rusqlite::Connection;
 use serde_json::Value;
 use std::{path::PathBuf, time::Instant};
@@ -77,7 +78,7 @@ impl Demo {
 
     /// Demands that journals, ledger and gateway agree payment by payment, and that the gateway's record is whole.
     fn check_three_ways(&self) {
-        let exports = tempfile::tempdir().expect("a directory for exports");
+        let exports = SearchedFolder::new("tolem-exports-");
         let journal: Vec<PathBuf> =
             (0..self.kiosks()).map(|index| exports.path().join(format!("{}", index + 1))).collect();
         for (index, export) in journal.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! The programs under test as processes: found where cargo put them, and never left behind.
 
 use super::{PATIENCE, Terminal};
+use crate::secrets::{self, SearchedFolder};
 use std::{
     fmt,
     io::{BufRead, BufReader, Read},
@@ -9,7 +10,6 @@ use std::{
     sync::{Arc, Mutex, OnceLock, mpsc},
     time::{Duration, Instant},
 };
-use tempfile::TempDir;
 
 /// Lines of a program's output that are kept for a failure's report.
 const KEPT_LINES: usize = 400;
@@ -30,7 +30,7 @@ impl Default for DemoOptions {
 /// A running `tolem demo` in a directory of its own. Ends with its value; the directory stays after a failure.
 pub struct Demo {
     program: Option<Program>,
-    directory: Option<TempDir>,
+    directory: Option<SearchedFolder>,
     path: PathBuf,
     url: String,
     options: DemoOptions,
@@ -44,9 +44,7 @@ impl Demo {
 
     /// Starts a bench on fresh state.
     pub fn with(options: DemoOptions) -> Self {
-        // Sockets live below it, and their paths are short by law: not in cargo's own directory for tests.
-        let directory =
-            tempfile::Builder::new().prefix("tolem-").tempdir().expect("a directory for the demo");
+        let directory = SearchedFolder::new("tolem-");
         let path = directory.path().to_path_buf();
         let mut demo = Self { program: None, directory: Some(directory), path, url: String::new(), options };
         demo.resume();
@@ -100,21 +98,32 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
+        let failed = std::thread::panicking();
+        if self.program.is_some() && !failed {
+            (0..self.kiosks()).for_each(|index| self.terminal(index).read_wires());
+        }
         self.program = None;
-        if std::thread::panicking()
-            && let Some(directory) = self.directory.take()
-        {
+        if failed && let Some(directory) = self.directory.take() {
             eprintln!("the demo's directory is kept: {}", directory.keep().display());
         }
     }
 }
 
-/// A process that ends with its value, first asked, then forced.
+/// A process that ends with its value, first asked, then forced. A secret in what it writes fails its test.
 pub struct Program {
     child: Child,
     name: String,
-    lines: Arc<Mutex<Vec<String>>>,
+    said: Arc<Mutex<Said>>,
     fresh: mpsc::Receiver<String>,
+}
+
+/// What a process wrote.
+#[derive(Default)]
+struct Said {
+    /// The last lines.
+    lines: Vec<String>,
+    /// What nobody may read, if it was in one of all its lines.
+    secret: Option<&'static str>,
 }
 
 impl Program {
@@ -126,15 +135,15 @@ impl Program {
         let name = format!("{command:?}");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| panic!("{name} cannot be started: {e}"));
-        let lines = Arc::new(Mutex::new(Vec::new()));
+        let said = Arc::new(Mutex::new(Said::default()));
         let (sender, fresh) = mpsc::channel();
         if let Some(stdout) = child.stdout.take() {
-            follow(stdout, Arc::clone(&lines), Some(sender));
+            follow(stdout, Arc::clone(&said), Some(sender));
         }
         if let Some(stderr) = child.stderr.take() {
-            follow(stderr, Arc::clone(&lines), None);
+            follow(stderr, Arc::clone(&said), None);
         }
-        Self { child, name, lines, fresh }
+        Self { child, name, said, fresh }
     }
 
     /// The first line of its standard output in which `find` finds something.
@@ -158,12 +167,24 @@ impl Program {
 
     /// The last lines of its output, both streams.
     pub fn log(&self) -> String {
-        self.lines.lock().map(|lines| lines.join("\n")).unwrap_or_default()
+        self.said.lock().map(|said| said.lines.join("\n")).unwrap_or_default()
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
+        self.end();
+        let secret = self.said.lock().ok().and_then(|said| said.secret);
+        if let Some(secret) = secret
+            && !std::thread::panicking()
+        {
+            panic!("{} wrote {secret}", self.name);
+        }
+    }
+}
+
+impl Program {
+    fn end(&mut self) {
         // SIGTERM lets it end its own children; `kill` is in every base system.
         let asked = Command::new("kill")
             .arg(self.child.id().to_string())
@@ -182,18 +203,15 @@ impl Drop for Program {
     }
 }
 
-fn follow(
-    stream: impl Read + Send + 'static,
-    lines: Arc<Mutex<Vec<String>>>,
-    fresh: Option<mpsc::Sender<String>>,
-) {
+fn follow(stream: impl Read + Send + 'static, said: Arc<Mutex<Said>>, fresh: Option<mpsc::Sender<String>>) {
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            if let Ok(mut lines) = lines.lock() {
-                if lines.len() >= KEPT_LINES {
-                    lines.remove(0);
+            if let Ok(mut said) = said.lock() {
+                said.secret = said.secret.or_else(|| secrets::find(line.as_bytes()));
+                if said.lines.len() >= KEPT_LINES {
+                    said.lines.remove(0);
                 }
-                lines.push(line.clone());
+                said.lines.push(line.clone());
             }
             if let Some(fresh) = &fresh {
                 // Nobody waits for lines any more.

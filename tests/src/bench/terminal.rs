@@ -1,6 +1,7 @@
 //! One kiosk on the bench: glass, note slot, paper, plug.
 
 use super::{PATIENCE, program::Demo, service};
+use crate::secrets;
 use serde_json::{Value, json};
 use std::{
     cell::Cell,
@@ -507,6 +508,11 @@ impl<'a> Terminal<'a> {
 
     // HTTP.
 
+    /// Reads all that was said on the wires, which no answer of the bench may show a secret of.
+    pub(super) fn read_wires(&self) {
+        drop(self.get("wire", "&after=0"));
+    }
+
     fn get(&self, path: &str, query: &str) -> Value {
         let bytes = self.bytes(path, query);
         serde_json::from_slice(&bytes).unwrap_or_else(|e| panic!("GET {path}{query}: not JSON ({e})"))
@@ -519,6 +525,9 @@ impl<'a> Terminal<'a> {
         let bytes = answer.body_mut().with_config().limit(64 << 20).read_to_vec();
         let bytes = bytes.unwrap_or_else(|e| panic!("GET {url}: {e}"));
         assert!(answer.status().is_success(), "GET {url}: {}", String::from_utf8_lossy(&bytes));
+        if let Some(secret) = secrets::find(&bytes) {
+            panic!("GET {url} shows {secret}");
+        }
         bytes
     }
 
