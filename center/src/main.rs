@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use clap::{Args, Parser, Subcommand};
 use cli::{
     At, audit,
+    disputes::{self, DisputeCommand},
     office::{self, OperatorCommand, RequestCommand, Signer},
     open,
     reports::{self, ReportCommand},
@@ -104,6 +105,9 @@ enum Command {
     /// Held balances.
     #[command(subcommand)]
     Balance(BalanceCommand),
+    /// Complaints of payers, and money that the acquirer of cards takes back.
+    #[command(subcommand)]
+    Dispute(DisputeCommand),
     /// Registered kiosks.
     #[command(subcommand)]
     Kiosk(KioskCommand),
@@ -326,6 +330,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             office::import_journal(&at, &export, &signer)
         }
         Command::Balance(command) => balance(command),
+        Command::Dispute(command) => disputes::dispute(command),
         Command::Kiosk(command) => kiosk(command),
         Command::Crl(CrlCommand::Refresh { at, days }) => {
             let config = Config::read(&at.config)?;

@@ -161,6 +161,44 @@ fn an_operator_founds_a_center_and_settles_slips_at_the_counter() {
     assert!(deeds.contains("aigul and bolat: request 4 is done: pay balance"), "{deeds}");
     assert_eq!(office.good(&["request", "list"]), "");
     assert_eq!(office.good(&["request", "list", "--all"]).lines().count(), 4);
+    // The payer of the first slip complains: by code, by transaction number or by claim number.
+    let code = first.split("code ").nth(1).unwrap().split(',').next().unwrap().to_owned();
+    let transaction = first.split("payment ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    for name in [&code, &transaction] {
+        let asked = office.good(&[
+            "dispute",
+            "open",
+            name,
+            "--why",
+            "the desk knows no such code",
+            "--as",
+            "aigul.key",
+        ]);
+        assert!(asked.contains(&format!("dispute payment {transaction} for its payer")), "{asked}");
+    }
+    assert!(
+        office
+            .bad(&["dispute", "open", "12", "--why", "x", "--as", "aigul.key"])
+            .contains("no code, claim number")
+    );
+    let opened = office.good(&["request", "approve", "5", "--as", "bolat.key"]);
+    assert!(
+        opened.contains("dispute 1: complaint") && opened.contains("next: tolem-center dispute give-back 1"),
+        "{opened}"
+    );
+    assert_eq!(office.good(&["dispute", "list"]), opened);
+    assert!(office.good(&["audit"]).contains("disputed  -2163.00"));
+    let over = office.decided(&["dispute", "reject", "1"]);
+    assert!(over.contains("over: the payment stands"), "{over}");
+    assert!(office.good(&["dispute", "list"]).contains("no dispute is open"));
+    let file = "case,move,terminal,trace,sent,amount_tiyn,reason\nCB-1,taken,KSK00042,000001,1122120000,432500,fraud\n";
+    std::fs::write(office.0.join("chargebacks.csv"), file).unwrap();
+    let output = office.run(&["dispute", "import", "chargebacks.csv", "--as", "aigul.key"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success() && said.contains("no payment of ours has this terminal"), "{said}");
+    std::fs::write(office.0.join("chargebacks.csv"), file.replace("432500", "4325.00")).unwrap();
+    let wrong = office.bad(&["dispute", "import", "chargebacks.csv", "--as", "aigul.key"]);
+    assert!(wrong.contains("chargebacks.csv: line 2: amount_tiyn"), "{wrong}");
     let list = office.good(&["balance", "list"]);
     assert!(list.contains("remainder") && list.contains("refunded"), "{list}");
     let audit = office.good(&["audit"]);
@@ -176,12 +214,11 @@ fn an_operator_founds_a_center_and_settles_slips_at_the_counter() {
     }
     assert!(audit.ends_with("every tiyn is accounted for\n"));
 
-    let code = first.split("code ").nth(1).unwrap().split(',').next().unwrap();
-    let ask = |verb: &str| office.run(&["gateway", verb, code, ANNA, "apostille"]);
+    let ask = |verb: &str| office.run(&["gateway", verb, &code, ANNA, "apostille"]);
     // Imported by hand: the running center will deliver the notice.
     assert_eq!(String::from_utf8(ask("validate").stdout).unwrap(), "NotConfirmed\n");
     assert!(office.bad(&["gateway", "validate", "1234", ANNA, "apostille"]).contains("sixteen digits"));
-    let wrong = office.bad(&["gateway", "validate", code, "000101400016", "apostille"]);
+    let wrong = office.bad(&["gateway", "validate", &code, "000101400016", "apostille"]);
     assert!(wrong.contains("ControlDigit") && !wrong.contains("000101400016"), "{wrong}");
     office.good(&["crl", "refresh", "--days", "30"]);
     office.good(&["kiosk", "revoke", "42"]);

@@ -10,15 +10,24 @@ use tempfile::TempDir;
 use tolem_center::{
     gateway::{
         CallError, GatewayClient,
+        audit::audit,
         config::{GATEWAY_FILE, GatewayConfig},
         server::{self, Options, Running},
         setup,
         words::*,
     },
-    pki::nca::{Authority, Purpose},
-    server::system_clock,
+    logic::{
+        errands::{Notice, NoticeKind, Order, Reply},
+        store::PayerTag,
+    },
+    pki::{
+        Profile,
+        nca::{Authority, Purpose},
+    },
+    server::{errands::Neighbours as _, soap::SoapNeighbours, system_clock},
+    xmlsig::{KeyFile, Trust, sign},
 };
-use tolem_protocol::{Amount, Iin, KioskNumber, PaymentCode};
+use tolem_protocol::{Amount, Iin, KioskNumber, PaymentCode, PaymentId, UtcTime, messages};
 
 const IIN: &str = "000101300019";
 
@@ -280,4 +289,102 @@ fn a_client_reads_the_new_lists_without_being_started_again() {
     authority.refresh(now, 7).unwrap();
     authority.publish(&wire.path("parties/bank")).unwrap();
     run(bank.create_upc(&order)).unwrap();
+}
+
+/// Runs openssl, and gives what it printed.
+fn openssl(arguments: &[&str]) -> String {
+    let output = std::process::Command::new("openssl").args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Keys of participants are what their own tools make: RSA, most of them. Both of a bank's keys are here, the one of its channels too.
+#[test]
+fn a_bank_with_rsa_keys_is_a_bank_like_any_other() {
+    let wire = wire();
+    let bank = wire.path("parties/bank");
+    let authority = Authority::at(&wire.path("nca"));
+    for (name, purpose) in [("sign", Purpose::Sign), ("channel", Purpose::Connect)] {
+        let key = bank.join(format!("{name}.key"));
+        let key = key.to_str().unwrap();
+        openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", key]);
+        let request = openssl(&["req", "-new", "-key", key, "-subj", "/CN=bank"]);
+        let profile = Profile::standard(system_clock());
+        let certificate = authority.certify("bank", &purpose, &request, &profile).unwrap();
+        std::fs::write(bank.join(format!("{name}.crt")), certificate).unwrap();
+    }
+    let (client, order) = (wire.client("bank"), order("T1"));
+    let code = run(client.create_upc(&order)).unwrap().code;
+    assert_eq!(run(client.notify_payment(&notice(&order, code))).unwrap().state, State::Paid);
+    let refund = VoidUpc {
+        message_id: Token::random(),
+        transaction: order.transaction.clone(),
+        code,
+        reason: VoidReason::Refund,
+    };
+    assert_eq!(run(client.void_upc(&refund)).unwrap().state, State::Refunded);
+    // What it signed is evidence like any other.
+    let config = GatewayConfig::read(&wire.path(GATEWAY_FILE)).unwrap();
+    let desk = server::open(&config, &server::Faults::default(), system_clock()).unwrap();
+    let trust = Trust::read(&wire.path("identity")).unwrap();
+    let audit = audit(&desk.store.lock().unwrap(), &trust, setup::GATEWAY_NAME).unwrap();
+    assert_eq!((audit.records, audit.findings), (3, Vec::new()));
+    let message = sign::message(
+        &KeyFile::read(&bank.join("sign.crt"), &bank.join("sign.key")).unwrap(),
+        "<a/>",
+        system_clock(),
+    );
+    assert!(message.unwrap().contains("rsa-sha256"), "it was RSA");
+}
+
+/// The refund of a dispute, as a center's neighbours deliver it: yes before the code is used, and no after it, for good.
+#[test]
+fn a_refund_is_answered_by_what_became_of_the_code() {
+    let wire = wire();
+    let neighbours = SoapNeighbours::open(&wire.path("parties/bank")).unwrap();
+    let deliver = |order: &Order, code, kind| {
+        run(neighbours.deliver(&Notice {
+            id: 1,
+            kind,
+            payment: order.payment,
+            code,
+            service: order.service.clone(),
+            payer: order.payer.clone(),
+            fee: order.fee,
+            method: messages::Method::Cash,
+            paid_at: UtcTime(1_795_699_990_000),
+        }))
+    };
+    let paid = |number| {
+        let kiosk = KioskNumber::new(42).unwrap();
+        let order = Order {
+            payment: PaymentId { kiosk, epoch: 1, number, nonce: [7; 16] },
+            service: "id-card".try_into().unwrap(),
+            payer: Iin::parse(IIN, system_clock().date()).unwrap(),
+            tag: PayerTag([1; 32]),
+            fee: Amount::from_tenge(865),
+            valid_until: system_clock(),
+        };
+        let Reply::Done(made) = run(neighbours.create_code(&order)) else { panic!("a code") };
+        let early = deliver(&order, made.code, NoticeKind::Refund);
+        assert!(matches!(early, Reply::Refused(why) if why.contains("only a paid, unused code")));
+        assert_eq!(deliver(&order, made.code, NoticeKind::Paid), Reply::Done(()));
+        (order, made.code)
+    };
+    let (order, code) = paid(1);
+    for _ in 0..2 {
+        assert_eq!(deliver(&order, code, NoticeKind::Refund), Reply::Done(()), "again is the same");
+    }
+    let (order, code) = paid(2);
+    let question = ValidateUpc {
+        message_id: Token::random(),
+        request: token("R1"),
+        code,
+        recipient: order.payer.clone(),
+        service: order.service.clone(),
+        consume: true,
+    };
+    run(wire.client("portal").validate_upc(&question)).unwrap();
+    let used = deliver(&order, code, NoticeKind::Refund);
+    assert!(matches!(used, Reply::Refused(why) if why.contains("only a paid, unused code")));
 }

@@ -137,6 +137,10 @@ fn a_day_is_reported_as_it_happened(lab: &impl Lab) {
         balances that came up                    6          5,647.00
         notices the gateway took, fees           2          5,190.00
         given back                               1          1,500.00
+        disputed by payers                       0              0.00
+        charged back by the acquirer             0              0.00
+        disputes that changed nothing            0              0.00
+        lost to chargebacks                      0              0.00
     "#]]
     .assert_eq(&summary::summary(&entries).text("22.11.2026"));
     let mut statistics = String::new();
@@ -171,9 +175,9 @@ fn a_day_is_settled_and_claimed(lab: &impl Lab) {
     let today = entries(&town, 0);
     expect![[r#"
         Settlement of 22.11.2026
-        provider          paid            fees    withheld  returned           sum          payout  value date
-        991240000013         1          865.00       10.00         0          0.00          855.00  24.11.2026
-        991242000014         1        4,325.00       43.25         0          0.00        4,281.75  24.11.2026
+        provider          paid            fees    withheld  returned           sum      disputed          payout  value date
+        991240000013         1          865.00       10.00         0          0.00          0.00          855.00  24.11.2026
+        991242000014         1        4,325.00       43.25         0          0.00          0.00        4,281.75  24.11.2026
 
         Reimbursement claim to bank demo-bank: 5,190.00 for 2 notified payments
     "#]]
@@ -182,8 +186,8 @@ fn a_day_is_settled_and_claimed(lab: &impl Lab) {
     let tomorrow = entries(&town, 1);
     expect![[r#"
         Settlement of 23.11.2026
-        provider          paid            fees    withheld  returned           sum          payout  value date
-        090440004151         1        2,162.50       21.63         0          0.00        2,140.87  24.11.2026
+        provider          paid            fees    withheld  returned           sum      disputed          payout  value date
+        090440004151         1        2,162.50       21.63         0          0.00          0.00        2,140.87  24.11.2026
 
         Reimbursement claim to bank demo-bank: 2,162.50 for 1 notified payments
     "#]]

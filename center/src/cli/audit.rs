@@ -86,13 +86,12 @@ fn register(folder: &Path, bank: &str, first: Date) -> anyhow::Result<Vec<Regist
             };
             let page = runtime.block_on(client.get_register(&request))?;
             skip += page.entries.len() as u64;
-            entries.extend(page.entries.into_iter().filter(|entry| entry.state != State::Refunded).map(
-                |entry| Registered {
-                    transaction: entry.transaction.to_string(),
-                    code: entry.code,
-                    fee: entry.amount,
-                },
-            ));
+            entries.extend(page.entries.into_iter().map(|entry| Registered {
+                transaction: entry.transaction.to_string(),
+                code: entry.code,
+                fee: entry.amount,
+                refunded: entry.state == State::Refunded,
+            }));
             if !page.more {
                 break;
             }

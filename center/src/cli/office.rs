@@ -188,7 +188,7 @@ pub fn deeds(at: &At) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn center(at: &At) -> anyhow::Result<(Center, SqlStore)> {
+pub fn center(at: &At) -> anyhow::Result<(Center, SqlStore)> {
     let (config, store) = open(at)?;
     Ok((server::open_center(&config, &Faults::default(), system_clock())?, store))
 }
@@ -321,6 +321,7 @@ pub fn days_left(store: &SqlStore, kiosk: KioskNumber, now: UtcTime) -> anyhow::
 fn tell(effect: &Effect) -> anyhow::Result<()> {
     match effect {
         Effect::Done => println!("done"),
+        Effect::Disputes(rows) => rows.iter().for_each(super::disputes::tell),
         Effect::Journal(done) => {
             let Rescued { settled, waiting, held, recalled, refused, known } = done;
             println!(

@@ -154,6 +154,8 @@ pub trait Acquiring {
     fn card(&self, payment: &PaymentId) -> Result<Option<CardRow>>;
     /// The row whose request, advice or reversal has this trace number (all of it, not six digits).
     fn card_by_trace(&self, trace: u32) -> Result<Option<CardRow>>;
+    /// Requests of a terminal whose trace number ends in these six digits, oldest first.
+    fn cards_named(&self, terminal: &[u8; 8], trace: u32) -> Result<Vec<CardRow>>;
     /// The highest trace number given so far, 0 at first.
     fn last_trace(&self) -> Result<u32>;
     /// Writes a row.

@@ -6,6 +6,7 @@
 use crate::logic::{
     Center, Moment,
     deposit::Via,
+    disputes::{DisputeRow, Fits},
     office::{self, Action, Deed, OperatorRow, RequestRow, RequestState},
     operator, rebuild,
     rescue::Rescued,
@@ -55,6 +56,8 @@ pub enum Effect {
     Slip(Box<Response>),
     /// A journal was taken in.
     Journal(Rescued),
+    /// These disputes stand so now.
+    Disputes(Vec<DisputeRow>),
     /// It was done; there is no more to say.
     Done,
 }
@@ -207,8 +210,15 @@ impl Center {
 
     /// Why an action cannot be done now, if so. Nothing is changed.
     fn obstacle(&self, store: &dyn Store, now: UtcTime, action: &Action) -> Result<Option<String>> {
-        let rests_on_the_books =
-            matches!(action, Action::ImportSlip { .. } | Action::Refund { .. } | Action::Resolve { .. });
+        let rests_on_the_books = matches!(
+            action,
+            Action::ImportSlip { .. }
+                | Action::Refund { .. }
+                | Action::Resolve { .. }
+                | Action::Complain { .. }
+                | Action::Rule { .. }
+                | Action::Chargebacks(_)
+        );
         if rests_on_the_books && store.rebuilding()?.is_some() {
             return Ok(Some("the center is rebuilding: first it must hear what it has forgotten".into()));
         }
@@ -259,6 +269,20 @@ impl Center {
                     None
                 }
             }
+            Action::Complain { payment, why } => self.cannot_complain(store, payment, why)?,
+            Action::Rule { dispute, ruling } => self.cannot_rule(store, *dispute, *ruling)?,
+            Action::Chargebacks(lines) => {
+                let mut wrong = None;
+                for line in lines {
+                    match self.chargeback_fits(store, line)? {
+                        Fits::Yes => continue,
+                        Fits::Known => wrong = Some(format!("case {} is booked: ask anew", line.case)),
+                        Fits::No(why) => wrong = Some(format!("case {}: {why}", line.case)),
+                    }
+                    break;
+                }
+                wrong
+            }
         })
     }
 
@@ -291,6 +315,19 @@ impl Center {
                 if let Some(state) = store.rebuilding()? {
                     self.open_again(store, at, state, missing)?;
                 }
+            }
+            Action::Complain { payment, why } => {
+                return Ok(Effect::Disputes(self.complain(store, at.now, payment, why)?));
+            }
+            Action::Rule { dispute, ruling } => {
+                return Ok(Effect::Disputes(self.rule(store, at.now, *dispute, *ruling)?));
+            }
+            Action::Chargebacks(lines) => {
+                let mut rows = Vec::new();
+                for line in lines {
+                    rows.extend(self.take_chargeback(store, at, line)?);
+                }
+                return Ok(Effect::Disputes(rows));
             }
         }
         Ok(Effect::Done)

@@ -380,13 +380,12 @@ impl Center {
         quote: &Quote,
         kind: &'static str,
     ) -> Result<()> {
-        let payee = payee.or_else(|| self.catalogue.find(&quote.service).map(|service| service.payee_bin));
         let total = quote.card_total().unwrap_or_default();
         let split = Split {
             kiosk: payment.kiosk,
             inserted: Amount::ZERO,
             from_balance: (Account::Cards, total),
-            fee: Some((payee.map_or(Account::Unassigned, Account::payable), quote.fee)),
+            fee: Some((self.payee(payee, quote), quote.fee)),
             commission: quote.commission,
             cash_total: total,
             held: Amount::ZERO,

@@ -13,7 +13,7 @@ use crate::logic::{
 };
 use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
-    Amount, Iin, KioskNumber, PaymentCode, PaymentId, UtcTime,
+    Amount, Bin, Iin, KioskNumber, PaymentCode, PaymentId, UtcTime,
     messages::{
         CodeToken, Deposit, DepositKind, HeldBalance, HoldReason, Outcome, Quote, Refusal, Response, Verdict,
     },
@@ -335,6 +335,12 @@ impl Center {
         Ok(Verdict::Accepted { token, remainder })
     }
 
+    /// The account of who gets the fee of a quote: as its payment says, or else as the catalogue does now.
+    pub(super) fn payee(&self, payee: Option<Bin>, quote: &Quote) -> Account {
+        let payee = payee.or_else(|| self.catalogue.find(&quote.service).map(|service| service.payee_bin));
+        payee.map_or(Account::Unassigned, Account::payable)
+    }
+
     /// Books a paid fee and its remainder.
     #[allow(
         clippy::too_many_arguments,
@@ -350,15 +356,12 @@ impl Center {
         remainder: Option<&HeldBalance>,
         kind: &'static str,
     ) -> Result<()> {
-        let payee = claimed
-            .known
-            .and_then(|row| row.payee)
-            .or_else(|| self.catalogue.find(&quote.service).map(|service| service.payee_bin));
+        let payee = claimed.known.and_then(|row| row.payee);
         let split = Split {
             kiosk: claimed.deposit.payment.kiosk,
             inserted: claimed.inserted,
             from_balance,
-            fee: Some((payee.map_or(Account::Unassigned, Account::payable), quote.fee)),
+            fee: Some((self.payee(payee, quote), quote.fee)),
             commission: quote.commission,
             cash_total: quote.cash_total,
             held: remainder.map_or(Amount::ZERO, |balance| balance.amount),

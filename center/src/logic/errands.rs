@@ -75,6 +75,8 @@ pub enum NoticeKind {
     Paid,
     /// The code is not needed: the payment came to nothing.
     Void,
+    /// The code of a paid payment is taken back, if it was not used.
+    Refund,
 }
 
 /// Everything a notice tells the gateway.
@@ -132,7 +134,7 @@ pub struct NoticeRow {
     pub tries: u32,
     /// Not sent again before this.
     pub next: UtcTime,
-    /// When the gateway acknowledged it.
+    /// When the gateway acknowledged it; for a refund, when it said yes or no.
     pub taken_at: Option<UtcTime>,
 }
 
@@ -304,10 +306,10 @@ impl Center {
             Reply::Done(()) => {
                 row.taken_at = Some(at.now);
                 store.put_notice(&row)?;
-                if row.kind == NoticeKind::Paid {
-                    (21..=25).for_each(|number| at.step(number, kiosk, Some(payment)));
-                } else {
-                    self.code_is_void(store, at.now, &payment)?;
+                match row.kind {
+                    NoticeKind::Paid => (21..=25).for_each(|number| at.step(number, kiosk, Some(payment))),
+                    NoticeKind::Void => self.code_is_void(store, at.now, &payment)?,
+                    NoticeKind::Refund => self.code_taken_back(store, at, &payment)?,
                 }
                 return Ok(true);
             }
@@ -316,6 +318,11 @@ impl Center {
                 row.next = at.now.plus_seconds(pause(row.tries));
                 let text = format!("the gateway has not taken the notice of payment {payment}: {why}");
                 self.alarm_when_late(store, at, row.made_at, ("notice-overdue", payment, text))?;
+            }
+            // Used before: that is an answer, and the dispute ends by it.
+            Reply::Refused(why) if row.kind == NoticeKind::Refund => {
+                row.taken_at = Some(at.now);
+                self.code_stays(store, at.now, &payment, why)?;
             }
             Reply::Refused(why) => {
                 // Somebody must look; until then it is still owed, so it is not given up.
@@ -392,10 +399,7 @@ impl Center {
         }
         let mut taken = 0;
         for notice in self.notices_due(store, at.now)? {
-            let reply = match self.gateway.notify(store, at.now, &notice)? {
-                true => Reply::Done(()),
-                false => Reply::Silent("no answer".into()),
-            };
+            let reply = self.gateway.notify(store, at.now, &notice)?;
             taken += usize::from(self.notice_answered(store, at, notice.id, &reply)?);
         }
         Ok(taken)

@@ -9,7 +9,7 @@
 //! A code answers "good" in `Paid` alone; `Issued` answers "payment not confirmed yet", never "unknown".
 
 use crate::logic::{
-    errands::{Notice, NoticeKind, Order},
+    errands::{Notice, NoticeKind, Order, Reply},
     registry::Switch,
     store::{CodeRow, CodeState, PayerTag, Result, Store, StoreError},
 };
@@ -27,8 +27,8 @@ pub trait Gateway {
         order: &Order,
     ) -> Result<Option<PaymentCode>>;
 
-    /// Delivers a notice; false while the gateway does not answer. Idempotent.
-    fn notify(&self, store: &mut dyn Store, now: UtcTime, notice: &Notice) -> Result<bool>;
+    /// Delivers a notice. Idempotent.
+    fn notify(&self, store: &mut dyn Store, now: UtcTime, notice: &Notice) -> Result<Reply<()>>;
 
     /// Takes back a code that the center made before its database was lost. Idempotent.
     fn adopt(&self, store: &mut dyn Store, now: UtcTime, code: PaymentCode, order: &Order) -> Result<()>;
@@ -65,9 +65,16 @@ impl Gateway for InProcessGateway {
         Err(StoreError("no free payment code in 64 tries: the random source is broken".into()))
     }
 
-    fn notify(&self, store: &mut dyn Store, now: UtcTime, notice: &Notice) -> Result<bool> {
+    fn notify(&self, store: &mut dyn Store, now: UtcTime, notice: &Notice) -> Result<Reply<()>> {
         if self.down.is_on() {
-            return Ok(false);
+            return Ok(Reply::Silent("no answer".into()));
+        }
+        if notice.kind == NoticeKind::Refund {
+            return Ok(if refund(store, notice.code)? {
+                Reply::Done(())
+            } else {
+                Reply::Refused("only a paid, unused code is refunded".into())
+            });
         }
         if let Some(mut row) = store.code(notice.code)?.filter(|row| row.state == CodeState::Issued) {
             match notice.kind {
@@ -76,10 +83,11 @@ impl Gateway for InProcessGateway {
                     row.paid_at = Some(now);
                 }
                 NoticeKind::Void => row.state = CodeState::Void,
+                NoticeKind::Refund => {}
             }
             store.put_code(&row)?;
         }
-        Ok(true)
+        Ok(Reply::Done(()))
     }
 
     fn adopt(&self, store: &mut dyn Store, now: UtcTime, code: PaymentCode, order: &Order) -> Result<()> {
@@ -104,8 +112,8 @@ impl Gateway for Elsewhere {
         Ok(None)
     }
 
-    fn notify(&self, _: &mut dyn Store, _: UtcTime, _: &Notice) -> Result<bool> {
-        Ok(false)
+    fn notify(&self, _: &mut dyn Store, _: UtcTime, _: &Notice) -> Result<Reply<()>> {
+        Ok(Reply::Silent("it is elsewhere".into()))
     }
 
     fn adopt(&self, _: &mut dyn Store, _: UtcTime, _: PaymentCode, _: &Order) -> Result<()> {
@@ -196,9 +204,17 @@ pub fn void(store: &mut dyn Store, code: PaymentCode) -> Result<bool> {
     change(store, code, CodeState::Issued, CodeState::Void)
 }
 
-/// Marks a code whose money went back; a used code cannot be refunded. False if it was not changed.
+/// Marks a code whose money goes back, which it does before it is used, also when only its time is over. True if it is marked, now or before.
 pub fn refund(store: &mut dyn Store, code: PaymentCode) -> Result<bool> {
-    change(store, code, CodeState::Paid, CodeState::Refunded)
+    let Some(row) = store.code(code)? else { return Ok(false) };
+    match row.state {
+        CodeState::Refunded => Ok(true),
+        CodeState::Paid => change(store, code, CodeState::Paid, CodeState::Refunded),
+        CodeState::Expired if row.paid_at.is_some() => {
+            change(store, code, CodeState::Expired, CodeState::Refunded)
+        }
+        CodeState::Issued | CodeState::Used | CodeState::Void | CodeState::Expired => Ok(false),
+    }
 }
 
 fn change(store: &mut dyn Store, code: PaymentCode, from: CodeState, to: CodeState) -> Result<bool> {

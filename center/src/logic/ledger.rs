@@ -7,6 +7,7 @@
 use crate::logic::{
     acquirer::{CardRow, Standing},
     cards::by_card,
+    disputes::{DisputeRow, Moved, moved},
     store::{BalanceState, PaymentRow, PaymentState, Result, Store},
 };
 use std::collections::BTreeMap;
@@ -36,7 +37,9 @@ pub enum Account {
     Held,
     /// Paid back in cash or by transfer by the operator.
     Refunds,
-    /// Lost by the center's own fault, e.g. a balance spent twice because of a restore.
+    /// Nobody's until it is decided: credits are withheld from payees, debits were taken by the acquirer of cards.
+    Disputed,
+    /// Lost by the center's own fault, e.g. a balance spent twice because of a restore, or to a chargeback.
     OwnLoss,
 }
 
@@ -59,6 +62,7 @@ impl Account {
                 "rounding" => Self::Rounding,
                 "held" => Self::Held,
                 "refunds" => Self::Refunds,
+                "disputed" => Self::Disputed,
                 "own-loss" => Self::OwnLoss,
                 _ => return None,
             },
@@ -80,6 +84,7 @@ impl fmt::Display for Account {
             Self::Rounding => f.write_str("rounding"),
             Self::Held => f.write_str("held"),
             Self::Refunds => f.write_str("refunds"),
+            Self::Disputed => f.write_str("disputed"),
             Self::OwnLoss => f.write_str("own-loss"),
         }
     }
@@ -99,7 +104,21 @@ pub struct Posting {
 }
 
 /// Words that [`Posting::kind`] can be.
-pub const KINDS: [&str; 5] = ["accepted", "held", "recalled", "refunded", "cancelled"];
+pub const KINDS: [&str; 13] = [
+    "accepted",
+    "held",
+    "recalled",
+    "refunded",
+    "cancelled",
+    "disputed",
+    "restored",
+    "given-back",
+    "charged-back",
+    "taken-back",
+    "regained",
+    "released",
+    "written-off",
+];
 
 /// The money of one settled deposit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -177,6 +196,7 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
                 Account::KioskCash(_) => entry.cash += tiyn,
                 Account::Cards => entry.cards += tiyn,
                 Account::Payable(_) | Account::Unassigned => entry.fee -= tiyn,
+                Account::Disputed => entry.disputed += tiyn,
                 Account::Commission
                 | Account::Rounding
                 | Account::Held
@@ -200,6 +220,10 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
 
     let mut cards = BTreeMap::new();
     store.each_card(&mut |row| drop(cards.insert(row.payment, row)))?;
+    let mut disputes: BTreeMap<PaymentId, Vec<DisputeRow>> = BTreeMap::new();
+    for row in store.disputes()? {
+        disputes.entry(row.payment).or_default().push(row);
+    }
     store.each_payment(&mut |row| {
         let payment = row.payment;
         let booked = booked.remove(&payment).unwrap_or_default();
@@ -207,16 +231,25 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
         if booked.cash != cash {
             findings.push(format!("payment {payment}: cash is {cash} tiyn, booked are {}", booked.cash));
         }
-        findings.extend(by_card_wrong(&row, booked.cards, cards.remove(&payment)));
-        let fee = match (row.state, row.outcome.as_ref().map(|outcome| outcome.read_unverified())) {
-            (PaymentState::Settled, Some(Some(outcome))) => match outcome.verdict {
-                Verdict::Accepted { token, .. } => token.read_unverified().map(|token| signed(token.fee)),
-                Verdict::Held(_) => Some(0),
-            },
-            (PaymentState::Quoted | PaymentState::Voided, None) => Some(0),
-            _ => None,
-        };
-        match fee {
+        let (disputes, fee) = (disputes.remove(&payment).unwrap_or_default(), fee_of(&row));
+        let moved =
+            disputes.iter().map(|dispute| moved(dispute, fee.unwrap_or(0), paid_by_card(&row).is_some()));
+        let moved = moved.fold(Moved::default(), |sum, one| Moved {
+            fee: sum.fee + one.fee,
+            cards: sum.cards + one.cards,
+            disputed: sum.disputed + one.disputed,
+        });
+        if booked.disputed != moved.disputed {
+            findings.push(format!(
+                "payment {payment}: {} tiyn are in dispute, booked are {}",
+                moved.disputed, booked.disputed
+            ));
+        }
+        if disputes.iter().any(|dispute| dispute.state.is_open()) != (row.state == PaymentState::Disputed) {
+            findings.push(format!("payment {payment}: state {:?} and its disputes disagree", row.state));
+        }
+        findings.extend(by_card_wrong(&row, booked.cards - moved.cards, cards.remove(&payment)));
+        match fee.map(|fee| fee - moved.fee) {
             Some(fee) if fee == booked.fee => {}
             Some(fee) => {
                 findings.push(format!("payment {payment}: the fee is {fee} tiyn, booked are {}", booked.fee));
@@ -224,6 +257,9 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
             None => findings.push(format!("payment {payment}: state {:?} and answer disagree", row.state)),
         }
     })?;
+    for payment in disputes.into_keys() {
+        findings.push(format!("payment {payment} is disputed, which is unknown"));
+    }
     for payment in cards.into_keys() {
         findings.push(format!("the acquirer was asked for payment {payment}, which is unknown"));
     }
@@ -233,13 +269,30 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
     Ok(findings)
 }
 
+/// The fee that a payment has in its answer; `None` if state and answer disagree.
+fn fee_of(row: &PaymentRow) -> Option<i64> {
+    match (row.state, row.outcome.as_ref().map(|outcome| outcome.read_unverified())) {
+        (PaymentState::Settled | PaymentState::Disputed, Some(Some(outcome))) => match outcome.verdict {
+            Verdict::Accepted { token, .. } => token.read_unverified().map(|token| signed(token.fee)),
+            Verdict::Held(_) => Some(0),
+        },
+        (PaymentState::Quoted | PaymentState::Voided, None) => Some(0),
+        _ => None,
+    }
+}
+
+/// What a card has paid for an accepted payment.
+fn paid_by_card(row: &PaymentRow) -> Option<Amount> {
+    let outcome = row.outcome.as_ref().and_then(Signed::read_unverified)?;
+    let accepted = matches!(outcome.verdict, Verdict::Accepted { .. });
+    let quote = row.quote.as_ref().and_then(Signed::read_unverified).filter(|_| accepted)?;
+    by_card(&quote, row.inserted)
+}
+
 /// What does not fit between a payment, what is booked as paid by card, and how it stands with the acquirer.
 fn by_card_wrong(row: &PaymentRow, booked: i64, card: Option<CardRow>) -> Option<String> {
     let payment = row.payment;
-    let outcome = row.outcome.as_ref().and_then(Signed::read_unverified);
-    let accepted = outcome.is_some_and(|outcome| matches!(outcome.verdict, Verdict::Accepted { .. }));
-    let quote = row.quote.as_ref().and_then(Signed::read_unverified).filter(|_| accepted);
-    let paid = quote.and_then(|quote| by_card(&quote, row.inserted)).map_or(0, signed);
+    let paid = paid_by_card(row).map_or(0, signed);
     if booked != paid {
         return Some(format!("payment {payment}: a card paid {paid} tiyn, booked are {booked}"));
     }
@@ -256,6 +309,7 @@ struct Booked {
     cash: i64,
     cards: i64,
     fee: i64,
+    disputed: i64,
 }
 
 /// The balance that a verdict creates.
@@ -322,6 +376,7 @@ mod tests {
             Account::Rounding,
             Account::Held,
             Account::Refunds,
+            Account::Disputed,
             Account::OwnLoss,
         ] {
             assert_eq!(Account::parse(&account.to_string()), Some(account));

@@ -2,6 +2,7 @@
 
 use crate::logic::{
     acquirer::{Acquiring, CardRow, Standing as CardStanding},
+    disputes::{DisputeRow, Disputes},
     enrolment::{CertificateRow, Enrolment, InviteRow},
     errands::{Errands, NoticeRow, WaitingRow},
     ledger::Posting,
@@ -40,6 +41,7 @@ pub struct MemoryStore {
     heard: BTreeMap<KioskNumber, u32>,
     slots: BTreeMap<(KioskNumber, i64), Slots>,
     cards: BTreeMap<PaymentId, CardRow>,
+    disputes: BTreeMap<u32, DisputeRow>,
     trace: u32,
     invites: BTreeMap<KioskNumber, InviteRow>,
     certificates: BTreeMap<KioskNumber, CertificateRow>,
@@ -332,6 +334,25 @@ impl Enrolment for MemoryStore {
     }
 }
 
+impl Disputes for MemoryStore {
+    fn dispute(&self, number: u32) -> Result<Option<DisputeRow>> {
+        Ok(self.disputes.get(&number).cloned())
+    }
+
+    fn disputes(&self) -> Result<Vec<DisputeRow>> {
+        Ok(self.disputes.values().cloned().collect())
+    }
+
+    fn disputes_of(&self, payment: &PaymentId) -> Result<Vec<DisputeRow>> {
+        Ok(self.disputes.values().filter(|row| row.payment == *payment).cloned().collect())
+    }
+
+    fn put_dispute(&mut self, row: &DisputeRow) -> Result<()> {
+        self.disputes.insert(row.number, row.clone());
+        Ok(())
+    }
+}
+
 impl Transact for MemoryStore {
     fn transact<R>(&mut self, mut work: impl FnMut(&mut Self) -> Result<R>) -> Result<R> {
         let before = self.clone();
@@ -366,6 +387,13 @@ impl Acquiring for MemoryStore {
             row.request.trace == trace || row.errand.is_some_and(|errand| errand.trace == trace)
         };
         Ok(self.cards.values().find(has).cloned())
+    }
+
+    fn cards_named(&self, terminal: &[u8; 8], trace: u32) -> Result<Vec<CardRow>> {
+        let named = |row: &&CardRow| row.terminal == *terminal && row.request.trace % 1_000_000 == trace;
+        let mut rows: Vec<CardRow> = self.cards.values().filter(named).cloned().collect();
+        rows.sort_by_key(|row| row.request.trace);
+        Ok(rows)
     }
 
     fn put_card(&mut self, row: &CardRow) -> Result<()> {

@@ -9,6 +9,7 @@ pub mod approval;
 pub mod cards;
 mod claims;
 mod deposit;
+pub mod disputes;
 pub mod enrolment;
 pub mod errands;
 pub mod gateway;

@@ -5,6 +5,7 @@
 //! were; nothing is done before the second signature is on disk.
 
 use crate::logic::{
+    disputes::{Chargeback, Move, Ruling},
     operator::Found,
     rescue::Rescue,
     store::{Result, Store},
@@ -12,7 +13,7 @@ use crate::logic::{
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use tolem_protocol::{
-    BalanceNumber, KioskNumber, UtcTime,
+    Amount, BalanceNumber, KioskNumber, PaymentId, UtcTime,
     messages::Deposit,
     signed::{Signature, Signed},
 };
@@ -70,6 +71,22 @@ pub enum Action {
         /// The kiosks that have not told what they know.
         missing: Vec<KioskNumber>,
     },
+    /// Opens a complaint about a payment: its money is withheld from the payee.
+    Complain {
+        /// Which.
+        payment: PaymentId,
+        /// What its payer says, one line without an IIN.
+        why: String,
+    },
+    /// Decides an open dispute.
+    Rule {
+        /// Which.
+        dispute: u32,
+        /// What.
+        ruling: Ruling,
+    },
+    /// Books what the acquirer has taken back, and given back.
+    Chargebacks(Vec<Chargeback>),
 }
 
 impl Action {
@@ -113,6 +130,31 @@ impl fmt::Display for Action {
                     write!(f, "{}{kiosk}", if place == 0 { "" } else { ", " })?;
                 }
                 Ok(())
+            }
+            Self::Complain { payment, why } => {
+                write!(f, "dispute payment {payment} for its payer: {why}")
+            }
+            Self::Rule { dispute, ruling: Ruling::GiveBack } => {
+                write!(f, "give the money of dispute {dispute} back, if the code was not used")
+            }
+            Self::Rule { dispute, ruling: Ruling::Reject } => {
+                write!(f, "reject dispute {dispute}: the payment stands")
+            }
+            Self::Rule { dispute, ruling: Ruling::WriteOff } => {
+                write!(f, "write the chargeback of dispute {dispute} off as our loss")
+            }
+            Self::Chargebacks(lines) => {
+                let sum = |way| -> Amount {
+                    lines.iter().filter(|line| line.way == way).map(|line| line.amount).sum()
+                };
+                write!(
+                    f,
+                    "book {} lines of the acquirer: {} taken from us, {} given back",
+                    lines.len(),
+                    sum(Move::Taken),
+                    sum(Move::Returned)
+                )?;
+                lines.iter().try_for_each(|line| write!(f, "\n      {line}"))
             }
         }
     }

@@ -223,7 +223,7 @@ impl Center {
                 quote.filter(|quote| quote.valid_until >= now).map_or(Amount::ZERO, |quote| quote.due())
             };
             let cash = match row.state {
-                PaymentState::Settled => row.inserted,
+                PaymentState::Settled | PaymentState::Disputed => row.inserted,
                 PaymentState::Voided => Amount::ZERO,
                 PaymentState::Quoted => self.is_waiting(store, row)?.unwrap_or_else(quoted),
             };

@@ -5,8 +5,8 @@
 //! means that nothing of it happened and that nothing may be answered.
 
 use crate::logic::{
-    acquirer::Acquiring, enrolment::Enrolment, errands::Errands, ledger::Posting, office::Office,
-    presence::Presence, rebuild::Standing,
+    acquirer::Acquiring, disputes::Disputes, enrolment::Enrolment, errands::Errands, ledger::Posting,
+    office::Office, presence::Presence, rebuild::Standing,
 };
 use std::fmt;
 use tolem_protocol::{
@@ -67,6 +67,8 @@ pub enum PaymentState {
     Voided,
     /// The final answer was given.
     Settled,
+    /// It was accepted, and its money is in dispute until two people or the acquirer have decided.
+    Disputed,
 }
 
 /// One payment id and everything known about it.
@@ -218,7 +220,7 @@ pub struct Alarm {
 }
 
 /// Durable storage of the center.
-pub trait Store: Office + Errands + Standing + Presence + Enrolment + Acquiring {
+pub trait Store: Office + Errands + Standing + Presence + Enrolment + Acquiring + Disputes {
     /// Life of this database: never the same after a restore.
     fn center_epoch(&self) -> Result<u32>;
     /// Begins a new life.

@@ -117,6 +117,10 @@ impl Neighbours for SoapNeighbours {
                     };
                     reply(self.client.notify_payment(&request).await, |_| ())
                 }
+                NoticeKind::Refund => {
+                    let request = VoidUpc { message_id, transaction, code, reason: VoidReason::Refund };
+                    reply(self.client.void_upc(&request).await, |_| ())
+                }
                 NoticeKind::Void => {
                     let reason = VoidReason::Cancelled;
                     let request = VoidUpc { message_id, transaction, code, reason };

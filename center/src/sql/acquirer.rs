@@ -96,6 +96,11 @@ impl Acquiring for SqlStore {
         self.one("SELECT * FROM card WHERE trace = ?1 OR errand_trace = ?1", values![trace], card_row)
     }
 
+    fn cards_named(&self, terminal: &[u8; 8], trace: u32) -> Result<Vec<CardRow>> {
+        let sql = "SELECT * FROM card WHERE terminal = ?1 AND trace % 1000000 = ?2 ORDER BY trace";
+        self.all(sql, values![terminal, trace], card_row)
+    }
+
     fn put_card(&mut self, row: &CardRow) -> Result<()> {
         let amount = i64::try_from(row.amount.tiyn()).unwrap_or(i64::MAX);
         self.run(

@@ -26,7 +26,8 @@ INSERT INTO notice (kind, payment, code, made_at, tries, next)
   SELECT 'paid', payment, code, issued_at, 0, issued_at FROM code WHERE state = 'issued' ORDER BY issued_at, code;
 ";
 
-const KINDS: [(NoticeKind, &str); 2] = [(NoticeKind::Paid, "paid"), (NoticeKind::Void, "void")];
+const KINDS: [(NoticeKind, &str); 3] =
+    [(NoticeKind::Paid, "paid"), (NoticeKind::Void, "void"), (NoticeKind::Refund, "refund")];
 
 fn waiting_row(row: &Row<'_>) -> Result<WaitingRow> {
     let Some(deposit) = statement(row, "deposit")? else { return bad("deposit") };

@@ -5,6 +5,7 @@
 //! database is opened anew. Tables are named so that an operator can read them with sqlite3 or psql.
 
 mod acquirer;
+mod disputes;
 mod enrolment;
 mod errands;
 mod office;
@@ -36,7 +37,7 @@ use value::{Row, Value, bad, good, values};
 
 /// The tables, as they grew: entry `n` leads from version `n` to `n + 1`. A database of an older version is brought up to
 /// date when it is opened, one of a newer version is refused.
-const SCHEMAS: [&str; 8] = [
+const SCHEMAS: [&str; 9] = [
     FIRST,
     office::TABLES,
     errands::TABLES,
@@ -45,6 +46,7 @@ const SCHEMAS: [&str; 8] = [
     acquirer::TABLES,
     enrolment::TABLES,
     acquirer::WORDS,
+    disputes::TABLES,
 ];
 
 const FIRST: &str = "
@@ -446,8 +448,12 @@ fn word<T: Copy>(row: &Row<'_>, column: &str, all: &[(T, &str)]) -> Result<T> {
     good(all.iter().find(|(_, word)| *word == text).map(|(value, _)| *value), column)
 }
 
-const PAYMENT_STATES: [(PaymentState, &str); 3] =
-    [(PaymentState::Quoted, "quoted"), (PaymentState::Voided, "voided"), (PaymentState::Settled, "settled")];
+const PAYMENT_STATES: [(PaymentState, &str); 4] = [
+    (PaymentState::Quoted, "quoted"),
+    (PaymentState::Voided, "voided"),
+    (PaymentState::Settled, "settled"),
+    (PaymentState::Disputed, "disputed"),
+];
 
 const CODE_STATES: [(CodeState, &str); 6] = [
     (CodeState::Issued, "issued"),

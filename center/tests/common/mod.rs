@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod postgres_server;
+pub mod two;
 
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use std::{

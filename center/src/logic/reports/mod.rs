@@ -12,7 +12,7 @@ pub mod threeway;
 use crate::logic::{
     cards::by_card,
     errands::NoticeKind,
-    ledger::Account,
+    ledger::{Account, Posting},
     store::{PaymentRow, Result, Store},
 };
 use tolem_protocol::{
@@ -36,6 +36,18 @@ pub enum Kind {
     Confirmed,
     /// A code was given back, or a held balance paid back.
     Reversed,
+    /// Its payer complained: withheld from the payee.
+    Disputed,
+    /// The complaint was unfounded: the payee gets it.
+    Restored,
+    /// After a complaint: the code was taken back, and the payer gets the money.
+    GivenBack,
+    /// The acquirer took the money of a card payment from us.
+    ChargedBack,
+    /// It gave it back.
+    Regained,
+    /// It did not, and it is our loss.
+    WrittenOff,
 }
 
 /// One event of a payment.
@@ -137,6 +149,13 @@ pub fn entries(store: &dyn Store, period: Period) -> Result<Vec<Entry>> {
                 let sum = Amount::from_tiyn(sum.unsigned_abs());
                 found.push(Entry { requested: sum, granted: sum, ..bare(&row, posting.at, Kind::Reversed) });
             }
+            "disputed" => found.extend(disputed(&row, &posting, Kind::Disputed)),
+            "restored" => found.extend(disputed(&row, &posting, Kind::Restored)),
+            "given-back" => found.extend(disputed(&row, &posting, Kind::GivenBack)),
+            "charged-back" => found.extend(disputed(&row, &posting, Kind::ChargedBack)),
+            "taken-back" => found.extend(disputed(&row, &posting, Kind::Reversed)),
+            "regained" | "released" => found.extend(disputed(&row, &posting, Kind::Regained)),
+            "written-off" => found.extend(disputed(&row, &posting, Kind::WrittenOff)),
             // A suspense that turned out to be no money never was an operation.
             _ => {}
         }
@@ -152,6 +171,8 @@ pub fn entries(store: &dyn Store, period: Period) -> Result<Vec<Entry>> {
         let kind = match notice.kind {
             NoticeKind::Paid => Kind::Confirmed,
             NoticeKind::Void => Kind::Reversed,
+            // Its dispute says what came of it.
+            NoticeKind::Refund => continue,
         };
         let entry = settled(&row, at).unwrap_or_else(|| bare(&row, at, kind));
         found.push(Entry { kind, code: Some(notice.code), ..entry });
@@ -205,6 +226,23 @@ fn settled(row: &PaymentRow, at: UtcTime) -> Option<Entry> {
             let kind = if to_pay { Kind::Declined } else { Kind::Held };
             Entry { kind, held: balance.amount, reason: Some(balance.reason), ..entry }
         }
+    })
+}
+
+/// The event of a dispute: the sum that moves, with the fee and the code of its payment.
+fn disputed(row: &PaymentRow, posting: &Posting, kind: Kind) -> Option<Entry> {
+    let sum: i64 = posting.lines.iter().map(|(_, tiyn)| (*tiyn).max(0)).sum();
+    let sum = Amount::from_tiyn(sum.unsigned_abs());
+    Some(Entry {
+        kind,
+        requested: sum,
+        granted: sum,
+        held: if posting.lines.iter().any(|(account, _)| *account == Account::Held) {
+            sum
+        } else {
+            Amount::ZERO
+        },
+        ..settled(row, posting.at)?
     })
 }
 

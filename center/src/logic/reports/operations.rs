@@ -1,4 +1,5 @@
-//! The daily operations report of one terminal: a row for each authorisation (A), confirmation (F) and reversal (R).
+//! The daily operations report of one terminal: a row for each authorisation (A), confirmation (F) and reversal (R), and for a complaint (D),
+//! a chargeback (C), and a dispute that left the payment as it was (U).
 //!
 //! Columns, types and the footer follow the sample in a public presentation of Processing.kz (2013): an open authorisation has
 //! its A alone, a refused one is `Decline` with 0.00 and no authorisation code, and "Total transactions" counts distinct
@@ -34,7 +35,7 @@ pub struct Row {
     pub requested: Amount,
     /// The sum granted.
     pub granted: Amount,
-    /// `A`, `F` or `R`.
+    /// `A`, `F` or `R`; `D`, `C` and `U` for disputes.
     pub kind: char,
     /// `ok` or `Decline`.
     pub response: &'static str,
@@ -50,8 +51,12 @@ pub fn row(entry: &Entry) -> Option<Row> {
         Kind::Accepted => ('A', "ok"),
         Kind::Declined => ('A', "Decline"),
         Kind::Confirmed => ('F', "ok"),
-        Kind::Reversed => ('R', "ok"),
-        Kind::Held => return None,
+        Kind::Reversed | Kind::GivenBack => ('R', "ok"),
+        Kind::Disputed => ('D', "ok"),
+        Kind::ChargedBack => ('C', "ok"),
+        // A dispute ended for the payment.
+        Kind::Restored | Kind::Regained => ('U', "ok"),
+        Kind::Held | Kind::WrittenOff => return None,
     };
     let auth_code = match (entry.kind, entry.method) {
         (Kind::Declined, _) => "",

@@ -2,7 +2,8 @@
 //!
 //! A fee is owed to its provider from the moment the gateway has the notice of payment. What is withheld for our service is taken
 //! from the payout and never added to the payer (that would be a commission, and stands in the signed quote). What was given back
-//! is withheld from a later payout; the fee for the service is not returned with it. Money moves on the next working day.
+//! is withheld from a later payout; the fee for the service is not returned with it. What a payer disputes is withheld until it is decided, and
+//! paid out if the payment stands. Money moves on the next working day.
 
 use super::{Entry, Kind, field, money, number_of, plain, tail};
 use std::{collections::BTreeMap, collections::BTreeSet, fmt::Write as _};
@@ -55,6 +56,8 @@ pub struct Payout {
     pub withheld: Amount,
     /// What was given back on this day, withheld too.
     pub reversed: (u64, Amount),
+    /// What was newly disputed on this day less what was decided, in tiyn: withheld, too.
+    pub disputed: i64,
     /// When the money moves.
     pub value_date: Option<Date>,
 }
@@ -62,32 +65,48 @@ pub struct Payout {
 impl Payout {
     /// What is paid out, in tiyn; negative if more was given back than came in: then it is withheld from the next payouts.
     pub fn due(&self) -> i64 {
-        let tiyn = |amount: Amount| i64::try_from(amount.tiyn()).unwrap_or(i64::MAX);
-        tiyn(self.paid.1) - tiyn(self.withheld) - tiyn(self.reversed.1)
+        tiyn(self.paid.1) - tiyn(self.withheld) - tiyn(self.reversed.1) - self.disputed
     }
+}
+
+fn tiyn(amount: Amount) -> i64 {
+    i64::try_from(amount.tiyn()).unwrap_or(i64::MAX)
 }
 
 /// Payouts per provider of a day's entries.
 pub fn payouts(entries: &[Entry], day: Date, terms: &Terms) -> BTreeMap<String, Payout> {
     let mut payouts: BTreeMap<String, Payout> = BTreeMap::new();
     for entry in entries {
-        let name = provider(entry.payee);
-        match entry.kind {
-            Kind::Confirmed => {
-                let payout = payouts.entry(name).or_default();
-                payout.paid.0 += 1;
-                payout.paid.1 = payout.paid.1 + entry.fee;
-                payout.withheld = payout.withheld + terms.withheld(entry.fee);
-                payout.value_date = Some(terms.value_date(day));
-            }
+        let concerns = match entry.kind {
             // A code that was given back; a held balance never was the provider's.
-            Kind::Reversed if entry.code.is_some() => {
-                let payout = payouts.entry(name).or_default();
-                payout.reversed.0 += 1;
-                payout.reversed.1 = payout.reversed.1 + entry.fee;
-                payout.value_date = Some(terms.value_date(day));
-            }
-            Kind::Reversed | Kind::Accepted | Kind::Declined | Kind::Held => {}
+            Kind::Reversed => entry.code.is_some(),
+            Kind::Confirmed | Kind::GivenBack | Kind::Disputed | Kind::Restored => true,
+            // The acquirer's money is ours until the code is taken back.
+            Kind::Accepted
+            | Kind::Declined
+            | Kind::Held
+            | Kind::ChargedBack
+            | Kind::Regained
+            | Kind::WrittenOff => false,
+        };
+        if !concerns {
+            continue;
+        }
+        let payout = payouts.entry(provider(entry.payee)).or_default();
+        payout.value_date = Some(terms.value_date(day));
+        if entry.kind == Kind::Confirmed {
+            payout.paid.0 += 1;
+            payout.paid.1 = payout.paid.1 + entry.fee;
+            payout.withheld = payout.withheld + terms.withheld(entry.fee);
+        }
+        if matches!(entry.kind, Kind::Reversed | Kind::GivenBack) {
+            payout.reversed.0 += 1;
+            payout.reversed.1 = payout.reversed.1 + entry.fee;
+        }
+        match entry.kind {
+            Kind::Disputed => payout.disputed += tiyn(entry.fee),
+            Kind::Restored | Kind::GivenBack => payout.disputed -= tiyn(entry.fee),
+            _ => {}
         }
     }
     payouts
@@ -105,8 +124,8 @@ fn signed(tiyn: i64) -> String {
 /// The settlement of a day as text, with the claim for reimbursement: what the gateway's operator asks of this bank.
 pub fn text(day: Date, payouts: &BTreeMap<String, Payout>, bank: &str) -> String {
     let mut text = format!(
-        "Settlement of {day}\n{:<14}{:>8}{:>16}{:>12}{:>10}{:>14}{:>16}  {}\n",
-        "provider", "paid", "fees", "withheld", "returned", "sum", "payout", "value date"
+        "Settlement of {day}\n{:<14}{:>8}{:>16}{:>12}{:>10}{:>14}{:>14}{:>16}  {}\n",
+        "provider", "paid", "fees", "withheld", "returned", "sum", "disputed", "payout", "value date"
     );
     let mut claim = (0, Amount::ZERO);
     for (provider, payout) in payouts {
@@ -114,12 +133,13 @@ pub fn text(day: Date, payouts: &BTreeMap<String, Payout>, bank: &str) -> String
         let date = payout.value_date.map(|date| date.to_string()).unwrap_or_default();
         let _ = writeln!(
             text,
-            "{provider:<14}{:>8}{:>16}{:>12}{:>10}{:>14}{:>16}  {date}",
+            "{provider:<14}{:>8}{:>16}{:>12}{:>10}{:>14}{:>14}{:>16}  {date}",
             payout.paid.0,
             money(payout.paid.1),
             money(payout.withheld),
             payout.reversed.0,
             money(payout.reversed.1),
+            signed(payout.disputed),
             signed(payout.due()),
         );
     }

@@ -76,7 +76,7 @@ pub fn statistics(entries: &[Entry], by: By) -> BTreeMap<String, Group> {
                 group.sum = group.sum + entry.granted;
             }
             Kind::Declined => groups.entry(by.key(entry)).or_default().declined += 1,
-            Kind::Held | Kind::Confirmed | Kind::Reversed => {}
+            _ => {}
         }
     }
     groups
@@ -130,6 +130,14 @@ pub struct Summary {
     pub confirmed: (u64, Amount),
     /// What was given back: number and sum.
     pub reversed: (u64, Amount),
+    /// Complaints of payers: number and sum.
+    pub disputed: (u64, Amount),
+    /// What the acquirer took back: number and sum.
+    pub charged_back: (u64, Amount),
+    /// Disputes that left the payment as it was: number and sum.
+    pub upheld: (u64, Amount),
+    /// What was lost to chargebacks: number and sum.
+    pub written_off: (u64, Amount),
 }
 
 /// Sums the entries of a period up.
@@ -149,13 +157,15 @@ pub fn summary(entries: &[Entry]) -> Summary {
                 sums.confirmed.0 += 1;
                 sums.confirmed.1 = sums.confirmed.1 + entry.fee;
             }
-            Kind::Reversed => {
-                sums.reversed.0 += 1;
-                sums.reversed.1 = sums.reversed.1 + entry.granted;
-            }
+            Kind::Reversed | Kind::GivenBack => count(&mut sums.reversed, entry),
+            Kind::Disputed => count(&mut sums.disputed, entry),
+            Kind::ChargedBack => count(&mut sums.charged_back, entry),
+            Kind::Restored | Kind::Regained => count(&mut sums.upheld, entry),
+            Kind::WrittenOff => count(&mut sums.written_off, entry),
             Kind::Held => {}
         }
-        let new_balance = matches!(entry.kind, Kind::Accepted | Kind::Declined | Kind::Held);
+        let settled = matches!(entry.kind, Kind::Accepted | Kind::Declined | Kind::Held);
+        let new_balance = settled || matches!(entry.kind, Kind::GivenBack | Kind::Regained);
         if new_balance && !entry.held.is_zero() {
             sums.held.0 += 1;
             sums.held.1 = sums.held.1 + entry.held;
@@ -164,8 +174,13 @@ pub fn summary(entries: &[Entry]) -> Summary {
     sums
 }
 
+fn count((number, sum): &mut (u64, Amount), entry: &Entry) {
+    *number += 1;
+    *sum = *sum + entry.granted;
+}
+
 impl Summary {
-    fn lines(&self) -> [(&'static str, u64, Amount); 7] {
+    fn lines(&self) -> [(&'static str, u64, Amount); 11] {
         let (count, fees, commission) = self.accepted;
         [
             ("payments accepted, as paid", count, self.asked),
@@ -175,6 +190,10 @@ impl Summary {
             ("balances that came up", self.held.0, self.held.1),
             ("notices the gateway took, fees", self.confirmed.0, self.confirmed.1),
             ("given back", self.reversed.0, self.reversed.1),
+            ("disputed by payers", self.disputed.0, self.disputed.1),
+            ("charged back by the acquirer", self.charged_back.0, self.charged_back.1),
+            ("disputes that changed nothing", self.upheld.0, self.upheld.1),
+            ("lost to chargebacks", self.written_off.0, self.written_off.1),
         ]
     }
 

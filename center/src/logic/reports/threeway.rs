@@ -7,7 +7,7 @@ use crate::logic::{
     ledger,
     store::{PaymentState, Result, Store},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tolem_protocol::{
     Amount, KioskNumber, PaymentCode, PaymentId,
     messages::Verdict,
@@ -60,6 +60,8 @@ pub struct Registered {
     pub code: PaymentCode,
     /// The fee.
     pub fee: Amount,
+    /// The code was taken back after it was paid.
+    pub refunded: bool,
 }
 
 /// What the comparison found.
@@ -101,12 +103,15 @@ pub fn audit(
             owed.push(notice.code);
         }
     })?;
+    let taken_back: BTreeSet<PaymentId> =
+        store.disputes()?.into_iter().filter(|row| row.state.took_code()).map(|row| row.payment).collect();
     store.each_payment(&mut |row| {
-        let mut agreed = row.state == PaymentState::Settled;
+        let settled = matches!(row.state, PaymentState::Settled | PaymentState::Disputed);
+        let mut agreed = settled;
         if let Some(counted) = cash.get_mut(&row.payment.kiosk) {
             let journal = counted.remove(&row.payment).unwrap_or(0);
             let center = signed(row.inserted);
-            if row.state == PaymentState::Settled && journal != center {
+            if settled && journal != center {
                 agreed = false;
                 audit.findings.push(format!(
                     "payment {}: the journal counts {}, the center booked {}",
@@ -114,7 +119,7 @@ pub fn audit(
                     tenge(journal),
                     tenge(center)
                 ));
-            } else if row.state != PaymentState::Settled && journal != 0 {
+            } else if !settled && journal != 0 {
                 audit.under_way.push(format!(
                     "payment {}: {} are in the kiosk's outbox",
                     row.payment,
@@ -129,7 +134,21 @@ pub fn audit(
         });
         if let (Some(register), Some(token)) = (&mut register, token) {
             match register.remove(number_of(&row.payment).as_str()) {
-                Some(entry) if entry.code == token.code && entry.fee == token.fee => {}
+                Some(entry) if entry.code == token.code && entry.fee == token.fee => {
+                    let ours = taken_back.contains(&row.payment);
+                    if owed.contains(&token.code) {
+                        agreed = false;
+                        audit.under_way.push(format!("payment {}: a notice is in the outbox", row.payment));
+                    } else if entry.refunded != ours {
+                        agreed = false;
+                        let (here, there) =
+                            if ours { ("taken back", "paid") } else { ("paid", "taken back") };
+                        audit.findings.push(format!(
+                            "payment {}: its code is {here} here and {there} at the gateway",
+                            row.payment
+                        ));
+                    }
+                }
                 Some(entry) => {
                     agreed = false;
                     audit.findings.push(format!(
@@ -160,7 +179,8 @@ pub fn audit(
             tenge(journal)
         ));
     }
-    for entry in register.into_iter().flatten().map(|(_, entry)| entry) {
+    // What was taken back is no money any more, whoever has forgotten it.
+    for entry in register.into_iter().flatten().map(|(_, entry)| entry).filter(|entry| !entry.refunded) {
         audit.findings.push(format!(
             "the gateway has payment {} of {} as paid, the center does not know it",
             entry.transaction,
