@@ -391,7 +391,8 @@ fn register(party: &Path, owner: Owner, name: &Token, day: Date) -> anyhow::Resu
     println!("code,bank,transaction,kiosk,service,tenge,method,arrived,state");
     let mut skip = 0;
     loop {
-        let question = GetRegister { message_id: Token::random(), owner, name: name.clone(), day, skip };
+        let (message_id, name, last_day) = (Token::random(), name.clone(), None);
+        let question = GetRegister { message_id, owner, name, day, skip, last_day };
         let page = call(client.get_register(&question))?;
         for row in &page.entries {
             println!(

@@ -10,6 +10,7 @@ use cli::{
     disputes::{self, DisputeCommand},
     office::{self, OperatorCommand, RequestCommand, Signer},
     open,
+    register::{self, RegisterCommand},
     reports::{self, ReportCommand},
 };
 use data_encoding::BASE64;
@@ -102,6 +103,9 @@ enum Command {
     /// Journals of kiosks that cannot send them any more.
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// The gateway's register, after a restore.
+    #[command(subcommand)]
+    Register(RegisterCommand),
     /// Held balances.
     #[command(subcommand)]
     Balance(BalanceCommand),
@@ -330,6 +334,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             office::import_journal(&at, &export, &signer)
         }
         Command::Balance(command) => balance(command),
+        Command::Register(command) => register::register(command),
         Command::Dispute(command) => disputes::dispute(command),
         Command::Kiosk(command) => kiosk(command),
         Command::Crl(CrlCommand::Refresh { at, days }) => {
@@ -353,9 +358,14 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Backup { at, file } => Ok(open(&at)?.1.back_up(&file)?),
         Command::Restored { at } => {
-            let (_, mut store) = open(&at)?;
-            let epoch =
-                store.transact(|store| rebuild::begin(store, system_clock(), &mut server::desk::fresh()))?;
+            let (config, mut store) = open(&at)?;
+            let epoch = store.transact(|store| {
+                let epoch = rebuild::begin(store, system_clock(), &mut server::desk::fresh())?;
+                if config.gateway.is_some() {
+                    rebuild::await_register(store)?;
+                }
+                Ok(epoch)
+            })?;
             println!(
                 "the database lives its epoch {epoch}; it sells nothing until all kiosks have told what they know"
             );

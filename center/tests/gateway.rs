@@ -6,7 +6,7 @@ mod gateway_world;
 use gateway_world::{IIN, OTHER_IIN, World, iin, token};
 use std::fmt::Write as _;
 use tolem_center::gateway::words::*;
-use tolem_protocol::{Amount, KioskNumber, UtcTime};
+use tolem_protocol::{Amount, KioskNumber, UtcTime, utc::Date};
 
 #[test]
 fn a_code_lives_once_through_the_portal() {
@@ -300,7 +300,7 @@ fn each_wrong_field_of_each_operation_is_named_and_nothing_is_stored() {
                 format!("text{element}"),
             ];
             for (number, case) in cases.iter().enumerate() {
-                let optional = field == "BankReference" && number == 0;
+                let optional = ["BankReference", "LastDay"].contains(&field.as_str()) && number == 0;
                 // A line of text takes almost everything.
                 let line = field == "Operator" && number == 3;
                 if optional || line {
@@ -375,6 +375,58 @@ fn every_taken_message_is_kept_with_time_and_seal_and_names_nobody_on_disk() {
     assert!(world.audit().unwrap_err().contains("record 3"));
 }
 
+fn register_of(bank: &str, day: Date, skip: u64, last_day: Option<Date>) -> GetRegister {
+    let (message_id, name) = (Token::random(), token(bank));
+    GetRegister { message_id, owner: Owner::Bank, name, day, skip, last_day }
+}
+
+#[test]
+fn a_register_of_several_days_comes_in_pages() {
+    let mut world = World::new();
+    let first = world.now.date();
+    let mut wanted = Vec::new();
+    for number in 0..205 {
+        let transaction = format!("T{number}");
+        world.paid(&transaction);
+        wanted.push(transaction);
+        world.wait(1_200);
+        if number % 60 == 0 {
+            world.renew();
+        }
+    }
+    let (last, mut read, mut pages) = (world.now.date(), Vec::new(), 0);
+    assert!(last > first);
+    loop {
+        let question = register_of("bank", first, read.len() as u64, Some(last));
+        let page: GetRegisterResponse = world.ask("bank", &question).unwrap();
+        assert_eq!((page.count, page.total), (205, Amount::from_tenge(205 * 865)));
+        assert!(page.entries.len() <= 100);
+        read.extend(page.entries.into_iter().map(|entry| entry.transaction.to_string()));
+        pages += 1;
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!((pages, read), (3, wanted), "in order of arrival, each once");
+    // One day alone, as before; and each day of the range is in it once.
+    let mut days = 0;
+    let mut day = first;
+    while day <= last {
+        let one: GetRegisterResponse = world.ask("bank", &register_of("bank", day, 0, None)).unwrap();
+        let same: GetRegisterResponse = world.ask("bank", &register_of("bank", day, 0, Some(day))).unwrap();
+        assert_eq!((one.count, one.entries), (same.count, same.entries));
+        days += one.count;
+        day = day.starts_at().plus_seconds(86_400).date();
+    }
+    assert_eq!(days, 205);
+    let before = first.starts_at().plus_seconds(-86_400).date();
+    let far = first.starts_at().plus_seconds(366 * 86_400).date();
+    for wrong in [before, far] {
+        let fault = world.ask::<GetRegisterResponse>("bank", &register_of("bank", first, 0, Some(wrong)));
+        assert_eq!(fault.unwrap_err().field.unwrap().as_str(), "LastDay");
+    }
+}
+
 #[test]
 fn registers_statistics_and_summaries_add_up() {
     let mut world = World::new();
@@ -392,16 +444,14 @@ fn registers_statistics_and_summaries_add_up() {
     let day = world.now.date();
     let mut entries = 0;
     for (skip, more, on_page) in [(0, true, 100), (100, false, 3), (u64::MAX, false, 0)] {
-        let question =
-            GetRegister { message_id: Token::random(), owner: Owner::Bank, name: token("bank"), day, skip };
+        let question = register_of("bank", day, skip, None);
         let page: GetRegisterResponse = world.ask("bank", &question).unwrap();
         assert_eq!((page.count, page.total), (103, Amount::from_tenge(103 * 865)));
         assert_eq!((page.more, page.entries.len()), (more, on_page));
         entries += page.entries.len();
     }
     assert_eq!(entries, 103);
-    let foreign =
-        GetRegister { message_id: Token::random(), owner: Owner::Bank, name: token("other"), day, skip: 0 };
+    let foreign = register_of("other", day, 0, None);
     assert_eq!(world.ask::<GetRegisterResponse>("bank", &foreign).unwrap_err().code, FaultCode::NotPermitted);
     let mut text = String::new();
     for by in By::ALL {

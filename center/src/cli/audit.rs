@@ -1,20 +1,17 @@
 //! The audit in three ways: ledger, journals, gateway.
 
-use super::{At, open};
+use super::{At, open, register};
 use anyhow::{Context as _, ensure};
 use std::path::{Path, PathBuf};
 use tolem_center::{
     export::{self, Known},
-    gateway::{
-        GatewayClient,
-        words::{GetRegister, Owner, State, Token},
-    },
+    gateway::words::State,
     logic::{
         ledger,
+        register::transaction_number,
         reports::threeway::{self, Counted, Registered},
     },
     pki::Pki,
-    server::{soap, system_clock},
 };
 use tolem_protocol::utc::Date;
 
@@ -43,13 +40,11 @@ pub fn audit(at: &At, journals: &[PathBuf], since: Option<&str>, bank: &str) -> 
         (Some(day), Some(folder)) => {
             let first = Date::parse_iso(day)
                 .with_context(|| format!("--gateway-since {day:?}: a day looks like 2026-11-25"))?;
-            Some(register(folder, bank, first)?)
+            Some(registered(folder, bank, first)?)
         }
         (Some(_), None) => anyhow::bail!("--gateway-since: the configuration names no gateway"),
     };
-    let number_of =
-        |payment: &_| soap::transaction(payment).map(|token| token.to_string()).unwrap_or_default();
-    let audit = threeway::audit(&store, &counts, register.as_deref(), &number_of)?;
+    let audit = threeway::audit(&store, &counts, register.as_deref(), &transaction_number)?;
     for line in &audit.under_way {
         println!("under way: {line}");
     }
@@ -67,36 +62,13 @@ pub fn audit(at: &At, journals: &[PathBuf], since: Option<&str>, bank: &str) -> 
     Ok(())
 }
 
-/// The register of the bank from `first` to today, page by page.
-fn register(folder: &Path, bank: &str, first: Date) -> anyhow::Result<Vec<Registered>> {
-    let client = GatewayClient::open(folder)?;
-    let name = Token::new(bank).with_context(|| format!("--bank {bank:?}: not a name"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut entries = Vec::new();
-    let mut day = first;
-    while day <= system_clock().date() {
-        let mut skip = 0;
-        loop {
-            let request = GetRegister {
-                message_id: Token::random(),
-                owner: Owner::Bank,
-                name: name.clone(),
-                day,
-                skip,
-            };
-            let page = runtime.block_on(client.get_register(&request))?;
-            skip += page.entries.len() as u64;
-            entries.extend(page.entries.into_iter().map(|entry| Registered {
-                transaction: entry.transaction.to_string(),
-                code: entry.code,
-                fee: entry.amount,
-                refunded: entry.state == State::Refunded,
-            }));
-            if !page.more {
-                break;
-            }
-        }
-        day = day.starts_at().plus_seconds(86_400).date();
-    }
-    Ok(entries)
+/// The register of the bank from `first` to today.
+fn registered(folder: &Path, bank: &str, first: Date) -> anyhow::Result<Vec<Registered>> {
+    let entries = register::read(folder, bank, first)?.into_iter().map(|entry| Registered {
+        transaction: entry.transaction.to_string(),
+        code: entry.code,
+        fee: entry.amount,
+        refunded: entry.state == State::Refunded,
+    });
+    Ok(entries.collect())
 }

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod disputes;
 pub mod office;
+pub mod register;
 pub mod reports;
 
 use clap::Args;

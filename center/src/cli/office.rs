@@ -259,8 +259,18 @@ pub fn missing(store: &SqlStore) -> anyhow::Result<()> {
         return Ok(());
     };
     println!("rebuilding since {}; {} answers were recalled", state.since.local(), state.recalled);
-    for kiosk in rebuild::missing(store)? {
+    let missing = rebuild::missing(store)?;
+    for kiosk in &missing {
         println!("kiosk {kiosk} has not told everything yet");
+    }
+    if !missing.is_empty() {
+        println!(
+            "next: start the center, so that they can tell; for one that never will: tolem-center journal import, or in the end: tolem-center open"
+        );
+    }
+    if state.register_due {
+        println!("the gateway's register is not compared yet");
+        println!("next, when all have told who can: tolem-center register compare");
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub const CLOSE_WITHIN_S: i64 = 3_600;
 pub const PAGE: usize = 100;
 /// Rows of statistics.
 const MOST_ROWS: usize = 500;
-/// Days that statistics may span.
+/// Days that statistics and a register may span.
 const MOST_DAYS: i64 = 366;
 
 /// What a participant is to the gateway (paragraph 20 of the instruction: rights go by groups).
@@ -183,6 +183,13 @@ pub trait Books {
     ) -> BooksResult<()>;
     /// Rows with a moment in `from..to`, in order of that moment.
     fn between(&self, when: When, from: UtcTime, to: UtcTime) -> BooksResult<Vec<CodeRow>>;
+    /// One page of an owner's rows whose notice arrived in `from..to`, in order of arrival, and number and sum of all of them.
+    fn register(
+        &self,
+        owner: (Owner, &Token),
+        period: (UtcTime, UtcTime),
+        page: (u64, usize),
+    ) -> BooksResult<(u64, Amount, Vec<CodeRow>)>;
     /// Open rows whose time is over, at most `most`.
     fn overdue(&self, now: UtcTime, most: usize) -> BooksResult<Vec<CodeRow>>;
 }
@@ -629,19 +636,24 @@ fn day_after(day: Date) -> Date {
     day.starts_at().plus_seconds(86_400).date()
 }
 
+fn few_days(from: Date, to: Date, last: &str, first: &str) -> Result<(), Fault> {
+    let days = (to.starts_at().seconds() - from.starts_at().seconds()) / 86_400;
+    if (0..MOST_DAYS).contains(&days) {
+        return Ok(());
+    }
+    let reason = format!("must not be before {first}, nor {MOST_DAYS} days or more after it");
+    Err(Fault::field(FaultCode::InvalidField, last, reason))
+}
+
 fn register(books: &dyn Books, who: &Participant, order: &GetRegister) -> Result<GetRegisterResponse, Stop> {
     if who.group == Group::Bank && (order.owner != Owner::Bank || order.name != who.name) {
         let reason = "a bank reads its own register only";
         return Err(Fault::field(FaultCode::NotPermitted, "Name", reason).into());
     }
-    let mut rows = books.between(When::Paid, order.day.starts_at(), day_after(order.day).starts_at())?;
-    rows.retain(|row| match order.owner {
-        Owner::Provider => row.provider == order.name,
-        Owner::Bank => row.bank == order.name,
-    });
-    let total = rows.iter().map(|row| row.amount).sum();
-    let skip = usize::try_from(order.skip).unwrap_or(usize::MAX).min(rows.len());
-    let page = &rows[skip..rows.len().min(skip.saturating_add(PAGE))];
+    let last = order.last_day.unwrap_or(order.day);
+    few_days(order.day, last, "LastDay", "Day")?;
+    let period = (order.day.starts_at(), day_after(last).starts_at());
+    let (count, total, page) = books.register((order.owner, &order.name), period, (order.skip, PAGE))?;
     let entries = page.iter().filter_map(|row| {
         let notice = row.notice.as_ref()?;
         Some(Entry {
@@ -658,19 +670,15 @@ fn register(books: &dyn Books, who: &Participant, order: &GetRegister) -> Result
     });
     Ok(GetRegisterResponse {
         in_reply_to: order.message_id.clone(),
-        count: rows.len() as u64,
+        count,
         total,
-        more: skip + page.len() < rows.len(),
+        more: order.skip.saturating_add(page.len() as u64) < count,
         entries: entries.collect(),
     })
 }
 
 fn statistics(books: &dyn Books, order: &GetStatistics) -> Result<GetStatisticsResponse, Stop> {
-    let days = (order.to.starts_at().seconds() - order.from.starts_at().seconds()) / 86_400;
-    if !(0..MOST_DAYS).contains(&days) {
-        let reason = format!("must not be before From, nor {MOST_DAYS} days or more after it");
-        return Err(Fault::field(FaultCode::InvalidField, "To", reason).into());
-    }
+    few_days(order.from, order.to, "To", "From")?;
     let mut rows: BTreeMap<String, (u64, Amount)> = BTreeMap::new();
     for row in books.between(When::Paid, order.from.starts_at(), day_after(order.to).starts_at())? {
         let Some(notice) = &row.notice else { continue };

@@ -7,7 +7,7 @@
 use super::{
     NS,
     rules::{Books, BooksError, BooksResult, CodeRow, End, Notice, Stop, When},
-    words::{Line, Method, State, Token},
+    words::{Line, Method, Owner, State, Token},
 };
 use crate::xmlsig::{
     Signer,
@@ -371,6 +371,28 @@ impl Books for Rows<'_> {
         let mut statement = self.0.prepare_cached(&sql)?;
         let rows = statement.query_map([from.0, to.0], read_code)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn register(
+        &self,
+        (owner, name): (Owner, &Token),
+        (from, to): (UtcTime, UtcTime),
+        (skip, most): (u64, usize),
+    ) -> BooksResult<(u64, Amount, Vec<CodeRow>)> {
+        let column = match owner {
+            Owner::Provider => "provider",
+            Owner::Bank => "bank",
+        };
+        let which = format!("FROM code WHERE arrived_at >= ?1 AND arrived_at < ?2 AND {column} = ?3");
+        let sql = format!("SELECT count(*), coalesce(sum(amount), 0) {which}");
+        let read = |row: &Row<'_>| Ok((row.get(0)?, Amount::from_tiyn(row.get(1)?)));
+        let (count, total) =
+            self.0.prepare_cached(&sql)?.query_row(params![from.0, to.0, name.as_str()], read)?;
+        let sql = format!("SELECT * {which} ORDER BY arrived_at, code LIMIT ?4 OFFSET ?5");
+        let skip = i64::try_from(skip).unwrap_or(i64::MAX);
+        let mut statement = self.0.prepare_cached(&sql)?;
+        let rows = statement.query_map(params![from.0, to.0, name.as_str(), most, skip], read_code)?;
+        Ok((count, total, rows.collect::<Result<_, _>>()?))
     }
 
     fn overdue(&self, now: UtcTime, most: usize) -> BooksResult<Vec<CodeRow>> {

@@ -532,7 +532,7 @@ element! {
     }
 }
 element! {
-    /// Asks for the payments of one day.
+    /// Asks for the payments of a day, or of several.
     GetRegister {
         /// Names this message.
         message_id: Token = one "MessageId",
@@ -540,10 +540,12 @@ element! {
         owner: Owner = one "Owner",
         /// BIN of the provider, or name of the bank.
         name: Token = one "Name",
-        /// The day in Kazakhstan.
+        /// The day in Kazakhstan, or the first of several.
         day: Date = one "Day",
         /// Entries to leave out: a register comes in pages.
         skip: u64 = one "Skip",
+        /// The last day, if it is not the first; at most 366 days in all.
+        last_day: Option<Date> = maybe "LastDay",
     }
 }
 element! {
@@ -570,11 +572,11 @@ element! {
     }
 }
 element! {
-    /// The payments of one day, or a page of them.
+    /// The payments that were asked for, or a page of them.
     GetRegisterResponse {
         /// Id of the request.
         in_reply_to: Token = one "InReplyTo",
-        /// Number of all payments of the day.
+        /// Number of all payments on all pages.
         count: u64 = one "Count",
         /// Their sum.
         total: Amount = one "TotalTiyn",

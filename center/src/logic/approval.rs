@@ -261,8 +261,12 @@ impl Center {
             },
             Action::Open { missing } => {
                 let now_missing = rebuild::missing(store)?;
-                if store.rebuilding()?.is_none() {
-                    Some("the center is open".into())
+                let Some(state) = store.rebuilding()? else {
+                    return Ok(Some("the center is open".into()));
+                };
+                if state.register_due {
+                    let how = "tolem-center register compare, or if it is gone for good: register leave";
+                    Some(format!("the gateway's register comes first: {how}"))
                 } else if now_missing != *missing {
                     Some("other kiosks are missing now; ask anew, so that both know who is left out".into())
                 } else {
@@ -271,6 +275,11 @@ impl Center {
             }
             Action::Complain { payment, why } => self.cannot_complain(store, payment, why)?,
             Action::Rule { dispute, ruling } => self.cannot_rule(store, *dispute, *ruling)?,
+            Action::TakeRegister(compared) => self.cannot_adopt(store, compared)?,
+            Action::LeaveRegister => match store.rebuilding()? {
+                Some(state) if state.register_due => None,
+                _ => Some("nothing waits for the gateway's register".into()),
+            },
             Action::Chargebacks(lines) => {
                 let mut wrong = None;
                 for line in lines {
@@ -322,6 +331,8 @@ impl Center {
             Action::Rule { dispute, ruling } => {
                 return Ok(Effect::Disputes(self.rule(store, at.now, *dispute, *ruling)?));
             }
+            Action::TakeRegister(compared) => self.adopt_register(store, at, compared)?,
+            Action::LeaveRegister => self.register_heard(store, at)?,
             Action::Chargebacks(lines) => {
                 let mut rows = Vec::new();
                 for line in lines {

@@ -430,6 +430,7 @@ impl Center {
         outcome: &Signed<Outcome>,
         now: UtcTime,
     ) -> Result<()> {
+        self.replace_adopted(store, now, &claimed.deposit.payment)?;
         let known = claimed.known;
         let payer_tail = match &claimed.payer {
             Some(iin) => tail(iin),

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use tolem_protocol::{
     Amount, Bin, KioskNumber, PaymentId, UtcTime,
-    messages::{HoldReason, Verdict},
+    messages::{HoldReason, Method, Verdict},
     signed::Signed,
 };
 
@@ -104,7 +104,7 @@ pub struct Posting {
 }
 
 /// Words that [`Posting::kind`] can be.
-pub const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 15] = [
     "accepted",
     "held",
     "recalled",
@@ -118,6 +118,8 @@ pub const KINDS: [&str; 13] = [
     "regained",
     "released",
     "written-off",
+    "adopted",
+    "replaced",
 ];
 
 /// The money of one settled deposit.
@@ -224,6 +226,13 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
     for row in store.disputes()? {
         disputes.entry(row.payment).or_default().push(row);
     }
+    // What was taken over from the gateway's register stands for a payment until its deposit turns up.
+    for row in store.all_adopted()?.into_iter().filter(|row| !row.replaced) {
+        let entry = booked.entry(row.payment).or_default();
+        let (fee, by_card) = (signed(row.fee), row.method == Method::Card);
+        entry.fee -= fee;
+        *(if by_card { &mut entry.cards } else { &mut entry.cash }) -= fee;
+    }
     store.each_payment(&mut |row| {
         let payment = row.payment;
         let booked = booked.remove(&payment).unwrap_or_default();
@@ -263,8 +272,11 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
     for payment in cards.into_keys() {
         findings.push(format!("the acquirer was asked for payment {payment}, which is unknown"));
     }
-    for (payment, booked) in booked {
-        findings.push(format!("{} tiyn are booked for payment {payment}, which is unknown", booked.cash));
+    for (payment, booked) in booked.into_iter().filter(|(_, booked)| *booked != Booked::default()) {
+        let Booked { cash, cards, fee, disputed } = booked;
+        findings.push(format!(
+            "{cash} tiyn in cash, {cards} by card, {fee} as a fee, {disputed} in dispute are booked for payment {payment}, which is unknown"
+        ));
     }
     Ok(findings)
 }
@@ -304,7 +316,7 @@ fn by_card_wrong(row: &PaymentRow, booked: i64, card: Option<CardRow>) -> Option
     })
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 struct Booked {
     cash: i64,
     cards: i64,

@@ -9,6 +9,7 @@ use crate::logic::{
     office::{Deed, Office, OperatorRow, RequestRow},
     presence::{Presence, Slots},
     rebuild::{Rebuilding, Standing},
+    register::{Adopted, AdoptedRow},
     store::{
         Alarm, AttemptRow, BalanceRow, CodeRow, KioskRow, PayerTag, PaymentRow, Result, Store, StoreError,
         Transact, WitnessRow,
@@ -42,6 +43,7 @@ pub struct MemoryStore {
     slots: BTreeMap<(KioskNumber, i64), Slots>,
     cards: BTreeMap<PaymentId, CardRow>,
     disputes: BTreeMap<u32, DisputeRow>,
+    adopted: BTreeMap<String, AdoptedRow>,
     trace: u32,
     invites: BTreeMap<KioskNumber, InviteRow>,
     certificates: BTreeMap<KioskNumber, CertificateRow>,
@@ -330,6 +332,21 @@ impl Enrolment for MemoryStore {
 
     fn put_certificate(&mut self, row: &CertificateRow) -> Result<()> {
         self.certificates.insert(row.kiosk, row.clone());
+        Ok(())
+    }
+}
+
+impl Adopted for MemoryStore {
+    fn adopted(&self, transaction: &str) -> Result<Option<AdoptedRow>> {
+        Ok(self.adopted.get(transaction).cloned())
+    }
+
+    fn all_adopted(&self) -> Result<Vec<AdoptedRow>> {
+        Ok(self.adopted.values().cloned().collect())
+    }
+
+    fn put_adopted(&mut self, row: &AdoptedRow) -> Result<()> {
+        self.adopted.insert(row.transaction.clone(), row.clone());
         Ok(())
     }
 }

@@ -22,6 +22,7 @@ pub mod presence;
 mod quote;
 pub mod rebuild;
 mod recall;
+pub mod register;
 pub mod registry;
 pub mod reports;
 pub mod rescue;

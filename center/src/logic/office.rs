@@ -7,6 +7,7 @@
 use crate::logic::{
     disputes::{Chargeback, Move, Ruling},
     operator::Found,
+    register::Compared,
     rescue::Rescue,
     store::{Result, Store},
 };
@@ -87,6 +88,10 @@ pub enum Action {
     },
     /// Books what the acquirer has taken back, and given back.
     Chargebacks(Vec<Chargeback>),
+    /// Takes over from the gateway's register what a restored center has forgotten and no kiosk told.
+    TakeRegister(Compared),
+    /// Opens a restored center without the gateway's register.
+    LeaveRegister,
 }
 
 impl Action {
@@ -142,6 +147,10 @@ impl fmt::Display for Action {
             }
             Self::Rule { dispute, ruling: Ruling::WriteOff } => {
                 write!(f, "write the chargeback of dispute {dispute} off as our loss")
+            }
+            Self::TakeRegister(compared) => write!(f, "{compared}"),
+            Self::LeaveRegister => {
+                f.write_str("rebuild without the gateway's register: what no kiosk tells of stays forgotten")
             }
             Self::Chargebacks(lines) => {
                 let sum = |way| -> Amount {

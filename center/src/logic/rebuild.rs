@@ -5,7 +5,7 @@
 //! center's own fault, and the alarm says so. Two people can open it early; the request names who is missing.
 //!
 //! ```text
-//! open ──restored──▶ rebuilding ──the last kiosk has told everything──▶ open
+//! open ──restored──▶ rebuilding ──the last kiosk has told everything, the gateway's register is compared──▶ open
 //!                        └──────two people, naming who is missing─────▶ open
 //! ```
 
@@ -23,6 +23,8 @@ pub struct Rebuilding {
     pub since: UtcTime,
     /// Answers that were recalled in it.
     pub recalled: u64,
+    /// The gateway's register must be compared before it opens.
+    pub register_due: bool,
 }
 
 /// Rows of the rebuilding.
@@ -46,10 +48,18 @@ pub fn begin(store: &mut dyn Store, now: UtcTime, fresh: &mut dyn FnMut() -> u64
         epoch = (fresh() >> 33) as u32;
     }
     store.set_center_epoch(epoch)?;
-    store.set_rebuilding(Some(Rebuilding { since: now, recalled: 0 }))?;
+    store.set_rebuilding(Some(Rebuilding { since: now, recalled: 0, register_due: false }))?;
     let what = format!("the database was restored from a backup and lives epoch {epoch}; it listens first");
     store.write_deed(&Deed { at: now, by: "center".into(), what })?;
     Ok(epoch)
+}
+
+/// Lets the rebuilding wait for the gateway's register too, which knows what no kiosk comes to tell of.
+pub fn await_register(store: &mut dyn Store) -> Result<()> {
+    match store.rebuilding()? {
+        Some(state) => store.set_rebuilding(Some(Rebuilding { register_due: true, ..state })),
+        None => Ok(()),
+    }
 }
 
 /// The kiosks that have not told everything yet.
@@ -101,6 +111,17 @@ impl Center {
         let Some(state) = store.rebuilding()? else { return Ok(()) };
         let epoch = store.center_epoch()?;
         store.put_heard(kiosk, epoch)?;
+        if missing(store)?.is_empty() && !state.register_due {
+            self.open_again(store, at, state, &[])?;
+        }
+        Ok(())
+    }
+
+    /// The gateway's register was compared, or two people go on without it; if all kiosks have told, the center opens.
+    pub(super) fn register_heard(&self, store: &mut dyn Store, at: &Moment<'_>) -> Result<()> {
+        let Some(state) = store.rebuilding()? else { return Ok(()) };
+        let state = Rebuilding { register_due: false, ..state };
+        store.set_rebuilding(Some(state))?;
         if missing(store)?.is_empty() {
             self.open_again(store, at, state, &[])?;
         }

@@ -6,7 +6,7 @@
 
 use crate::logic::{
     acquirer::Acquiring, disputes::Disputes, enrolment::Enrolment, errands::Errands, ledger::Posting,
-    office::Office, presence::Presence, rebuild::Standing,
+    office::Office, presence::Presence, rebuild::Standing, register::Adopted,
 };
 use std::fmt;
 use tolem_protocol::{
@@ -220,7 +220,7 @@ pub struct Alarm {
 }
 
 /// Durable storage of the center.
-pub trait Store: Office + Errands + Standing + Presence + Enrolment + Acquiring + Disputes {
+pub trait Store: Office + Errands + Standing + Presence + Enrolment + Acquiring + Disputes + Adopted {
     /// Life of this database: never the same after a restore.
     fn center_epoch(&self) -> Result<u32>;
     /// Begins a new life.

@@ -14,11 +14,12 @@ use crate::{
     },
     logic::{
         errands::{Made, Notice, NoticeKind, Order, Reply},
+        register,
         registry::Lookup,
     },
     server::errands::{Coming, Neighbours},
 };
-use std::{fmt::Write as _, path::Path};
+use std::path::Path;
 use tolem_protocol::{Iin, PaymentId, messages::Method};
 
 /// The neighbours of a center that is a participant of a gateway.
@@ -36,13 +37,9 @@ impl SoapNeighbours {
     }
 }
 
-/// The bank's number of a payment: kiosk, epoch, number and half of the boot nonce; at most 54 letters.
+/// The bank's number of a payment.
 pub fn transaction(payment: &PaymentId) -> Option<Token> {
-    let mut text = format!("{}-{}-{}-", payment.kiosk, payment.epoch, payment.number);
-    for byte in &payment.nonce[..8] {
-        let _ = write!(text, "{byte:02x}");
-    }
-    Token::new(&text)
+    Token::new(&register::transaction_number(payment))
 }
 
 fn reply<T, U>(result: Result<T, CallError>, done: impl FnOnce(T) -> U) -> Reply<U> {

@@ -11,6 +11,7 @@ mod errands;
 mod office;
 mod presence;
 mod rebuild;
+mod register;
 mod server;
 mod tls;
 mod value;
@@ -37,7 +38,7 @@ use value::{Row, Value, bad, good, values};
 
 /// The tables, as they grew: entry `n` leads from version `n` to `n + 1`. A database of an older version is brought up to
 /// date when it is opened, one of a newer version is refused.
-const SCHEMAS: [&str; 9] = [
+const SCHEMAS: [&str; 10] = [
     FIRST,
     office::TABLES,
     errands::TABLES,
@@ -47,6 +48,7 @@ const SCHEMAS: [&str; 9] = [
     enrolment::TABLES,
     acquirer::WORDS,
     disputes::TABLES,
+    register::TABLES,
 ];
 
 const FIRST: &str = "

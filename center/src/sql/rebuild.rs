@@ -16,17 +16,27 @@ CREATE TABLE heard (kiosk INTEGER PRIMARY KEY, center_epoch INTEGER NOT NULL) ST
 
 impl Standing for SqlStore {
     fn rebuilding(&self) -> Result<Option<Rebuilding>> {
-        let row = self.one("SELECT rebuilding_since, recalled FROM center", vec![], |row| {
+        let sql = "SELECT rebuilding_since, recalled, register_due FROM center";
+        let row = self.one(sql, vec![], |row| {
             let (since, recalled): (Option<i64>, i64) = (row.get("rebuilding_since")?, row.get("recalled")?);
-            Ok(since.map(|since| Rebuilding { since: UtcTime(since), recalled: recalled.cast_unsigned() }))
+            let register_due = row.get("register_due")?;
+            Ok(since.map(|since| Rebuilding {
+                since: UtcTime(since),
+                recalled: recalled.cast_unsigned(),
+                register_due,
+            }))
         })?;
         Ok(row.flatten())
     }
 
     fn set_rebuilding(&mut self, state: Option<Rebuilding>) -> Result<()> {
         self.run(
-            "UPDATE center SET rebuilding_since = ?1, recalled = ?2",
-            values![state.map(|state| state.since.0), number_value(state.map_or(0, |state| state.recalled))],
+            "UPDATE center SET rebuilding_since = ?1, recalled = ?2, register_due = ?3",
+            values![
+                state.map(|state| state.since.0),
+                number_value(state.map_or(0, |state| state.recalled)),
+                state.is_some_and(|state| state.register_due)
+            ],
         )
     }
 

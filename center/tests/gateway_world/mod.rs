@@ -336,6 +336,7 @@ impl World {
                 name: token("bank"),
                 day,
                 skip: 0,
+                last_day: None,
             }),
             Request::GetStatistics(GetStatistics {
                 message_id: message_id(),

@@ -13,6 +13,7 @@ use crate::logic::{
     cards::by_card,
     errands::NoticeKind,
     ledger::{Account, Posting},
+    register::AdoptedRow,
     store::{PaymentRow, Result, Store},
 };
 use tolem_protocol::{
@@ -136,7 +137,22 @@ pub fn entries(store: &dyn Store, period: Period) -> Result<Vec<Entry>> {
             postings.push(posting);
         }
     })?;
+    let adopted = store.all_adopted()?;
     for posting in postings {
+        let taken = adopted.iter().find(|row| row.payment == posting.payment);
+        match (posting.kind, taken) {
+            // The gateway had its notice, so it was accepted and confirmed.
+            ("adopted", Some(row)) => {
+                found.push(taken_over(row, posting.at, Kind::Accepted));
+                found.push(taken_over(row, posting.at, Kind::Confirmed));
+                continue;
+            }
+            ("replaced", Some(row)) => {
+                found.push(taken_over(row, posting.at, Kind::Reversed));
+                continue;
+            }
+            _ => {}
+        }
         let Some(row) = store.payment(&posting.payment)? else { continue };
         match posting.kind {
             "accepted" | "held" | "recalled" => found.extend(settled(&row, posting.at)),
@@ -227,6 +243,25 @@ fn settled(row: &PaymentRow, at: UtcTime) -> Option<Entry> {
             Entry { kind, held: balance.amount, reason: Some(balance.reason), ..entry }
         }
     })
+}
+
+/// The event of a payment that was taken over from the gateway's register.
+fn taken_over(row: &AdoptedRow, at: UtcTime, kind: Kind) -> Entry {
+    Entry {
+        at,
+        payment: row.payment,
+        kind,
+        service: Some(row.service.clone()),
+        payee: row.payee,
+        method: row.method,
+        requested: row.fee,
+        granted: row.fee,
+        fee: row.fee,
+        commission: Amount::ZERO,
+        held: Amount::ZERO,
+        code: Some(row.code),
+        reason: None,
+    }
 }
 
 /// The event of a dispute: the sum that moves, with the fee and the code of its payment.

@@ -179,8 +179,17 @@ pub fn audit(
             tenge(journal)
         ));
     }
-    // What was taken back is no money any more, whoever has forgotten it.
-    for entry in register.into_iter().flatten().map(|(_, entry)| entry).filter(|entry| !entry.refunded) {
+    let adopted = store.all_adopted()?;
+    for entry in register.into_iter().flatten().map(|(_, entry)| entry) {
+        let taken = adopted.iter().find(|row| row.transaction == entry.transaction);
+        if taken.is_some_and(|row| (row.code, row.fee) == (entry.code, entry.fee)) && !entry.refunded {
+            audit.agreed += 1;
+            continue;
+        }
+        // What was taken back is no money any more, whoever has forgotten it; unless it is booked here.
+        if entry.refunded && taken.is_none() {
+            continue;
+        }
         audit.findings.push(format!(
             "the gateway has payment {} of {} as paid, the center does not know it",
             entry.transaction,
