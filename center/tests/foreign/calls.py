@@ -131,6 +131,8 @@ def main(parties, gateway, address):
 
     register = auditor.call("GetRegister", Owner="bank", Name="bank", Day=today, Skip=0)
     assert register.Count == 3 and register.TotalTiyn == 3 * 86_500 and len(register.Entry) == 3, register
+    several = auditor.call("GetRegister", Owner="bank", Name="bank", Day=today, Skip=1, LastDay=today)
+    assert several.Count == 3 and len(several.Entry) == 2, several
     rows = auditor.call("GetStatistics", By="service", From=today, To=today).Row
     assert [(row.Key, row.Count) for row in rows] == [("id-card", 3)], rows
     summary = auditor.call("GetSummary", Period="day", Day=today)

@@ -186,8 +186,15 @@ pub fn words() -> Seeds {
             operator: Line::new("Operator & 7 <ә>").expect("a line"),
         }
         .to_xml(),
-        GetRegister { message_id: message_id.clone(), owner: Owner::Bank, name: token("bank"), day, skip: 0 }
-            .to_xml(),
+        GetRegister {
+            message_id: message_id.clone(),
+            owner: Owner::Bank,
+            name: token("bank"),
+            day,
+            skip: 0,
+            last_day: Some(day),
+        }
+        .to_xml(),
         CheckIin { message_id, iin: payer }.to_xml(),
         GetSummaryResponse {
             in_reply_to: request,
