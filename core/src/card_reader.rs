@@ -17,7 +17,7 @@ pub struct Abilities {
 }
 
 /// What the kiosk wants of the reader.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Command {
     /// Let a card in. `Inserted` follows when one is inside.
     Accept,
@@ -33,6 +33,20 @@ pub enum Command {
     Retain,
     /// A technician has been at it: try again what failed.
     Restart,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Accept => f.write_str("Accept"),
+            Self::Refuse => f.write_str("Refuse"),
+            Self::PowerChip => f.write_str("PowerChip"),
+            Self::Transmit(bytes) => write!(f, "Transmit({} bytes)", bytes.len()),
+            Self::Eject => f.write_str("Eject"),
+            Self::Retain => f.write_str("Retain"),
+            Self::Restart => f.write_str("Restart"),
+        }
+    }
 }
 
 /// Where the card is.

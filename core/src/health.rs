@@ -110,6 +110,8 @@ faults! {
     CardReaderProtocol, "CRD-PROTOCOL", false, Word::ReasonCards, "Check baud rate and model of the card reader.";
     /// A card is stuck in the reader.
     CardJam, "CRD-JAM", false, Word::ReasonCards, "Take the card out through the service door. It is somebody's property: the journal names its payment.";
+    /// A card was left in the reader, which cannot keep it.
+    CardLeft, "CRD-LEFT", false, Word::ReasonCards, "Take the card out. It is somebody's property: the journal names its payment. Cash goes on.";
     /// A card does not fall into the box of kept cards.
     CardBoxJam, "CRD-BOX", false, Word::ReasonCards, "Empty the box of kept cards.";
     /// The card reader reports a hardware failure.

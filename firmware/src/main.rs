@@ -216,6 +216,9 @@ fn perform(command: Command) -> anyhow::Result<()> {
 
 fn config_check(file: &Path) -> anyhow::Result<()> {
     let config = Config::load(file)?;
+    if let Some(why) = config.not_in_this_build() {
+        bail!("{}: {why}", file.display());
+    }
     client_config(&config.center, &Clock::new().into()).map_err(|error| anyhow!("[center] {error}"))?;
     let clock = Clock::new();
     let life = enroll::life(&config.center).map_err(|error| anyhow!("[center] {error}"))?;

@@ -5,6 +5,7 @@
 
 mod files;
 mod online;
+pub mod pcscd;
 mod profile;
 pub mod vpcd;
 
@@ -130,6 +131,11 @@ impl ChipCard {
     /// Its transport.
     pub fn transport(&self) -> Transport {
         self.transport
+    }
+
+    /// Commands it got since its last reset.
+    pub fn commands(&self) -> u32 {
+        self.commands
     }
 
     /// Cryptograms it gave since it was made: kind and bytes.

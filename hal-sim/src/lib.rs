@@ -9,6 +9,7 @@ pub mod bench;
 pub mod card_reader_device;
 pub mod ccnet_device;
 pub mod chip_card;
+pub mod dip_reader;
 pub mod escpos_device;
 pub mod issuer;
 pub mod lamps;

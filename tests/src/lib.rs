@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod browser;
 pub mod cuts;
+pub mod dip;
 pub mod files;
 pub mod fuzz;
 pub mod kill;

@@ -225,7 +225,7 @@ fn the_plug_is_pulled_while_the_receipt_comes_out() {
 
 #[test]
 fn a_lost_link_gives_a_claim_slip_that_the_other_kiosk_honours() {
-    let demo = Demo::with(DemoOptions { kiosks: 2 });
+    let demo = Demo::with(DemoOptions { kiosks: 2, ..DemoOptions::default() });
     let kiosk = ready(&demo);
     let other = demo.terminal(1);
     kiosk.open_slot(ID_CARD.0, PAYER);

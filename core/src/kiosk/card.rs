@@ -7,21 +7,21 @@
 //! taken or kept ([`Kiosk::bring_card_home`]).
 
 use super::{
-    Kiosk, Lamp, Output,
+    Kiosk, Lamp,
+    card_devices::{Devices, Reader},
     center::Ask,
     dialogue::{CardScreen, Dialogue, Offer},
 };
 use crate::{
-    card_reader::{self as reader, Abilities, Command as ReaderCommand, Found, ReaderFault},
-    drivers::{card_reader, pinpad},
+    card_reader::{Abilities, Command as ReaderCommand},
+    drivers::pinpad,
     emv::{
         Candidate, ChipFault, ChipTransport, Decline, Ending, Evidence, Failure, HostAnswer, Kernel,
-        OnlineRequest, PinEntry, Step, Terminal, Transaction,
+        OnlineRequest, Step, Terminal, Transaction,
     },
     health::FaultCode,
-    pin_pad::{self as pad, Command as PadCommand, EncryptedPin, PadFault, PinEnd, PinKey, PinRequest},
+    pin_pad::{Command as PadCommand, EncryptedPin, PinRequest},
     ports::{Signer, Store},
-    secret::SecretBytes,
     session::{CardStanding, Input},
     time::Instant,
     view::{Notice, Tone},
@@ -31,20 +31,19 @@ use std::{collections::BTreeSet, time::Duration};
 use tolem_protocol::{
     Amount, PaymentId,
     card::{
-        CardAnswer, CardMark, CardMoved, CardOrder, CardSecret, CardStep, ChipEvidence, DeclineReason,
-        IssuerWords, SealedCard, VoidReason,
+        CardAnswer, CardMark, CardOrder, CardSecret, CardStep, ChipEvidence, DeclineReason, IssuerWords,
+        SealedCard, VoidReason,
     },
     messages::{Method, Outcome, Request, Verdict},
     pinpad::KeySerial,
-    record::Fact,
     signed::Signed,
 };
 
 /// What a terminal that takes cards is made of.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cards {
-    /// Settings of the reader's driver.
-    pub reader: card_reader::Config,
+    /// How the reader is reached.
+    pub reader: Reader,
     /// What the reader can do with a card.
     pub abilities: Abilities,
     /// Settings of the PIN pad's driver. The last key's serial number comes from the journal.
@@ -82,26 +81,25 @@ struct Approval {
 pub(super) struct CardDesk {
     terminal: Terminal,
     pub(super) abilities: Abilities,
-    pub(super) reader: card_reader::CardReader,
-    reader_wait: Instant,
-    pub(super) pad: pinpad::PinPad,
-    pad_wait: Instant,
-    faults: BTreeSet<FaultCode>,
+    pub(super) devices: Devices,
+    pub(super) faults: BTreeSet<FaultCode>,
     pub(super) place: Place,
-    accepting: bool,
+    pub(super) accepting: bool,
     /// The card was told to go to the gate, or to the box.
     pub(super) leaving: bool,
     /// It was inside when the reader was first heard of.
     pub(super) from_before: bool,
-    boxed: Option<u16>,
-    kernel: Option<Kernel>,
-    pin: Option<EncryptedPin>,
+    /// Nobody took it, and this reader cannot keep it: the terminal goes on without cards.
+    pub(super) left: bool,
+    pub(super) boxed: Option<u16>,
+    pub(super) kernel: Option<Kernel>,
+    pub(super) pin: Option<EncryptedPin>,
     mark: Option<CardMark>,
     approval: Option<Approval>,
     /// When the center was asked, and when it is asked again.
     pub(super) asked: Option<(Instant, Option<Instant>)>,
     /// Which of several applications the citizen chose on the card that is inside.
-    chosen: Option<u8>,
+    pub(super) chosen: Option<u8>,
     /// A wrong PIN is tried again for this service and sum, with the card inside.
     pub(super) retry: Option<(u16, Amount)>,
 }
@@ -115,15 +113,13 @@ impl CardDesk {
         Self {
             terminal: config.terminal.clone(),
             abilities: config.abilities,
-            reader: card_reader::CardReader::new(config.reader.clone(), now),
-            reader_wait: now,
-            pad: pinpad::PinPad::new(pad, now),
-            pad_wait: now,
+            devices: Devices::new(&config.reader, pad, now),
             faults: BTreeSet::new(),
             place: Place::Unknown,
             accepting: false,
             leaving: false,
             from_before: false,
+            left: false,
             boxed: None,
             kernel: None,
             pin: None,
@@ -137,12 +133,12 @@ impl CardDesk {
 
     /// When its devices want to be called.
     pub(super) fn wait(&self) -> Instant {
-        self.reader_wait.min(self.pad_wait)
+        self.devices.wait()
     }
 
     /// Both devices are there and well, and no card is in the way.
     fn is_ready(&self) -> bool {
-        self.place == Place::Nothing && self.faults.is_empty() && self.pad.is_ready()
+        self.place == Place::Nothing && self.faults.is_empty() && self.devices.pad.is_ready()
     }
 
     /// Lets go of everything that belonged to the attempt, wiped.
@@ -180,199 +176,6 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             return Some(Method::Card);
         }
         Method::of(self.cash_in_service(), self.card_in_service() && !with_voucher)
-    }
-
-    pub(super) fn drain_cards(&mut self) {
-        let Some(desk) = &mut self.desk else { return };
-        if desk.reader_wait <= self.now {
-            desk.reader.handle_timeout(self.now);
-        }
-        if desk.pad_wait <= self.now {
-            desk.pad.handle_timeout(self.now);
-        }
-        loop {
-            let Some(desk) = &mut self.desk else { return };
-            match desk.reader.poll() {
-                reader::Output::Transmit(bytes) => {
-                    self.outputs.push_back(Output::CardReader(SecretBytes(bytes)));
-                }
-                reader::Output::Event(event) => self.reader_event(event),
-                reader::Output::Wait(until) => {
-                    desk.reader_wait = until;
-                    break;
-                }
-            }
-        }
-        loop {
-            let Some(desk) = &mut self.desk else { return };
-            match desk.pad.poll() {
-                pad::Output::Transmit(bytes) => {
-                    self.outputs.push_back(Output::PinPad(SecretBytes(bytes)));
-                }
-                pad::Output::Event(event) => self.pad_event(event),
-                pad::Output::Wait(until) => {
-                    desk.pad_wait = until;
-                    break;
-                }
-            }
-        }
-    }
-
-    pub(super) fn card_bytes(&mut self, bytes: &[u8]) {
-        if let Some(desk) = &mut self.desk {
-            desk.reader.handle_bytes(self.now, bytes);
-        }
-    }
-
-    pub(super) fn pad_bytes(&mut self, bytes: &[u8]) {
-        if let Some(desk) = &mut self.desk {
-            desk.pad.handle_bytes(self.now, bytes);
-        }
-    }
-
-    pub(super) fn command_reader(&mut self, command: ReaderCommand) {
-        if let Some(desk) = &mut self.desk {
-            desk.reader.command(self.now, command);
-        }
-    }
-
-    fn reader_event(&mut self, event: reader::Event) {
-        self.stale = true;
-        match event {
-            reader::Event::Ready(found) => self.reader_found(found),
-            reader::Event::Inserted => {
-                self.card_at(Place::Inside);
-                self.active();
-                self.card_moved(CardMoved::Inserted);
-                if self.dialogue == Dialogue::Card(CardScreen::Insert) {
-                    self.dialogue = Dialogue::Card(CardScreen::Reading);
-                    self.command_reader(ReaderCommand::PowerChip);
-                }
-            }
-            reader::Event::NotACard => {
-                self.active();
-                self.last_note = Some(self.card_remark(Word::CardNotACard));
-            }
-            reader::Event::ChipReady(transport) => self.begin_chip(transport),
-            reader::Event::Answer(answer) => {
-                self.with_kernel(|kernel| kernel.answer(Ok(&answer.0)));
-            }
-            reader::Event::ChipFault(fault) => self.chip_failed(fault),
-            reader::Event::AtGate => self.card_at(Place::AtGate),
-            reader::Event::Taken => {
-                self.card_at(Place::Nothing);
-                self.active();
-                self.card_moved(CardMoved::Taken);
-                self.chip_failed(ChipFault::Removed);
-            }
-            reader::Event::Retained => {
-                self.card_at(Place::Nothing);
-                let boxed =
-                    self.desk.as_ref().and_then(|desk| desk.boxed).map(|boxed| boxed.saturating_add(1));
-                self.card_moved(CardMoved::Retained(boxed));
-            }
-            reader::Event::Captured(count) => {
-                if let Some(desk) = &mut self.desk {
-                    desk.boxed = Some(count);
-                }
-            }
-            reader::Event::Fault(fault, present) => self.card_fault(of_reader(fault), present),
-        }
-    }
-
-    fn reader_found(&mut self, found: Found) {
-        let place = match found {
-            Found::Nothing => Place::Nothing,
-            Found::Inside => Place::Inside,
-            Found::AtGate => Place::AtGate,
-        };
-        let Some(desk) = &mut self.desk else { return };
-        let first = desk.place == Place::Unknown && desk.kernel.is_none();
-        desk.from_before = first && place != Place::Nothing;
-        (desk.accepting, desk.leaving) = (false, false);
-        self.card_at(place);
-        let known = self.session.card_inside();
-        match (place, known) {
-            // It went while nobody could see.
-            (Place::Nothing, Some(_)) => self.card_moved(CardMoved::Taken),
-            (Place::Inside | Place::AtGate, None) => self.card_moved(CardMoved::Inserted),
-            _ => {}
-        }
-        // After a gap, whatever the chip was asked has failed.
-        let fault = if place == Place::Nothing { ChipFault::Removed } else { ChipFault::Reader };
-        self.chip_failed(fault);
-    }
-
-    fn card_at(&mut self, place: Place) {
-        if let Some(desk) = &mut self.desk {
-            desk.place = place;
-            if place == Place::Inside || place == Place::Nothing {
-                desk.accepting = false;
-            }
-            if place == Place::Nothing {
-                (desk.leaving, desk.from_before, desk.retry, desk.chosen) = (false, false, None, None);
-            }
-        }
-    }
-
-    /// Where the card goes is a fact: it is somebody's property.
-    pub(super) fn card_moved(&mut self, moved: CardMoved) {
-        let payment = match moved {
-            CardMoved::Inserted => self.session.current().map(|payment| payment.id),
-            _ => self.session.card_inside().flatten(),
-        };
-        self.record(Fact::CardMoved { payment, moved });
-    }
-
-    fn card_fault(&mut self, fault: FaultCode, present: bool) {
-        if let Some(desk) = &mut self.desk {
-            if present {
-                desk.faults.insert(fault);
-                if fault == FaultCode::CardReaderAbsent {
-                    desk.place = Place::Unknown;
-                }
-            } else {
-                desk.faults.remove(&fault);
-            }
-        }
-        self.fault(fault, present);
-        if present && matches!(fault, FaultCode::CardReaderAbsent | FaultCode::CardJam) {
-            self.chip_failed(ChipFault::Reader);
-        }
-    }
-
-    fn pad_event(&mut self, event: pad::Event) {
-        self.stale = true;
-        match event {
-            pad::Event::Entered(pin) => {
-                if let PinKey::Dukpt(serial) = pin.key {
-                    self.record(Fact::PinKeyUsed { serial: serial.0 });
-                }
-                let asked = matches!(self.dialogue, Dialogue::Card(CardScreen::Pin));
-                if let Some(desk) = self.desk.as_mut().filter(|_| asked) {
-                    desk.pin = Some(pin);
-                    self.active();
-                    self.dialogue = Dialogue::Card(CardScreen::Reading);
-                    self.with_kernel(|kernel| kernel.pin(PinEntry::Entered));
-                }
-            }
-            pad::Event::Ended(end) => {
-                if matches!(self.dialogue, Dialogue::Card(CardScreen::Pin)) {
-                    self.active();
-                    match end {
-                        PinEnd::Cancelled => self.give_up(None),
-                        PinEnd::TimedOut => self.give_up(Some((Word::PinTimedOut, Word::NothingTaken))),
-                        PinEnd::Failed => self.give_up(Some((Word::PinPadFailed, Word::NothingTaken))),
-                    }
-                }
-            }
-            pad::Event::Fault(fault, present) => self.card_fault(of_pad(fault), present),
-            pad::Event::Ready
-            | pad::Event::KeyLoaded(_)
-            | pad::Event::KeyNotLoaded(..)
-            | pad::Event::Authenticated(_)
-            | pad::Event::NotAuthenticated(_) => {}
-        }
     }
 
     /// The citizen chose to pay by card.
@@ -428,7 +231,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Dialogue::Card(CardScreen::Insert | CardScreen::Choose(_)) => self.give_up(None),
             Dialogue::Card(CardScreen::Pin) => {
                 if let Some(desk) = &mut self.desk {
-                    desk.pad.command(self.now, PadCommand::Cancel);
+                    desk.devices.pad.command(self.now, PadCommand::Cancel);
                 }
                 self.give_up(None);
             }
@@ -456,7 +259,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     /// Nothing was asked: the payment is forgotten, here and at the center.
-    fn give_up(&mut self, why: Option<(Word, Word)>) {
+    pub(super) fn give_up(&mut self, why: Option<(Word, Word)>) {
         if let Some(desk) = &mut self.desk {
             desk.forget();
         }
@@ -470,7 +273,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
     }
 
-    fn begin_chip(&mut self, transport: ChipTransport) {
+    pub(super) fn begin_chip(&mut self, transport: ChipTransport) {
         let current = self.session.current();
         let total = current.and_then(|payment| payment.quoted()).and_then(|quote| quote.card_total());
         let (Dialogue::Card(CardScreen::Reading), Some(payment), Some(amount)) =
@@ -491,7 +294,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.with_kernel(Kernel::start);
     }
 
-    fn with_kernel(&mut self, tell: impl FnOnce(&mut Kernel) -> Step) {
+    pub(super) fn with_kernel(&mut self, tell: impl FnOnce(&mut Kernel) -> Step) {
         if let Some(kernel) = self.desk.as_mut().and_then(|desk| desk.kernel.as_mut()) {
             let step = tell(kernel);
             self.follow(step);
@@ -499,7 +302,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     }
 
     /// The chip, or the reader in its place, said no.
-    fn chip_failed(&mut self, fault: ChipFault) {
+    pub(super) fn chip_failed(&mut self, fault: ChipFault) {
         if self.desk.as_ref().is_some_and(|desk| desk.kernel.is_some()) {
             self.with_kernel(|kernel| kernel.answer(Err(fault)));
         } else if self.dialogue == Dialogue::Card(CardScreen::Reading) {
@@ -534,7 +337,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.dialogue = Dialogue::Card(CardScreen::Pin);
                 if let Some(desk) = &mut self.desk {
                     let request = PinRequest { number, amount, limit: PIN_PATIENCE };
-                    desk.pad.command(self.now, PadCommand::EnterPin(request));
+                    desk.devices.pad.command(self.now, PadCommand::EnterPin(request));
                 }
             }
             Step::GoOnline(request) => self.go_online(*request),
@@ -663,7 +466,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// Chip and issuer have spoken, or will not.
     fn over(&mut self, ending: &Ending) {
         if let (Dialogue::Card(CardScreen::Pin), Some(desk)) = (&self.dialogue, &mut self.desk) {
-            desk.pad.command(self.now, PadCommand::Cancel);
+            desk.devices.pad.command(self.now, PadCommand::Cancel);
         }
         let approval = self.desk.as_mut().and_then(|desk| {
             desk.asked = None;
@@ -748,7 +551,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let Some(desk) = &mut self.desk else { return };
         if desk.place == Place::Nothing && desk.accepting != open {
             desk.accepting = open;
-            desk.reader.command(self.now, if open { ReaderCommand::Accept } else { ReaderCommand::Refuse });
+            self.command_reader(if open { ReaderCommand::Accept } else { ReaderCommand::Refuse });
         }
         self.lamp(Lamp::CardSlot, open || matches!(self.dialogue, Dialogue::Card(CardScreen::Take { .. })));
     }
@@ -767,7 +570,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
     }
 
-    fn card_remark(&self, phrase: Word) -> Notice {
+    pub(super) fn card_remark(&self, phrase: Word) -> Notice {
         Notice { tone: Tone::Warning, text: self.say(phrase) }
     }
 }
@@ -791,27 +594,6 @@ fn evidence_of(evidence: &Evidence) -> ChipEvidence {
 
 fn labels(found: &[Candidate]) -> Vec<String> {
     found.iter().map(|candidate| candidate.label.clone()).collect()
-}
-
-fn of_reader(fault: ReaderFault) -> FaultCode {
-    match fault {
-        ReaderFault::Absent => FaultCode::CardReaderAbsent,
-        ReaderFault::Protocol => FaultCode::CardReaderProtocol,
-        ReaderFault::Jam => FaultCode::CardJam,
-        ReaderFault::BoxJam => FaultCode::CardBoxJam,
-        ReaderFault::Failure(_) => FaultCode::CardReaderFailure,
-    }
-}
-
-fn of_pad(fault: PadFault) -> FaultCode {
-    match fault {
-        PadFault::Absent => FaultCode::PinPadAbsent,
-        PadFault::Protocol => FaultCode::PinPadProtocol,
-        PadFault::KeysLost => FaultCode::PinPadKeysLost,
-        PadFault::UsedUp => FaultCode::PinPadUsedUp,
-        PadFault::KeySerial => FaultCode::PinPadKeySerial,
-        PadFault::Broken => FaultCode::PinPadBroken,
-    }
 }
 
 /// Why a card was not even asked about.

@@ -33,7 +33,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         };
         let taking = matches!(self.dialogue, Dialogue::Card(CardScreen::Take { .. }));
         match place {
-            Place::Inside | Place::AtGate if !needed && !taking => {
+            Place::Inside | Place::AtGate if !needed && !taking && !desk.left => {
                 let then = Box::new(std::mem::replace(&mut self.dialogue, Dialogue::Attract));
                 self.dialogue = Dialogue::Card(CardScreen::Take { since: self.now, then });
                 self.active();
@@ -78,8 +78,19 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                     self.command_reader(ReaderCommand::Retain);
                     self.set_after_card(Word::CardKept, Word::CardKeptLead);
                 }
+            } else if !can_retain {
+                self.leave_card_there();
             }
         }
+    }
+
+    /// Nobody takes the card, and this reader cannot keep it. Whoever comes next can pay in cash, and a person is told.
+    fn leave_card_there(&mut self) {
+        if let Some(desk) = &mut self.desk {
+            desk.left = true;
+        }
+        self.fault(FaultCode::CardLeft, true);
+        self.go_on_after_card();
     }
 
     fn is_being_kept(&self) -> bool {
@@ -122,12 +133,27 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.desk.as_ref().is_some_and(|desk| desk.abilities.can_retain)
     }
 
+    /// The reader gives the card out. Otherwise the citizen holds it and draws it out.
+    pub(super) fn gives_cards_out(&self) -> bool {
+        self.desk.as_ref().is_some_and(|desk| desk.abilities.can_eject)
+    }
+
+    /// A card that nobody took is in the reader.
+    pub(super) fn card_was_left(&self) -> bool {
+        self.desk.as_ref().is_some_and(|desk| desk.left)
+    }
+
+    /// The payment on the screen has an approval that nobody has seen the code of.
+    pub(super) fn waits_for_the_card(&self) -> bool {
+        self.session.current().and_then(|payment| payment.card_standing()) == Some(CardStanding::Authorized)
+    }
+
     /// The terminal is ending: whoever's card is inside gets it back.
     pub(super) fn let_card_go(&mut self) {
         if let Some(desk) = &mut self.desk {
             desk.forget();
-            desk.pad.command(self.now, PadCommand::Cancel);
-            desk.reader.command(self.now, ReaderCommand::Eject);
+            desk.devices.pad.command(self.now, PadCommand::Cancel);
         }
+        self.command_reader(ReaderCommand::Eject);
     }
 }

@@ -31,7 +31,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             state(self.cash_in_service(), Word::StateCashYes, Word::StateCashNo),
         ];
         if self.has_cards() {
-            states.push(state(self.card_in_service(), Word::StateCardYes, Word::StateCardNo));
+            let no = if self.card_was_left() { Word::StateCardLeft } else { Word::StateCardNo };
+            states.push(state(self.card_in_service(), Word::StateCardYes, no));
         }
         states.push(state(self.link_is_up(), Word::StateLinkYes, Word::StateLinkNo));
         states
@@ -90,7 +91,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 body: self.card_body(Tone::Warning, Picture::PinPad, self.sum_row(), Vec::new()),
                 actions: vec![
                     self.action(Word::PinAgain, Intent::TryAgain, Weight::Primary),
-                    self.action(Word::GiveCardBack, Intent::Cancel, Weight::Quiet),
+                    self.action(
+                        if self.gives_cards_out() { Word::GiveCardBack } else { Word::TakeCardOut },
+                        Intent::Cancel,
+                        Weight::Quiet,
+                    ),
                 ],
                 ..ViewModel::default()
             },
@@ -124,8 +129,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         } else {
             Some(self.notice(Tone::Warning, Word::StateCardNo))
         };
-        let points =
-            vec![self.notice(Tone::Info, Word::CardInsertKeep), self.notice(Tone::Info, Word::CardInsertPin)];
+        let keep = if self.gives_cards_out() { Word::CardInsertKeep } else { Word::CardInsertKeepDip };
+        let points = vec![self.notice(Tone::Info, keep), self.notice(Tone::Info, Word::CardInsertPin)];
         ViewModel {
             screen: "card-insert",
             title: self.say(Word::CardInsertTitle),
@@ -194,16 +199,21 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let stuck = self.health.has(FaultCode::CardJam);
         let notice = if stuck {
             Some(self.notice_with(Tone::Alarm, Word::TakeCardStuck, &[("phone", self.phone())]))
-        } else if waited >= FORGOTTEN_S && self.can_keep_cards() {
+        } else if waited >= FORGOTTEN_S {
             let left = KEEP_AFTER.as_secs().saturating_sub(waited).to_string();
-            Some(self.notice_with(Tone::Warning, Word::TakeCardForgotten, &[("seconds", &left)]))
+            let word = match (self.can_keep_cards(), self.waits_for_the_card()) {
+                (true, _) => Word::TakeCardForgotten,
+                (false, true) => Word::TakeCardOrUnpaid,
+                (false, false) => Word::TakeCardRemember,
+            };
+            Some(self.notice_with(Tone::Warning, word, &[("seconds", &left)]))
         } else {
             None
         };
         ViewModel {
             screen: "card-take",
             title: self.say(Word::TakeCardTitle),
-            lead: self.say(Word::TakeCardLead),
+            lead: self.say(if self.gives_cards_out() { Word::TakeCardLead } else { Word::TakeCardLeadDip }),
             step: 3,
             notice,
             body: self.card_body(Tone::Good, Picture::CardOut, Vec::new(), Vec::new()),

@@ -8,7 +8,7 @@
 //! | notes: acceptor events, which notes are welcome | `notes.rs` |
 //! | talk with the center: hello, quote, outbox, claims, witness | `center.rs` |
 //! | papers: which, when, what if it fails | `paper.rs` |
-//! | cards: reader, PIN pad, chip, what is owed to the issuer | `card.rs`, `card_home.rs`, `card_debts.rs`, `card_screens.rs` |
+//! | cards: reader, PIN pad, chip, what is owed to the issuer | `card.rs`, `card_devices.rs`, `card_home.rs`, `card_debts.rs`, `card_screens.rs` |
 //! | the list that the center is judged by | `list.rs` |
 //! | a note without a payment, shown | `found.rs` |
 //! | the order to stop | `stopping.rs` |
@@ -17,6 +17,7 @@
 
 mod card;
 mod card_debts;
+mod card_devices;
 mod card_home;
 mod card_screens;
 mod center;
@@ -30,7 +31,7 @@ mod stopping;
 mod touch;
 
 use crate::{
-    acceptor,
+    acceptor, card_reader,
     drivers::{ccnet, escpos},
     health::{FaultCode, Health},
     journal::{Journal, JournalFault},
@@ -58,6 +59,7 @@ use tolem_protocol::{
 };
 
 pub use card::Cards;
+pub use card_devices::Reader;
 
 /// Settings of one terminal, read from its configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -157,6 +159,8 @@ pub enum Event {
     Printer(Vec<u8>),
     /// Bytes from the card reader. A card's data may be in them.
     CardReader(SecretBytes),
+    /// A card reader whose driver is not in the core did something ([`Reader::Outside`]).
+    Reader(card_reader::Event),
     /// Bytes from the PIN pad.
     PinPad(SecretBytes),
     /// A touch.
@@ -208,6 +212,8 @@ pub enum Output {
     Printer(Vec<u8>),
     /// Send to the card reader.
     CardReader(SecretBytes),
+    /// Tell a card reader whose driver is not in the core ([`Reader::Outside`]).
+    Reader(card_reader::Command),
     /// Send to the PIN pad. A card's number may be in it.
     PinPad(SecretBytes),
     /// Ask the center.
@@ -458,6 +464,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Event::Acceptor(bytes) => self.acceptor.handle_bytes(self.now, &bytes),
             Event::Printer(bytes) => self.printer.handle_bytes(self.now, &bytes),
             Event::CardReader(bytes) => self.card_bytes(&bytes.0),
+            Event::Reader(event) => self.outside_reader_did(event),
             Event::PinPad(bytes) => self.pad_bytes(&bytes.0),
             Event::Touch(intent) => self.touched(intent),
             Event::LinkConnected => self.link_connected(utc),
@@ -704,6 +711,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Event::Acceptor(bytes) => self.acceptor.handle_bytes(self.now, &bytes),
             Event::Printer(bytes) => self.printer.handle_bytes(self.now, &bytes),
             Event::CardReader(bytes) => self.card_bytes(&bytes.0),
+            Event::Reader(event) => self.outside_reader_did(event),
             Event::PinPad(bytes) => self.pad_bytes(&bytes.0),
             Event::Touch(_)
             | Event::LinkConnected

@@ -22,6 +22,10 @@ macro_rules! card_words {
             "Терминал өзі қайтарғанша картаны алмаңыз",
             "Не вынимайте карту, пока терминал не вернёт её сам",
             "Leave the card inside until the terminal gives it back";
+        CardInsertKeepDip:
+            "Экран айтқанша картаны алмаңыз",
+            "Не вынимайте карту, пока об этом не скажет экран",
+            "Leave the card inside until the screen tells you to take it";
         CardInsertPin:
             "Картаның ПИН-коды қажет болады",
             "Понадобится ПИН-код карты",
@@ -70,6 +74,20 @@ macro_rules! card_words {
             "Карта алынған соң жалғастырамыз",
             "Когда вы заберёте карту, мы продолжим",
             "We go on when you have taken it";
+        TakeCardLeadDip:
+            "Картаны оқу құрылғысынан суырып алыңыз, содан кейін жалғастырамыз",
+            "Вытяните карту из считывателя, и мы продолжим",
+            "Draw it out of the reader, and we go on";
+        TakeCardOut: "Картамды аламын", "Забрать карту", "Take my card out";
+        TakeCardOrUnpaid:
+            "Картаңызды ұмытпаңыз: {seconds} секунд ішінде алынбаса, төлем тоқтатылады",
+            "Не забудьте карту: если не забрать её за {seconds} секунд, оплата будет отменена",
+            "Do not forget your card: if it is not taken in {seconds} seconds, the payment is cancelled";
+        TakeCardRemember: "Картаңызды ұмытпаңыз", "Не забудьте свою карту", "Do not forget your card";
+        StateCardLeft:
+            "Картамен төлеу тоқтап тұр: біреудің картасы қалып қойды",
+            "Карты не принимаются: кто-то оставил свою карту",
+            "Cards are not accepted: somebody left a card inside";
         TakeCardForgotten:
             "Картаңызды ұмытпаңыз: {seconds} секундтан кейін ол терминалда сақтауға қалады",
             "Не забудьте карту: через {seconds} секунд она останется в терминале на хранение",

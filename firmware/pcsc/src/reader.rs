@@ -182,9 +182,7 @@ impl Watch {
         let command_moves = matches!(command, Command::Eject | Command::Retain);
         match &self.worker {
             Some(worker) if worker.send(command).is_ok() => {
-                if chip {
-                    self.busy = Some(Instant::now());
-                }
+                self.busy = chip.then(Instant::now).or(self.busy);
             }
             // One answer for each order, even if nobody is there.
             // Nobody can let the chip go, but the card can be drawn out.

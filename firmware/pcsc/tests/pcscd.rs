@@ -3,13 +3,8 @@
 //! meets a `pcscd` of the machine, and nobody else meets its port.
 
 use std::{
-    fs,
-    net::{Shutdown, TcpStream},
-    path::Path,
-    process::Command as Process,
     sync::mpsc::{Receiver, channel},
-    thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tolem_card_keys::{
     dukpt_tdes,
@@ -23,7 +18,10 @@ use tolem_core::{
     },
 };
 use tolem_hal_sim::{
-    chip_card::{CardProfile, ChipCard, IssuerKeys, vpcd},
+    chip_card::{
+        CardProfile, ChipCard, IssuerKeys,
+        pcscd::{self, Inserted},
+    },
     issuer::TestIssuer,
     pin_pad_device::PinPadKeys,
 };
@@ -36,56 +34,14 @@ use tolem_protocol::{
 
 /// Says that this is the process in the namespaces.
 const INSIDE: &str = "TOLEM_PCSC_BENCH";
-/// The port of the driver's first slot.
-const PORT: u16 = 35_963;
 /// Longer than anything here takes on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
-
-/// A bench of its own for the command in `"$@"`: own /run, own loopback, own pcscd with the reader in the folder `$1`.
-const BENCH: &str = r#"
-set -u
-PATH="$PATH:/usr/sbin:/sbin"
-mount -t tmpfs tmpfs /run && mkdir -p /run/pcscd && ip link set lo up || exit 99
-pcscd --foreground --config "$1" >"$1/pcscd.log" 2>&1 &
-daemon=$!
-tries=0
-until [ -S /run/pcscd/pcscd.comm ]; do
-    tries=$((tries + 1))
-    [ $tries -lt 300 ] || { cat "$1/pcscd.log"; kill $daemon; exit 98; }
-    sleep 0.1
-done
-shift
-"$@"
-code=$?
-kill $daemon
-exit $code
-"#;
-
-const READER: &str = r#"FRIENDLYNAME "Virtual PCD"
-DEVICENAME   /dev/null:0x8C7B
-LIBPATH      /usr/lib/pcsc/drivers/serial/libifdvpcd.so
-CHANNELID    0x8C7B
-"#;
 
 fn main() {
     if std::env::var_os(INSIDE).is_some() {
         return inside();
     }
-    for needed in ["/usr/sbin/pcscd", "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"] {
-        assert!(Path::new(needed).exists(), "{needed} is missing: apt-get install pcscd vsmartcard-vpcd");
-    }
-    let folder = std::env::temp_dir().join(format!("tolem-pcsc-{}", std::process::id()));
-    fs::create_dir_all(&folder).expect("a folder of our own");
-    fs::write(folder.join("vpcd"), READER).expect("the reader's configuration");
-    // Root needs no user namespace, and may be where none is allowed.
-    let root = Process::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
-    let mut bench = Process::new("unshare");
-    bench.args(if root { &["-n", "-m"][..] } else { &["-r", "-n", "-m"] });
-    bench.args(["sh", "-c", BENCH, "bench"]).arg(&folder);
-    bench.arg(std::env::current_exe().expect("this program")).env(INSIDE, "1");
-    let status = bench.status().expect("unshare (util-linux) is there");
-    let _ = fs::remove_dir_all(&folder);
-    assert!(status.success(), "the bench ended with {status}");
+    pcscd::run_beside(INSIDE, &[]).expect("the stories");
     println!("test result: ok. 5 stories through pcscd");
 }
 
@@ -107,39 +63,6 @@ fn card(transport: Transport) -> ChipCard {
     ChipCard::new(CardProfile::common(number(), &IssuerKeys::test()), transport)
 }
 
-/// A card in the slot.
-struct Inserted {
-    stream: TcpStream,
-    thread: JoinHandle<ChipCard>,
-}
-
-impl Inserted {
-    fn new(mut card: ChipCard) -> Self {
-        let end = Instant::now() + LONG;
-        let stream = loop {
-            match TcpStream::connect(("127.0.0.1", PORT)) {
-                Ok(stream) => break stream,
-                Err(error) => assert!(Instant::now() < end, "the driver does not listen: {error}"),
-            }
-            std::thread::yield_now();
-        };
-        stream.set_nodelay(true).expect("a socket");
-        let mut wire = stream.try_clone().expect("a socket");
-        let thread = std::thread::spawn(move || {
-            // Torn out or drawn out: the line ends, one way or the other.
-            let _ = vpcd::serve(&mut card, &mut wire, |_| {});
-            let _ = wire.shutdown(Shutdown::Both);
-            card
-        });
-        Self { stream, thread }
-    }
-
-    fn draw_out(self) -> ChipCard {
-        let _ = self.stream.shutdown(Shutdown::Both);
-        self.thread.join().expect("the card lives")
-    }
-}
-
 struct Bench {
     reader: PcscReader,
     events: Receiver<Event>,
@@ -148,7 +71,7 @@ struct Bench {
 impl Bench {
     fn new(patience: Duration) -> Self {
         let (sender, events) = channel();
-        let options = Options { name: Some("Virtual PCD".into()), patience, ..Options::default() };
+        let options = Options { name: Some(pcscd::READER.into()), patience, ..Options::default() };
         let tell = move |event| drop(sender.send(event));
         let bench = Self { reader: PcscReader::start(options, tell).expect("threads"), events };
         assert_eq!(bench.next(), Event::Ready(Found::Nothing));
@@ -162,7 +85,7 @@ impl Bench {
     /// From the open slot to a chip with power.
     fn insert(&self, card: ChipCard) -> (Inserted, ChipTransport) {
         self.reader.command(Command::Accept);
-        let inserted = Inserted::new(card);
+        let inserted = Inserted::new(card, LONG).expect("the driver listens");
         assert_eq!(self.next(), Event::Inserted);
         self.reader.command(Command::PowerChip);
         match self.next() {
@@ -203,7 +126,7 @@ impl Bench {
     fn card_leaves(&self, inserted: Inserted) -> ChipCard {
         self.reader.command(Command::Eject);
         assert_eq!(self.next(), Event::AtGate);
-        let card = inserted.draw_out();
+        let card = inserted.draw_out().expect("the card lives");
         assert_eq!(self.next(), Event::Taken);
         card
     }
@@ -265,7 +188,7 @@ fn a_card_that_is_torn_out_is_gone_and_the_next_one_works() {
         let ending = bench.pay(transport, &mut TestIssuer::common());
         assert!(matches!(ending, Ending::Failed(Failure::Chip(ChipFault::Removed))), "{at}: {ending:?}");
         assert_eq!(bench.next(), Event::Taken);
-        drop(inserted.draw_out());
+        drop(inserted.draw_out().expect("the card lives"));
         // Asked once more, it is still gone.
         bench.reader.command(Command::PowerChip);
         assert_eq!(bench.next(), Event::ChipFault(ChipFault::Removed));
@@ -288,7 +211,7 @@ fn a_chip_that_keeps_silent_is_given_up_and_the_next_one_works() {
     assert_eq!(bench.next(), Event::ChipFault(ChipFault::Mute));
     bench.reader.command(Command::Eject);
     assert_eq!(bench.next(), Event::AtGate);
-    drop(inserted.draw_out());
+    drop(inserted.draw_out().expect("the card lives"));
     assert_eq!(bench.next(), Event::Taken);
     assert_eq!(bench.next(), Event::Ready(Found::Nothing));
     let (inserted, transport) = bench.insert(card(Transport::T1));

@@ -1,24 +1,46 @@
 //! `[card_reader]` and `[pin_pad]`: both or none. Without them the terminal takes cash only.
+//!
+//! Which keys the reader has depends on its driver.
 
 use super::{
     BAUD, PORT, baud, path,
-    reader::{Document, Section, text},
+    reader::{Document, Section, number, text},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// `[card_reader]`
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CardReader {
-    /// Any tty.
-    pub port: PathBuf,
-    /// Bits per second; the reader finds out by itself, up to 19200.
-    pub baud: u32,
+    /// What it is and how it is reached.
+    pub driver: ReaderDriver,
     /// The terminal as the acquirer calls it, eight characters.
     pub terminal: [u8; 8],
     /// The merchant as the acquirer calls it, fifteen characters.
     pub merchant: [u8; 15],
-    /// A forgotten card is kept in the box.
-    pub keeps: bool,
+}
+
+/// `[card_reader] driver`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ReaderDriver {
+    /// A motorised reader on a serial line.
+    Omron {
+        /// Any tty.
+        port: PathBuf,
+        /// Bits per second; the reader finds out by itself, up to 19200.
+        baud: u32,
+        /// A forgotten card is kept in the box.
+        keeps: bool,
+    },
+    /// A reader that the system's `pcscd` knows; the citizen holds the card.
+    Pcsc {
+        /// Part of its name; `None` for the first one.
+        reader: Option<String>,
+        /// How long a chip may take for one command.
+        patience: Duration,
+    },
 }
 
 /// `[pin_pad]`
@@ -68,12 +90,21 @@ pub(super) fn cards<'a>(
     }
 }
 
+/// The drivers of readers.
+#[derive(Clone, Copy)]
+enum Kind {
+    Omron,
+    Pcsc,
+}
+
 fn card_reader<'a>(document: &mut Document<'a>, mut section: Section<'a>, base: &Path) -> Option<CardReader> {
-    let driver = section.need(document, "driver", "\"omron-3s4yr\"", |value| {
-        text(value, |text| (text == "omron-3s4yr").then_some(()))
+    let kind = section.need(document, "driver", "\"omron-3s4yr\" or \"pcsc\"", |value| {
+        text(value, |text| match text {
+            "omron-3s4yr" => Some(Kind::Omron),
+            "pcsc" => Some(Kind::Pcsc),
+            _ => None,
+        })
     });
-    let port = section.need(document, "port", PORT, |value| path(value, base));
-    let baud = section.or(document, "baud", 19_200, BAUD, baud);
     let terminal = section.need(
         document,
         "terminal",
@@ -86,13 +117,33 @@ fn card_reader<'a>(document: &mut Document<'a>, mut section: Section<'a>, base: 
         "fifteen capital letters and digits, as the acquirer calls the merchant",
         |value| text(value, name),
     );
+    // Which other keys there are nobody can say without the driver.
+    let driver = match kind? {
+        Kind::Omron => omron(document, &mut section, base),
+        Kind::Pcsc => pcsc(document, &mut section),
+    };
+    section.finish(document);
+    Some(CardReader { driver: driver?, terminal: terminal?, merchant: merchant? })
+}
+
+fn omron<'a>(document: &mut Document<'a>, section: &mut Section<'a>, base: &Path) -> Option<ReaderDriver> {
+    let port = section.need(document, "port", PORT, |value| path(value, base));
+    let baud = section.or(document, "baud", 19_200, BAUD, baud);
     let keeps = section.or(document, "keep_forgotten", true, "true or false", |value| match value {
         toml::de::DeValue::Boolean(flag) => Some(*flag),
         _ => None,
     });
-    section.finish(document);
-    driver?;
-    Some(CardReader { port: port?, baud: baud?, terminal: terminal?, merchant: merchant?, keeps: keeps? })
+    Some(ReaderDriver::Omron { port: port?, baud: baud?, keeps: keeps? })
+}
+
+fn pcsc<'a>(document: &mut Document<'a>, section: &mut Section<'a>) -> Option<ReaderDriver> {
+    let reader =
+        section.or(document, "reader", None, "part of the reader's name as pcscd lists it", |value| {
+            text(value, |text| (1..=120).contains(&text.len()).then(|| Some(text.to_owned())))
+        });
+    let patience =
+        section.or(document, "chip_timeout_s", 10, "seconds from 2 to 60", |value| number(value, 2..61));
+    Some(ReaderDriver::Pcsc { reader: reader?, patience: Duration::from_secs(patience?) })
 }
 
 fn pin_pad<'a>(document: &mut Document<'a>, mut section: Section<'a>, base: &Path) -> Option<PinPad> {

@@ -6,7 +6,7 @@
 mod cards;
 mod reader;
 
-pub use cards::{CardReader, Cards, PinPad};
+pub use cards::{CardReader, Cards, PinPad, ReaderDriver};
 pub use reader::ConfigError;
 
 use crate::{keys::CenterKeys, verify::Witness};
@@ -176,6 +176,16 @@ pub struct Watchdog {
 }
 
 impl Config {
+    /// What it asks for and this build does not have.
+    pub fn not_in_this_build(&self) -> Option<&'static str> {
+        let pcsc =
+            self.cards.as_ref().is_some_and(|cards| matches!(cards.reader.driver, ReaderDriver::Pcsc { .. }));
+        (pcsc && !cfg!(feature = "pcsc")).then_some(
+            "[card_reader] driver = \"pcsc\": must be \"omron-3s4yr\" in this build, which opens no readers on PC/SC; \
+             build with --features pcsc for them",
+        )
+    }
+
     /// Reads the file at `path`.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let fail = |cause: String| ConfigError(vec![format!("{}: {cause}", path.display())]);
@@ -489,7 +499,9 @@ mod tests {
         assert_eq!((pins.card_slot_lamp, pins.buzzer), (Some(12), Some(13)));
         let cards = config.cards.unwrap();
         assert_eq!((&cards.reader.terminal, &cards.reader.merchant), (b"KSK00042", b"KIOSKKZT0000001"));
-        assert_eq!((cards.reader.baud, cards.reader.keeps, cards.pad.baud), (19_200, true, 9_600));
+        let port = PathBuf::from("/dev/tolem-cards");
+        assert_eq!(cards.reader.driver, ReaderDriver::Omron { port, baud: 19_200, keeps: true });
+        assert_eq!(cards.pad.baud, 9_600);
         assert_eq!(config.acceptor.patterns, [(4, 2011), (9, 2023)]);
         assert_eq!(config.center.crl.as_deref(), Some(Path::new("/var/lib/tolem/center.crl")));
         assert_eq!((config.center.crl_port, config.center.enroll_port), (Some(7_480), Some(7_481)));
@@ -576,13 +588,13 @@ mod tests {
             "format = \"portrait\"",
             "format = \"upright\"",
             expect![[
-                r#"kiosk.toml:90: [screen] format = "upright": must be "portrait" (1080x1920) or "landscape" (1280x1024)"#
+                r#"kiosk.toml:92: [screen] format = "upright": must be "portrait" (1080x1920) or "landscape" (1280x1024)"#
             ]],
         );
         check(
             "#stalled_after_s = 20",
             "stalled_after_s = 1",
-            expect!["kiosk.toml:117: [watchdog] stalled_after_s = 1: must be seconds from 5 to 120"],
+            expect!["kiosk.toml:119: [watchdog] stalled_after_s = 1: must be seconds from 5 to 120"],
         );
         check(
             "#witness_key = \"center.example.kz/witness+1a2b3c4d+BA…\"",
@@ -595,14 +607,14 @@ mod tests {
             "[journal]",
             "[jurnal]",
             expect![[r#"
-            kiosk.toml:1: [journal] is missing: this section is needed
-            kiosk.toml:107: [jurnal] is not known: sections are kiosk, center, acceptor, printer, card_reader, pin_pad, screen, pins, journal, watchdog"#]],
+                kiosk.toml:1: [journal] is missing: this section is needed
+                kiosk.toml:109: [jurnal] is not known: sections are kiosk, center, acceptor, printer, card_reader, pin_pad, screen, pins, journal, watchdog"#]],
         );
         check(
             "path = \"/var/lib/tolem/journal.db\"",
             "path = 7",
             expect![[
-                r#"kiosk.toml:110: [journal] path = 7: must be a path, e.g. "/var/lib/tolem/journal.db""#
+                r#"kiosk.toml:112: [journal] path = 7: must be a path, e.g. "/var/lib/tolem/journal.db""#
             ]],
         );
         check(
@@ -620,20 +632,64 @@ mod tests {
             "#[card_reader]",
             "[card_reader]",
             expect![[r#"
-            kiosk.toml:1: [pin_pad] is missing: this section is needed
-            kiosk.toml:71: [card_reader] driver is missing: must be "omron-3s4yr"
-            kiosk.toml:71: [card_reader] merchant is missing: must be fifteen capital letters and digits, as the acquirer calls the merchant
-            kiosk.toml:71: [card_reader] port is missing: must be the path of a tty, e.g. "/dev/ttyS0"
-            kiosk.toml:71: [card_reader] terminal is missing: must be eight capital letters and digits, as the acquirer calls this terminal"#]],
+                kiosk.toml:1: [pin_pad] is missing: this section is needed
+                kiosk.toml:71: [card_reader] driver is missing: must be "omron-3s4yr" or "pcsc"
+                kiosk.toml:71: [card_reader] merchant is missing: must be fifteen capital letters and digits, as the acquirer calls the merchant
+                kiosk.toml:71: [card_reader] terminal is missing: must be eight capital letters and digits, as the acquirer calls this terminal"#]],
         );
         check(
             "#[pin_pad]",
             "[pin_pad]",
             expect![[r#"
-            kiosk.toml:1: [card_reader] is missing: this section is needed
-            kiosk.toml:82: [pin_pad] driver is missing: must be "uic-pp791"
-            kiosk.toml:82: [pin_pad] port is missing: must be the path of a tty, e.g. "/dev/ttyS0""#]],
+                kiosk.toml:1: [card_reader] is missing: this section is needed
+                kiosk.toml:84: [pin_pad] driver is missing: must be "uic-pp791"
+                kiosk.toml:84: [pin_pad] port is missing: must be the path of a tty, e.g. "/dev/ttyS0""#]],
         );
+    }
+
+    #[test]
+    fn a_reader_has_the_keys_of_its_driver() {
+        let reader = "[card_reader]\nterminal = \"KSK00042\"\nmerchant = \"KIOSKKZT0000001\"\n";
+        let pad = "[pin_pad]\ndriver = \"uic-pp791\"\nport = \"/dev/tolem-pinpad\"\n";
+        let with = |keys: &str| format!("{reader}{keys}{pad}[printer]");
+        check(
+            "[printer]",
+            &with("driver = \"dip\"\n"),
+            expect![[r#"kiosk.toml:64: [card_reader] driver = "dip": must be "omron-3s4yr" or "pcsc""#]],
+        );
+        check(
+            "[printer]",
+            &with("driver = \"pcsc\"\nport = \"/dev/ttyS0\"\n"),
+            expect![
+                "kiosk.toml:65: [card_reader] port is not known: keys are driver, terminal, merchant, reader, chip_timeout_s"
+            ],
+        );
+        check(
+            "[printer]",
+            &with("driver = \"pcsc\"\nreader = \"\"\nchip_timeout_s = 1\n"),
+            expect![[r#"
+            kiosk.toml:65: [card_reader] reader = "": must be part of the reader's name as pcscd lists it
+            kiosk.toml:66: [card_reader] chip_timeout_s = 1: must be seconds from 2 to 60"#]],
+        );
+        check(
+            "[printer]",
+            &with("driver = \"omron-3s4yr\"\nreader = \"OMNIKEY\"\n"),
+            expect![[r#"
+            kiosk.toml:61: [card_reader] port is missing: must be the path of a tty, e.g. "/dev/ttyS0"
+            kiosk.toml:65: [card_reader] reader is not known: keys are driver, terminal, merchant, port, baud, keep_forgotten"#]],
+        );
+    }
+
+    #[test]
+    fn a_reader_on_pcsc_is_read_and_told_of_where_the_build_has_none() {
+        let keys = "driver = \"pcsc\"\nreader = \"OMNIKEY\"\nchip_timeout_s = 5\nterminal = \"KSK00042\"\nmerchant = \"KIOSKKZT0000001\"\n";
+        let pad = "[pin_pad]\ndriver = \"uic-pp791\"\nport = \"/dev/tolem-pinpad\"\n";
+        let text = EXAMPLE.replacen("[printer]", &format!("[card_reader]\n{keys}{pad}[printer]"), 1);
+        let config = Config::parse(Path::new("/etc/tolem/kiosk.toml"), &text).unwrap();
+        let driver = &config.cards.as_ref().unwrap().reader.driver;
+        let patience = Duration::from_secs(5);
+        assert_eq!(*driver, ReaderDriver::Pcsc { reader: Some("OMNIKEY".into()), patience });
+        assert_eq!(config.not_in_this_build().is_some(), !cfg!(feature = "pcsc"));
     }
 
     #[test]

@@ -205,6 +205,8 @@ pub struct Wiring {
     pub landscape: bool,
     /// A screen in a window of this machine.
     pub window: bool,
+    /// Cards go into a reader on PC/SC with this in its name (empty for any) instead of the bench's slot.
+    pub pcsc: Option<String>,
     /// Bill types and the years of their designs.
     pub patterns: Vec<(u8, u16)>,
 }
@@ -289,11 +291,16 @@ impl Place {
              witness_key = \"{witness}\"\n{lists}\n\
              [acceptor]\ndriver = \"ccnet\"\nport = \"acceptor\"\ncountry = \"KZT\"\npatterns = [{patterns}]\n\n\
              [printer]\ndriver = \"escpos\"\nport = \"printer\"\nbaud = 921600\n\n\
-             [card_reader]\ndriver = \"omron-3s4yr\"\nport = \"cards\"\nterminal = \"KSK{number:05}\"\nmerchant = \"KIOSKTEST000001\"\n\n\
+             [card_reader]\n{reader}\nterminal = \"KSK{number:05}\"\nmerchant = \"KIOSKTEST000001\"\n\n\
              [pin_pad]\ndriver = \"uic-pp791\"\nport = \"pinpad\"\n\n\
              [screen]\nformat = \"{format}\"\nbackend = \"{backend}\"\n\n\
              [journal]\npath = \"journal.db\"\nkeys = \"keys\"\n",
             number = u32::from(self.number),
+            reader = match wiring.pcsc.as_deref() {
+                None => "driver = \"omron-3s4yr\"\nport = \"cards\"".to_owned(),
+                Some("") => "driver = \"pcsc\"".to_owned(),
+                Some(name) => format!("driver = \"pcsc\"\nreader = {name:?}"),
+            },
             port = wiring.link.port(),
             statement = BASE64.encode(&keys.statement),
             sealing = BASE64.encode(&keys.sealing),

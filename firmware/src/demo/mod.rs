@@ -63,9 +63,24 @@ pub struct Options {
     /// Devices twenty times as fast as real ones, for tests
     #[arg(long)]
     pub fast: bool,
+    /// Cards of kiosk 1 go into a reader on PC/SC instead of the bench's slot: part of its name, or nothing for the first one
+    #[cfg(feature = "pcsc")]
+    #[arg(long, value_name = "READER", num_args = 0..=1, default_missing_value = "")]
+    pub pcsc: Option<String>,
     /// Open the page in the browser
     #[arg(long)]
     pub open: bool,
+}
+
+impl Options {
+    /// The reader on PC/SC of a kiosk, by its place on the bench.
+    fn pcsc(&self, index: u32) -> Option<String> {
+        #[cfg(feature = "pcsc")]
+        let reader = self.pcsc.clone().filter(|_| index == 0);
+        #[cfg(not(feature = "pcsc"))]
+        let reader = None.filter(|_: &String| index == 0);
+        reader
+    }
 }
 
 /// A running demo. Dropping it stops everything.
@@ -142,6 +157,7 @@ impl Demo {
                 lists: center.crl_addr,
                 landscape: options.landscape,
                 window: options.window,
+                pcsc: options.pcsc(index),
                 patterns: acceptor(options).types.iter().map(|kind| (kind.index, kind.pattern)).collect(),
             })?;
             let child = Child::new(&place, kiosk.screen.path())?;

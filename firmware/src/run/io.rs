@@ -2,7 +2,7 @@
 
 use super::{FAREWELL, Input, Inputs, Pulse, certificate::CertificateKeeper, list::ListKeeper, log, spawn};
 use crate::{
-    config::Config,
+    config::{Config, ReaderDriver},
     link::{Link, LinkEvent, LinkOrder, Timing, tls::Clock},
     pins::{self, Cabinet, PinEvent},
     serial::{Line, LineEvent},
@@ -22,6 +22,7 @@ use tokio::{
     task::JoinSet,
 };
 use tolem_core::{
+    card_reader::Command,
     kiosk::{Event, Lamp},
     secret::SecretBytes,
 };
@@ -47,6 +48,8 @@ pub(super) struct Orders {
     pub acceptor: mpsc::Sender<Vec<u8>>,
     pub printer: mpsc::Sender<Vec<u8>>,
     pub card_reader: mpsc::Sender<Vec<u8>>,
+    /// To a reader that is not a line of bytes.
+    pub reader: mpsc::Sender<Command>,
     pub pin_pad: mpsc::Sender<Vec<u8>>,
     pub link: mpsc::Sender<LinkOrder>,
     /// Revocation lists from the center, to be judged.
@@ -59,6 +62,7 @@ struct Ends {
     acceptor: mpsc::Receiver<Vec<u8>>,
     printer: mpsc::Receiver<Vec<u8>>,
     card_reader: mpsc::Receiver<Vec<u8>>,
+    reader: mpsc::Receiver<Command>,
     pin_pad: mpsc::Receiver<Vec<u8>>,
     link: mpsc::Receiver<LinkOrder>,
     /// Tells the link of a new revocation list.
@@ -87,6 +91,7 @@ impl Io {
         let (acceptor, acceptor_end) = mpsc::channel(LINE_ORDERS);
         let (printer, printer_end) = mpsc::channel(LINE_ORDERS);
         let (card_reader, card_reader_end) = mpsc::channel(LINE_ORDERS);
+        let (reader, reader_end) = mpsc::channel(LINE_ORDERS);
         let (pin_pad, pin_pad_end) = mpsc::channel(LINE_ORDERS);
         let (link, link_end) = mpsc::channel(LINK_ORDERS);
         let (list, list_end) = mpsc::channel(LISTS);
@@ -96,6 +101,7 @@ impl Io {
             acceptor: acceptor_end,
             printer: printer_end,
             card_reader: card_reader_end,
+            reader: reader_end,
             pin_pad: pin_pad_end,
             link: link_end,
             judge: link.clone(),
@@ -106,7 +112,7 @@ impl Io {
             runtime.block_on(self.serve(ends));
             runtime.shutdown_timeout(FAREWELL);
         })?;
-        Ok((Orders { acceptor, printer, card_reader, pin_pad, link, list, lamps }, thread))
+        Ok((Orders { acceptor, printer, card_reader, reader, pin_pad, link, list, lamps }, thread))
     }
 
     async fn serve(self, ends: Ends) {
@@ -119,10 +125,25 @@ impl Io {
         let line = Line { name: "printer", path: devices.port.clone(), baud: devices.baud, even: false };
         working.spawn(serve_line(line, ends.printer, inputs.clone(), Event::Printer));
         if let Some(cards) = &self.config.cards {
-            let (port, baud) = (cards.reader.port.clone(), cards.reader.baud);
-            let line = Line { name: "card reader", path: port, baud, even: true };
-            let event = |bytes| Event::CardReader(SecretBytes(Zeroizing::new(bytes)));
-            working.spawn(serve_line(line, ends.card_reader, inputs.clone(), event));
+            match &cards.reader.driver {
+                ReaderDriver::Omron { port, baud, .. } => {
+                    let line = Line { name: "card reader", path: port.clone(), baud: *baud, even: true };
+                    let event = |bytes| Event::CardReader(SecretBytes(Zeroizing::new(bytes)));
+                    working.spawn(serve_line(line, ends.card_reader, inputs.clone(), event));
+                }
+                #[cfg(feature = "pcsc")]
+                ReaderDriver::Pcsc { reader, patience } => {
+                    let options = tolem_pcsc::Options {
+                        name: reader.clone(),
+                        patience: *patience,
+                        ..tolem_pcsc::Options::default()
+                    };
+                    working.spawn(super::pcsc::serve(options, ends.reader, inputs.clone()));
+                }
+                // Refused at the start.
+                #[cfg(not(feature = "pcsc"))]
+                ReaderDriver::Pcsc { .. } => drop(ends.reader),
+            }
             let (port, baud) = (cards.pad.port.clone(), cards.pad.baud);
             let line = Line { name: "PIN pad", path: port, baud, even: false };
             let event = |bytes| Event::PinPad(SecretBytes(Zeroizing::new(bytes)));

@@ -60,6 +60,7 @@ impl KioskThread {
                 Output::CardReader(bytes) => {
                     told("card reader", self.orders.card_reader.try_send(bytes.0.to_vec()));
                 }
+                Output::Reader(command) => told("card reader", self.orders.reader.try_send(command)),
                 Output::PinPad(bytes) => told("PIN pad", self.orders.pin_pad.try_send(bytes.0.to_vec())),
                 Output::Send { number, request } => {
                     told("link", self.orders.link.try_send(LinkOrder::Send { number, request }));

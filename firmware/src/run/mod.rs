@@ -15,6 +15,7 @@ mod io;
 mod kiosk;
 mod list;
 mod open;
+mod pcsc;
 pub mod screen;
 
 use crate::{
@@ -104,6 +105,9 @@ impl Time {
 /// Runs a terminal until it is told to stop (SIGTERM, SIGINT; a second one does not wait for the citizen) or its window is closed. Call it on the main thread.
 pub fn run(config: &Config, parts: Parts) -> anyhow::Result<()> {
     harden();
+    if let Some(why) = config.not_in_this_build() {
+        return Err(anyhow!(why));
+    }
     let notifier = Arc::new(Notifier::from_environment());
     let time = Time { start: std::time::Instant::now() };
     match crate::enroll::finish(&config.center) {

@@ -5,7 +5,7 @@
 
 use super::log;
 use crate::{
-    config::{Cards, Config},
+    config::{Cards, Config, ReaderDriver},
     keys::{OnMissing, RingSigner},
     link::tls::Clock,
     store::{Reader, SqliteStore},
@@ -125,9 +125,16 @@ fn core_config(config: &Config) -> kiosk::Config {
 }
 
 fn cards(config: &Cards) -> kiosk::Cards {
+    let (reader, abilities) = match &config.reader.driver {
+        ReaderDriver::Omron { keeps, .. } => (
+            kiosk::Reader::Line(card_reader::Config::default()),
+            Abilities { can_eject: true, can_retain: *keeps, has_latch: true },
+        ),
+        ReaderDriver::Pcsc { .. } => (kiosk::Reader::Outside, super::pcsc::ABILITIES),
+    };
     kiosk::Cards {
-        reader: card_reader::Config::default(),
-        abilities: Abilities { can_eject: true, can_retain: config.reader.keeps, has_latch: true },
+        reader,
+        abilities,
         pad: pinpad::Config::default(),
         terminal: Terminal {
             terminal_id: config.reader.terminal,

@@ -4,6 +4,7 @@ use super::{Center, Station};
 use crate::{
     card_reader_device::{CardReaderDevice, ReaderOutput},
     chip_card::{CardProfile, ChipCard, IssuerKeys},
+    dip_reader::{self, DipReader},
     issuer::{Account, TestIssuer, Vault, ZONE},
     pin_pad_device::{KeyStore, PadOutput, PinPadDevice, PinPadKeys},
 };
@@ -13,7 +14,7 @@ use tolem_core::{
     card_reader::Abilities,
     drivers::{card_reader, pinpad},
     emv::Terminal,
-    kiosk::{Cards, Event},
+    kiosk::{Cards, Event, Reader},
     secret::SecretBytes,
     time::Instant,
 };
@@ -29,6 +30,8 @@ pub struct CardBench {
     pub reader: CardReaderDevice,
     /// The PIN pad, with the test keys in it.
     pub pad: PinPadDevice,
+    /// A reader that holds no card, in the place of the motorised one.
+    pub dip: Option<DipReader>,
     wait: Instant,
 }
 
@@ -38,15 +41,25 @@ impl CardBench {
         Self {
             reader: CardReaderDevice::new(seed),
             pad: PinPadDevice::new(KeyStore::delivered(&PinPadKeys::test()), seed),
+            dip: None,
             wait: Instant(0),
         }
     }
 
+    /// The same with a reader into which cards are dipped.
+    pub fn dipped(seed: u64) -> Self {
+        Self { dip: Some(DipReader::default()), ..Self::new(seed) }
+    }
+
     /// How the kiosk is set up for them.
-    pub fn settings() -> Cards {
+    pub fn settings(&self) -> Cards {
+        let motor = Abilities { can_eject: true, can_retain: true, has_latch: true };
+        let line = Reader::Line(card_reader::Config::default());
+        let (reader, abilities) =
+            if self.dip.is_some() { (Reader::Outside, dip_reader::ABILITIES) } else { (line, motor) };
         Cards {
-            reader: card_reader::Config::default(),
-            abilities: Abilities { can_eject: true, can_retain: true, has_latch: true },
+            reader,
+            abilities,
             pad: pinpad::Config::default(),
             terminal: Terminal {
                 terminal_id: *b"KSK00042",
@@ -60,6 +73,14 @@ impl CardBench {
     pub fn set_power(&mut self, now: Instant, on: bool) {
         self.reader.set_power(now, on);
         self.pad.set_power(now, on);
+        self.start_driver(on);
+    }
+
+    /// The driver of a dip reader lives in the kiosk's program: each start of that is one of its own.
+    pub(super) fn start_driver(&mut self, on: bool) {
+        if let Some(dip) = &mut self.dip {
+            dip.set_power(on);
+        }
     }
 
     /// When something happens here next.
@@ -75,9 +96,15 @@ impl CardBench {
 
     /// Brings out what they say.
     pub fn drain(&mut self, inbox: &mut VecDeque<Event>) {
+        while let Some(event) = self.dip.as_mut().and_then(DipReader::poll) {
+            inbox.push_back(Event::Reader(event));
+        }
         let reader = loop {
             match self.reader.poll() {
-                ReaderOutput::Transmit(bytes) => inbox.push_back(Event::CardReader(secret(&bytes))),
+                ReaderOutput::Transmit(bytes) if self.dip.is_none() => {
+                    inbox.push_back(Event::CardReader(secret(&bytes)));
+                }
+                ReaderOutput::Transmit(_) => {}
                 ReaderOutput::Happened(_) => {}
                 ReaderOutput::Wait(until) => break until,
             }
@@ -101,6 +128,13 @@ impl<C: Center> Station<C> {
     /// Fits a card reader and a PIN pad; the program starts anew with them.
     pub fn fit_cards(&mut self) {
         self.cards = Some(CardBench::new(self.setup.seed));
+        self.power_off();
+        self.power_on();
+    }
+
+    /// The same with a dip reader.
+    pub fn fit_dip_reader(&mut self) {
+        self.cards = Some(CardBench::dipped(self.setup.seed));
         self.power_off();
         self.power_on();
     }

@@ -269,6 +269,9 @@ impl<C: Center> Station<C> {
         (self.stopped, self.aborted) = (false, None);
         self.boot_at = None;
         self.touched = false;
+        if let Some(cards) = &mut self.cards {
+            cards.start_driver(self.light);
+        }
         let mut nonce = [0; 16];
         nonce.iter_mut().for_each(|byte| *byte = self.dice.below(256) as u8);
         let keys = self.center.keys(self.number, self.unit);
@@ -444,7 +447,7 @@ impl<C: Center> Station<C> {
             // Less often than a real one: nothing depends on it, and idle questions are most of what happens here.
             printer: escpos::Config { poll_idle: Duration::from_secs(2), ..escpos::Config::default() },
             page_width: 576,
-            cards: self.cards.as_ref().map(|_| CardBench::settings()),
+            cards: self.cards.as_ref().map(CardBench::settings),
             patience: self.patience(),
         }
     }
@@ -575,6 +578,7 @@ impl<C: Center> Station<C> {
                 Output::Acceptor(_)
                     | Output::Printer(_)
                     | Output::CardReader(_)
+                    | Output::Reader(_)
                     | Output::PinPad(_)
                     | Output::Send { .. }
             );
@@ -593,6 +597,11 @@ impl<C: Center> Station<C> {
                 Output::CardReader(bytes) => {
                     if let Some(cards) = &mut self.cards {
                         cards.reader.handle_bytes(self.now, &bytes.0);
+                    }
+                }
+                Output::Reader(command) => {
+                    if let Some(dip) = self.cards.as_mut().and_then(|cards| cards.dip.as_mut()) {
+                        dip.command(&command);
                     }
                 }
                 Output::PinPad(bytes) => {

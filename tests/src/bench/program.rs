@@ -19,11 +19,13 @@ const KEPT_LINES: usize = 400;
 pub struct DemoOptions {
     /// Kiosks on the bench.
     pub kiosks: usize,
+    /// Name of a reader on PC/SC for the cards of the first.
+    pub pcsc: Option<&'static str>,
 }
 
 impl Default for DemoOptions {
     fn default() -> Self {
-        Self { kiosks: 1 }
+        Self { kiosks: 1, pcsc: None }
     }
 }
 
@@ -62,6 +64,9 @@ impl Demo {
         let mut command = Command::new(tolem());
         command.arg("demo").arg("--dir").arg(&self.path).args(["--listen", "127.0.0.1:0", "--fast"]);
         command.args(["--kiosks", &self.options.kiosks.to_string()]);
+        if let Some(reader) = self.options.pcsc {
+            command.args(["--pcsc", reader]);
+        }
         let mut program = Program::start(command);
         self.url = program.wait_for_line("its address", |line| {
             let start = line.find("http://127.0.0.1:")?;

@@ -140,7 +140,14 @@ impl Place {
         let kiosk = home.kiosk(&center, number).expect("the kiosk is enrolled");
         let link = (Ipv4Addr::LOCALHOST, self.port).into();
         kiosk
-            .write_config(&Wiring { link, lists: None, landscape: false, window: false, patterns })
+            .write_config(&Wiring {
+                link,
+                lists: None,
+                landscape: false,
+                window: false,
+                pcsc: None,
+                patterns,
+            })
             .expect("the configuration can be written");
         listen_on(&self.center_config(), self.port);
         if let Some(port) = self.gateway {

@@ -126,6 +126,7 @@ impl Bench {
                 | Output::Trace { .. }
                 | Output::RevocationList(_)
                 | Output::CardReader(_)
+                | Output::Reader(_)
                 | Output::PinPad(_)
                 | Output::Stopped => {}
                 Output::Abort(reason) => panic!("the journal failed: {reason}"),
