@@ -48,7 +48,7 @@ use card_debts::Errands;
 use center::Center;
 use dialogue::Dialogue;
 use found::Stray;
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, mem::Discriminant, time::Duration};
 use tolem_probe::{Fault, planted};
 use tolem_protocol::{
     Iin, KioskNumber, PaymentId, UtcTime,
@@ -320,9 +320,10 @@ pub struct Kiosk<S, K> {
     outputs: VecDeque<Output>,
     shown: Option<Box<ViewModel>>,
     symbol: LastSymbol,
-    /// Something happened since the screen was composed, at this instant.
+    /// Something happened since the screen was composed.
     stale: bool,
-    composed: Instant,
+    /// When that was, and at which place of the conversation.
+    composed: Option<(Instant, Discriminant<Dialogue>)>,
     lamps: [bool; 4],
     dying: Option<(Instant, String)>,
     /// Told to stop; the end comes at this instant at the latest.
@@ -423,7 +424,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             shown: None,
             symbol: LastSymbol::default(),
             stale: true,
-            composed: now,
+            composed: None,
             lamps: [false; 4],
             dying: None,
             stopping: None,
@@ -518,14 +519,16 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.show();
     }
 
-    /// Sends the screen out if it changed. The start screen waits for something to happen: day and night devices say that all is as
-    /// it was, and composing it anew each time would be most of what an idle kiosk does.
+    /// Sends the screen out if it changed. It waits for something to happen: day and night devices say that all is as it was, and
+    /// composing it anew each time would be most of what an idle kiosk does. Seconds that run down on it are looked at often enough.
     fn show(&mut self) {
-        let idle = self.dialogue == Dialogue::Attract && !self.stale && self.dying.is_none();
-        if idle && self.now.since(self.composed) < RECOMPOSE {
+        let kind = std::mem::discriminant(&self.dialogue);
+        let rest = if self.dialogue == Dialogue::Attract { RECOMPOSE } else { TICK };
+        let idle = !self.stale && self.dying.is_none() && self.composed.is_some_and(|(_, last)| last == kind);
+        if idle && self.composed.is_some_and(|(at, _)| self.now.since(at) < rest) {
             return;
         }
-        (self.stale, self.composed) = (self.dialogue != Dialogue::Attract, self.now);
+        (self.stale, self.composed) = (false, Some((self.now, kind)));
         let view = Box::new(self.compose());
         if self.shown.as_ref() != Some(&view) {
             self.outputs.push_back(Output::View(view.clone()));

@@ -29,6 +29,8 @@ type Glyph = Rc<(Metrics, Vec<u8>)>;
 thread_local! {
     /// Papers use a handful of sizes and the letters of three languages, so this stays small.
     static DRAWN: RefCell<BTreeMap<(Face, u16, char), Glyph>> = const { RefCell::new(BTreeMap::new()) };
+    /// Widths alone, because more sizes are tried than drawn.
+    static WIDTHS: RefCell<BTreeMap<(Face, u16, char), f32>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 impl Face {
@@ -62,7 +64,10 @@ impl Face {
         if letter == NARROW_SPACE {
             return f32::from(px) * NARROW_SPACE_EM;
         }
-        self.font().metrics(letter, f32::from(px)).advance_width
+        WIDTHS.with_borrow_mut(|widths| {
+            let measure = || self.font().metrics(letter, f32::from(px)).advance_width;
+            *widths.entry((self, px, letter)).or_insert_with(measure)
+        })
     }
 
     /// Breaks `text` at spaces into lines of at most `width` dots. No-break spaces hold together; a word that is wider
@@ -134,10 +139,28 @@ impl Canvas {
 
     /// Blackens the dots of a rectangle that lie on the strip.
     pub(super) fn fill(&mut self, left: usize, top: usize, width: usize, height: usize) {
-        for y in top..top + height {
-            for x in left..left + width {
-                self.change(x, y, |byte, bit| byte | bit);
+        let stride = self.width / 8;
+        let (right, bottom) = ((left + width).min(self.width), (top + height).min(self.height()));
+        for y in top..bottom {
+            let row = &mut self.rows[y * stride..(y + 1) * stride];
+            let mut x = left;
+            while x < right {
+                if x.is_multiple_of(8) && x + 8 <= right {
+                    row[x / 8] = 0xFF;
+                    x += 8;
+                } else {
+                    row[x / 8] |= 0x80 >> (x % 8);
+                    x += 1;
+                }
             }
+        }
+    }
+
+    /// Repeats row `top` in the `times` rows below it.
+    pub(super) fn repeat(&mut self, top: usize, times: usize) {
+        let stride = self.width / 8;
+        for below in top + 1..=top + times {
+            self.rows.copy_within(top * stride..(top + 1) * stride, below * stride);
         }
     }
 
@@ -159,12 +182,10 @@ impl Canvas {
             let x0 = pen.round() as i64 + i64::from(metrics.xmin);
             let y0 = baseline - i64::from(metrics.ymin) - metrics.height as i64;
             for (row, line) in coverage.chunks_exact(metrics.width.max(1)).enumerate() {
-                for (column, ink) in line.iter().enumerate() {
-                    if *ink >= INK
-                        && let (Ok(x), Ok(y)) =
-                            (usize::try_from(x0 + column as i64), usize::try_from(y0 + row as i64))
-                    {
-                        self.change(x, y, |byte, bit| byte | bit);
+                let Ok(y) = usize::try_from(y0 + row as i64) else { continue };
+                for (column, _) in line.iter().enumerate().filter(|(_, ink)| **ink >= INK) {
+                    if let Ok(x) = usize::try_from(x0 + column as i64) {
+                        self.blacken(x, y);
                     }
                 }
             }
@@ -172,11 +193,11 @@ impl Canvas {
         }
     }
 
-    fn change(&mut self, x: usize, y: usize, how: fn(u8, u8) -> u8) {
+    fn blacken(&mut self, x: usize, y: usize) {
         if x < self.width
             && let Some(byte) = self.rows.get_mut(y * (self.width / 8) + x / 8)
         {
-            *byte = how(*byte, 0x80 >> (x % 8));
+            *byte |= 0x80 >> (x % 8);
         }
     }
 

@@ -221,8 +221,12 @@ impl Layout {
         let left = (self.width - size * dots) / 2;
         let quiet = symbol::QUIET * dots;
         let top = self.canvas.grow(size * dots + 2 * quiet) + quiet;
-        for (index, _) in qr.dark.iter().enumerate().filter(|(_, dark)| **dark) {
-            self.canvas.fill(left + index % size * dots, top + index / size * dots, dots, dots);
+        for (row, modules) in qr.dark.chunks(size).enumerate() {
+            let top = top + row * dots;
+            for (column, _) in modules.iter().enumerate().filter(|(_, dark)| **dark) {
+                self.canvas.fill(left + column * dots, top, dots, 1);
+            }
+            self.canvas.repeat(top, dots - 1);
         }
     }
 }

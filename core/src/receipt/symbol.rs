@@ -101,11 +101,11 @@ fn penalty(qr: &Qr) -> usize {
     let turned: Vec<bool> = (0..side).flat_map(|x| rows.iter().map(move |row| row[x])).collect();
     let lines = rows.iter().copied().chain(turned.chunks(side)).map(|line| runs(line) + eyes(line));
     let alike = |pair: &[&[bool]]| {
-        let (above, below) = (pair[0], pair[1]);
-        let same = |at: &usize| {
-            above[*at] == above[*at + 1] && above[*at] == below[*at] && below[*at] == below[*at + 1]
-        };
-        3 * (0..side - 1).filter(same).count()
+        // How many of each two modules above each other are dark; in a block of four that are alike both pairs have none, or both two.
+        let mut pairs = pair[0].iter().zip(pair[1]).map(|(above, below)| u8::from(*above) + u8::from(*below));
+        let mut left = pairs.next().unwrap_or(1);
+        let same = |right: &u8| std::mem::replace(&mut left, *right) == *right && *right != 1;
+        3 * pairs.filter(same).count()
     };
     let dark = qr.dark.iter().filter(|dark| **dark).count();
     let balance = (dark * 200 / qr.dark.len()).abs_diff(100);
@@ -123,12 +123,14 @@ fn runs(line: &[bool]) -> usize {
 
 /// What looks like a finder pattern with light beside it.
 fn eyes(line: &[bool]) -> usize {
-    const EYE: [bool; 7] = [true, false, true, true, true, false, true];
+    const EYE: u8 = 0b101_1101;
     let light = |from: usize, to: usize| !line[from.min(line.len())..to.min(line.len())].contains(&true);
-    let eye = |(at, part): (usize, &[bool])| {
-        part == EYE && (light(at.saturating_sub(4), at) || light(at + 7, at + 11))
+    let mut last_seven = 0;
+    let eye = |(end, dark): (usize, &bool)| {
+        last_seven = last_seven << 1 & 0x7F | u8::from(*dark);
+        last_seven == EYE && (light(end.saturating_sub(10), end - 6) || light(end + 1, end + 5))
     };
-    40 * line.windows(7).enumerate().filter(|found| eye(*found)).count()
+    40 * line.iter().enumerate().map(eye).filter(|found| *found).count()
 }
 
 #[cfg(test)]

@@ -131,8 +131,11 @@ impl EscposDevice {
             Op::Raster { stride, mode, total, rows, printed, repeated } => {
                 if *printed < *total {
                     let row = &rows[*printed * *stride..(*printed + 1) * *stride];
-                    let row = if *mode & 1 == 1 { doubled(row) } else { row.to_vec() };
-                    self.hanging.push_row(&row);
+                    if *mode & 1 == 1 {
+                        self.hanging.push_row(&doubled(row));
+                    } else {
+                        self.hanging.push_row(row);
+                    }
                     *repeated = *mode & 2 == 2 && !*repeated;
                     *printed += usize::from(!*repeated);
                     self.paper_moved();
