@@ -68,6 +68,8 @@ pub struct ChipCard {
     listed: usize,
     files: Files,
     counter: u16,
+    /// A transaction has begun since the reset.
+    started: bool,
     options: Vec<u8>,
     asked: Option<Asked>,
     issuer_known: bool,
@@ -97,6 +99,7 @@ impl ChipCard {
             listed: 0,
             files: Files::default(),
             counter: 0,
+            started: false,
             options: Vec::new(),
             asked: None,
             issuer_known: false,
@@ -107,11 +110,18 @@ impl ChipCard {
         }
     }
 
+    /// A card that was used before: its counter goes on from `counter`.
+    #[must_use]
+    pub fn used(self, counter: u16) -> Self {
+        Self { counter, ..self }
+    }
+
     /// Powers it, or resets it: everything but what is burnt in is forgotten. Gives the answer to reset.
     pub fn reset(&mut self) -> Vec<u8> {
         self.commands = 0;
         self.selected = None;
         self.listed = 0;
+        self.started = false;
         self.options.clear();
         self.asked = None;
         self.issuer_known = false;
@@ -136,6 +146,11 @@ impl ChipCard {
     /// Commands it got since its last reset.
     pub fn commands(&self) -> u32 {
         self.commands
+    }
+
+    /// How many transactions it has begun in its life.
+    pub fn counter(&self) -> u16 {
+        self.counter
     }
 
     /// Cryptograms it gave since it was made: kind and bytes.
@@ -261,6 +276,7 @@ impl ChipCard {
             return Err(WRONG_LENGTH);
         }
         self.counter = self.counter.wrapping_add(1);
+        self.started = true;
         self.options = list.to_vec();
         Ok(files::options(&application, &self.files))
     }
@@ -277,7 +293,7 @@ impl ChipCard {
 
     fn generate(&mut self, kind: u8, data: &[u8]) -> Result<Vec<u8>, StatusWord> {
         let application = self.application()?.clone();
-        if self.counter == 0 {
+        if !self.started {
             return Err(StatusWord::CONDITIONS);
         }
         let first = self.asked.is_none();
