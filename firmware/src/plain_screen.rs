@@ -95,8 +95,13 @@ fn line(view: &ViewModel) -> String {
         Body::Code { code, .. } => code.as_str(),
         _ => "",
     };
+    let states: Vec<&str> = match &view.body {
+        Body::Attract { states, .. } => states.iter().map(|state| state.text.as_str()).collect(),
+        _ => Vec::new(),
+    };
     let picture = json!({
-        "screen": view.screen, "title": view.title, "lead": view.lead, "notice": notice, "code": code, "offers": offers,
+        "screen": view.screen, "title": view.title, "lead": view.lead, "notice": notice, "code": code,
+        "states": states, "offers": offers,
     });
     format!("{picture}\n")
 }

@@ -4,7 +4,8 @@
  * truncations, removals - and cuts at the N-th: the process is killed before, in the middle of or after it, or the call fails
  * with an I/O error. Counted for the whole process, not for each thread, so N names one place in a run.
  *
- *   TOLEM_CUT_WATCH  journal=/path/prefix;acceptor=/dev/pts/3;center=inet    what is counted, under which name
+ *   TOLEM_CUT_WATCH  journal=/path/prefix;acceptor=/dev/pts/3;center=inet    what is counted, under which name; the first that fits
+ *                    inet:8583 is the connections to that port of others
  *   TOLEM_CUT        journal.write 17 kill                                   where to cut: name.call or "any", N, how
  *                    kill | after | half | eio | eio-kept | stall (four seconds, then as usual)
  *   TOLEM_CUT_LOG    file; one line for each counted call: name.call N size path, and CUT where it was cut
@@ -15,6 +16,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,7 +83,7 @@ static void die(void)
         pause();
 }
 
-/* Where a descriptor leads: a path, or "inet" for a network socket. */
+/* Where a descriptor leads: a path, or "inet:PORT" for a network socket, with the port of the other side, if there is one. */
 static void place_of(int fd, char *place)
 {
     char link[32];
@@ -91,8 +93,15 @@ static void place_of(int fd, char *place)
     if (!strncmp(place, "socket:", 7)) {
         struct sockaddr_storage name;
         socklen_t size = sizeof name;
-        if (!getsockname(fd, (struct sockaddr *)&name, &size) && (name.ss_family == AF_INET || name.ss_family == AF_INET6))
+        if (getsockname(fd, (struct sockaddr *)&name, &size) || (name.ss_family != AF_INET && name.ss_family != AF_INET6))
+            return;
+        size = sizeof name;
+        if (getpeername(fd, (struct sockaddr *)&name, &size))
             strcpy(place, "inet");
+        else if (name.ss_family == AF_INET)
+            snprintf(place, PLACE, "inet:%u", ntohs(((struct sockaddr_in *)&name)->sin_port));
+        else
+            snprintf(place, PLACE, "inet:%u", ntohs(((struct sockaddr_in6 *)&name)->sin6_port));
     }
 }
 

@@ -1,10 +1,11 @@
-//! The kill sweep: the programs as they are shipped, cut at every write and every sync of a whole cash payment.
+//! The kill sweep: the programs as they are shipped, cut at every write and every sync of a whole payment, by cash or by card.
 //!
 //! One run is one [`Case`]: a fresh terminal and center (copied from a template), real pseudo terminals, TLS and SQLite; device
 //! models and a citizen in this process; one cut, placed by a library that counts the calls of the program under test (`tests/cut/cut.c`).
 //! After the cut everything runs again without faults, the citizen comes back, and when all has settled the books are compared
 //! from outside: cassette, journal, ledger, paper. A case says how to run it alone, and runs alone as it ran in the sweep.
 
+mod cards;
 mod case;
 mod citizen;
 mod cutter;

@@ -1,4 +1,5 @@
-//! The programs as they are shipped, killed at every write and every sync of a whole cash payment (`docs/testing.md`).
+//! The programs as they are shipped, killed at every write and every sync of a whole cash payment, and at a part of those of a card payment
+//! (`docs/testing.md`).
 
 use tolem_hal_sim::ccnet_device::{Banknote, Contents};
 use tolem_tests::kill::{Plan, Template, count_twice, run_case_with_foreign_notes, sweep};
@@ -10,7 +11,7 @@ const LANES: usize = 6;
 const AT_LEAST: u32 = 300;
 
 #[test]
-fn cut_at_every_write_and_sync_of_a_cash_payment_nothing_is_lost() {
+fn cut_at_every_write_and_sync_of_a_payment_nothing_is_lost() {
     let report = sweep(Plan::Short, LANES, None);
     println!("{report}");
     assert!(report.failures.is_empty(), "{} cases failed, see above", report.failures.len());
@@ -18,6 +19,10 @@ fn cut_at_every_write_and_sync_of_a_cash_payment_nothing_is_lost() {
     for place in ["journal.sync", "journal.write", "acceptor.write", "printer.write", "center.write"] {
         let row = report.rows.get(&format!("kiosk {place}, kill")).copied().unwrap_or_default();
         assert!(row.cuts > 0, "nothing was cut at {place}");
+    }
+    for place in ["card-kiosk journal.sync", "card-center ledger.sync", "card-center acquirer.write"] {
+        let row = report.rows.get(&format!("{place}, kill")).copied().unwrap_or_default();
+        assert!(row.cuts > 0, "nothing was cut at {place} while a card paid");
     }
 }
 

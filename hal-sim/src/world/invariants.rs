@@ -11,6 +11,7 @@ use std::{
 };
 use tolem_protocol::{
     Denomination, KioskNumber, PaymentCode, PaymentId,
+    card::CardStep,
     merkle::{Frontier, Hash, leaf_hash},
     messages::Verdict,
     qr::Qr,
@@ -600,6 +601,10 @@ fn answers_are_known_on_both_sides(till: &Till, ledger: &Ledger) -> Found {
             && let Some(read) = outcome.read_unverified()
         {
             here.insert(read.payment, outcome.digest());
+        }
+        // What a card was approved for and is undone is no answer any more.
+        if let Fact::Card { payment, step: CardStep::ReversalOwed(_) } = fact {
+            here.remove(payment);
         }
     }
     let mut found = Vec::new();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tolem_tests::kill::{Budget, Case, Plan, Template, run_case, run_case_and_keep, sweep};
 
 const USAGE: &str = "tolem-killsweep [--lanes N] [--minutes N SEED] --short | --full [RANDOM] | [--keep] CASE...\n  \
-                     CASE: 'nothing' | 'nothing-attached' | 'kiosk|fresh|center|attached|gateway NAME.CALL N kill|power|after|half|eio|eio-kept|stall' | 'acceptor N' | 'random SEED'";
+                     CASE: 'nothing' | 'nothing-attached' | 'nothing-by-card' | 'kiosk|fresh|center|attached|gateway|card-kiosk|card-center NAME.CALL N kill|power|after|half|eio|eio-kept|stall' | 'acceptor N' | 'random SEED'";
 
 fn main() -> ExitCode {
     // What a case says when it fails stands in its report.
@@ -74,7 +74,7 @@ fn cases(texts: &[String], keep: bool) -> Result<bool, String> {
             Ok(outcome) => {
                 let cut = if outcome.hit { outcome.what.as_str() } else { "not reached" };
                 println!("good: {case} ({cut}), {:.1} s", began.elapsed().as_secs_f32());
-                if matches!(case, Case::Nothing | Case::NothingAttached) {
+                if matches!(case, Case::Nothing | Case::NothingAttached | Case::NothingByCard) {
                     println!(
                         "calls of the terminal: {:?}\ncalls of the center: {:?}\ncalls of the gateway: {:?}",
                         outcome.kiosk, outcome.center, outcome.gateway

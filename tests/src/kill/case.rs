@@ -15,10 +15,22 @@ pub enum Side {
     Attached,
     /// `tolem-center gateway serve`, which that center asks.
     Gateway,
+    /// `tolem run`, while a card pays.
+    CardKiosk,
+    /// `tolem-center serve`, while a card pays.
+    CardCenter,
 }
 
 impl Side {
-    const ALL: [Self; 5] = [Self::Kiosk, Self::Fresh, Self::Center, Self::Attached, Self::Gateway];
+    const ALL: [Self; 7] = [
+        Self::Kiosk,
+        Self::Fresh,
+        Self::Center,
+        Self::Attached,
+        Self::Gateway,
+        Self::CardKiosk,
+        Self::CardCenter,
+    ];
 
     /// As it is written in a case.
     pub fn word(self) -> &'static str {
@@ -28,6 +40,8 @@ impl Side {
             Self::Center => "center",
             Self::Attached => "attached",
             Self::Gateway => "gateway",
+            Self::CardKiosk => "card-kiosk",
+            Self::CardCenter => "card-center",
         }
     }
 }
@@ -85,6 +99,8 @@ pub enum Case {
     Nothing,
     /// The same with a payment gateway behind the center.
     NothingAttached,
+    /// The same with a card instead of notes.
+    NothingByCard,
     /// A cut at the `number`-th call of this kind.
     Cut {
         /// Of this program.
@@ -113,6 +129,7 @@ impl fmt::Display for Case {
         match self {
             Self::Nothing => f.write_str("nothing"),
             Self::NothingAttached => f.write_str("nothing-attached"),
+            Self::NothingByCard => f.write_str("nothing-by-card"),
             Self::Cut { side, at, number, how } => {
                 write!(f, "{} {at} {number} {}", side.word(), how.word())
             }
@@ -128,13 +145,14 @@ impl FromStr for Case {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "{text:?} is no case: nothing | nothing-attached | kiosk|fresh|center|attached|gateway NAME.CALL N kill|power|after|half|eio|eio-kept|stall | acceptor N | random SEED"
+                "{text:?} is no case: nothing | nothing-attached | nothing-by-card | kiosk|fresh|center|attached|gateway|card-kiosk|card-center NAME.CALL N kill|power|after|half|eio|eio-kept|stall | acceptor N | random SEED"
             )
         };
         let words: Vec<&str> = text.split_whitespace().collect();
         match words.as_slice() {
             ["nothing"] => Ok(Self::Nothing),
             ["nothing-attached"] => Ok(Self::NothingAttached),
+            ["nothing-by-card"] => Ok(Self::NothingByCard),
             ["acceptor", number] => Ok(Self::Acceptor { number: number.parse().map_err(|_| wrong())? }),
             ["random", seed] => Ok(Self::Random { seed: seed.parse().map_err(|_| wrong())? }),
             [side, at, number, how] => Ok(Self::Cut {
@@ -153,6 +171,11 @@ impl Case {
     pub fn is_attached(&self) -> bool {
         matches!(self, Self::NothingAttached | Self::Cut { side: Side::Attached | Side::Gateway, .. })
     }
+
+    /// Whether a card pays.
+    pub fn is_by_card(&self) -> bool {
+        matches!(self, Self::NothingByCard | Self::Cut { side: Side::CardKiosk | Side::CardCenter, .. })
+    }
 }
 
 #[cfg(test)]
@@ -164,6 +187,8 @@ mod tests {
         for text in [
             "nothing",
             "nothing-attached",
+            "nothing-by-card",
+            "card-center acquirer.write 2 after",
             "gateway register.sync 2 kill",
             "kiosk journal.sync 17 eio-kept",
             "center any 3 power",

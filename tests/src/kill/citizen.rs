@@ -1,7 +1,12 @@
 //! A citizen who pays one fee whatever happens to the terminal, and comes back after each darkness.
 
 use super::processes::{Bench, View};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+use tolem_core::words::{Word, word};
+use tolem_protocol::catalogue::Language;
 
 /// An IIN without a living holder that the reference registry knows.
 const PAYER: &str = "000101300019";
@@ -10,7 +15,7 @@ const SERVICE: &str = "id-card";
 /// A touch that changed nothing is tried again after this: it may have met another picture.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// Somebody with small notes and patience.
+/// Somebody with small notes or a card, and patience.
 #[derive(Debug)]
 pub(super) struct Citizen {
     touched: Option<(View, Instant)>,
@@ -18,12 +23,14 @@ pub(super) struct Citizen {
     before: u64,
     /// The code was on the screen, or the money was kept safe, and the citizen has read it.
     pub done: bool,
+    /// Codes that were on the screen.
+    pub seen: BTreeSet<String>,
 }
 
 impl Citizen {
     /// In front of this terminal.
     pub fn at(bench: &Bench) -> Self {
-        Self { touched: None, before: bench.cassette_tenge(), done: false }
+        Self { touched: None, before: bench.cassette_tenge(), done: false, seen: BTreeSet::new() }
     }
 
     /// Whether there is nothing left to want: the screen is at its start and offers to go on with nothing.
@@ -31,8 +38,14 @@ impl Citizen {
     /// # Panics
     /// If money is in, nothing was given for it, and there is no way on: that is what "lost" looks like to a citizen.
     pub fn is_served(&mut self, bench: &Bench, view: &View) -> bool {
+        self.seen.extend((!view.code.is_empty()).then(|| super::cards::digits(&view.code)));
         if view.screen != "attract" || view.offers("WasInterrupted") {
             return false;
+        }
+        if bench.desk.is_some() {
+            // Whose code is out on paper has what was paid for.
+            self.done |= bench.symbols().iter().any(|text| text.starts_with("TOLEM:C1:"));
+            return self.done;
         }
         if !self.done && bench.cassette_tenge() > self.before {
             // Paper in hand counts although the last screen was never seen.
@@ -71,6 +84,26 @@ impl Citizen {
         if view.offers("StillHere") {
             return touch("StillHere");
         }
+        if let Some(desk) = &bench.desk {
+            match view.screen.as_str() {
+                "attract" if !view.offers("WasInterrupted") && !takes_cards(view) => return None,
+                "quote" => return touch("PayCard").or_else(|| touch("Cancel")),
+                "card-insert" => {
+                    desk.insert();
+                    return None;
+                }
+                "card-pin" => {
+                    desk.enter();
+                    return None;
+                }
+                "card-wrong-pin" => return touch("TryAgain"),
+                "card-take" => {
+                    desk.take();
+                    return None;
+                }
+                _ => {}
+            }
+        }
         match view.screen.as_str() {
             "attract" | "closed" if view.offers("WasInterrupted") => touch("WasInterrupted"),
             "attract" => touch("Start"),
@@ -96,6 +129,11 @@ impl Citizen {
             _ => None,
         }
     }
+}
+
+/// Whether the start screen says that cards are taken.
+fn takes_cards(view: &View) -> bool {
+    Language::ALL.iter().any(|language| view.line.contains(word(*language, Word::StateCardYes)))
 }
 
 /// Its place in the reference catalogue.

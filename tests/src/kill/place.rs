@@ -23,12 +23,13 @@ use tolem_protocol::KioskNumber;
 const FIRST_PORT: u16 = 18_000;
 const PORTS: u16 = 12_000;
 
-/// The directories that cases are copied from: a terminal that has started once, one that was never switched on, and one whose
-/// center asks a payment gateway.
+/// The directories that cases are copied from: a terminal that has started once, one that was never switched on, one whose
+/// center asks a payment gateway, and one that takes cards.
 pub struct Template {
     started: TempDir,
     fresh: TempDir,
     attached: TempDir,
+    cards: TempDir,
 }
 
 impl Template {
@@ -37,8 +38,14 @@ impl Template {
     /// # Panics
     /// If that fails.
     pub fn make() -> Self {
-        let fresh = founded(false);
-        Self { started: started(&fresh), attached: started(&founded(true)), fresh }
+        let fresh = founded(None);
+        let beside = |what| started(&founded(Some(what)));
+        Self {
+            started: started(&fresh),
+            attached: beside(Beside::Gateway),
+            cards: beside(Beside::Acquirer),
+            fresh,
+        }
     }
 
     /// A copy of it for one case.
@@ -46,17 +53,29 @@ impl Template {
         copied(match case {
             Case::Cut { side: Side::Fresh, .. } => &self.fresh,
             case if case.is_attached() => &self.attached,
+            case if case.is_by_card() => &self.cards,
             _ => &self.started,
         })
     }
 }
 
-/// A center, and a gateway that it asks if one is wanted, and a terminal that was never switched on.
-fn founded(with_gateway: bool) -> TempDir {
+/// Whom the center asks.
+enum Beside {
+    Gateway,
+    Acquirer,
+}
+
+/// A center, with somebody beside it if wanted, and a terminal that was never switched on.
+fn founded(beside: Option<Beside>) -> TempDir {
     let directory = directory();
     let home = Home::open(directory.path(), false).expect("the directory is empty");
-    if with_gateway {
-        home.gateway().expect("a gateway can be founded");
+    match beside {
+        Some(Beside::Gateway) => drop(home.gateway().expect("a gateway can be founded")),
+        // Where it listens is told to each case anew.
+        Some(Beside::Acquirer) => {
+            drop(home.acquirer((Ipv4Addr::LOCALHOST, 0).into()).expect("an acquirer can be founded"));
+        }
+        None => {}
     }
     let center = home.center().expect("a center can be founded");
     let number = KioskNumber::new(1).expect("invariant: 1 is a number");
@@ -124,6 +143,11 @@ impl Place {
     /// The center's database.
     pub fn ledger(&self) -> PathBuf {
         self.directory.join("center").join(DATABASE)
+    }
+
+    /// The acquirer's folder; in a directory whose center asks none it is not there.
+    pub fn acquirer(&self) -> PathBuf {
+        self.directory.join("acquirer")
     }
 
     /// The gateway's configuration.

@@ -1,6 +1,6 @@
 //! Terminal, center and gateway as processes, and the devices between them; all of it for one case.
 
-use super::{PATIENCE, case::How, cutter::Cutter, place::Place};
+use super::{PATIENCE, cards::Desk, case::How, cutter::Cutter, place::Place};
 use crate::bench::{tolem, tolem_center};
 use serde_json::Value;
 use std::{
@@ -75,6 +75,8 @@ pub(super) struct View {
     pub screen: String,
     /// What can be touched.
     pub offers: Vec<String>,
+    /// The payment code on it, or nothing.
+    pub code: String,
     /// The whole line, for a failure's report.
     pub line: String,
 }
@@ -147,6 +149,8 @@ pub(super) struct Bench {
     pub place: Place,
     acceptor: DeviceHandle,
     printer: DeviceHandle,
+    /// Where cards are taken.
+    pub desk: Option<Desk>,
     kiosk: Option<Kiosk>,
     center: Option<Server>,
     gateway: Option<Server>,
@@ -185,6 +189,9 @@ impl Bench {
         let acceptor = serve_acceptor(config, options("acceptor", wire)).expect("a pseudo terminal");
         let printer =
             serve_printer(EscposConfig::fast(), None, options("printer", None)).expect("a pseudo terminal");
+        let folder = place.acquirer();
+        let desk =
+            folder.is_dir().then(|| Desk::set_up(&folder, options("cards", None), options("pinpad", None)));
         let (device, told) = (acceptor.clone(), interrupted.clone());
         std::thread::spawn(move || {
             for state in struck {
@@ -199,6 +206,7 @@ impl Bench {
             place,
             acceptor,
             printer,
+            desk,
             kiosk: None,
             center: None,
             gateway: None,
@@ -219,13 +227,17 @@ impl Bench {
                 let link = self.place.kiosk().join(name);
                 fs::canonicalize(&link).unwrap_or_else(|e| panic!("{}: {e}", link.display()))
             };
-            let watch = vec![
+            let mut watch = vec![
                 ("journal", self.place.kiosk().join("journal").display().to_string()),
                 ("keys", self.place.kiosk().join("keys").display().to_string()),
                 ("acceptor", line("acceptor").display().to_string()),
                 ("printer", line("printer").display().to_string()),
                 ("center", "inet".to_owned()),
             ];
+            if self.desk.is_some() {
+                watch.push(("reader", line("cards").display().to_string()));
+                watch.push(("pad", line("pinpad").display().to_string()));
+            }
             Cutter { watch, cut, log: self.place.calls(&started) }.arm(&mut command);
         }
         self.run_kiosk(command, socket, news);
@@ -280,10 +292,12 @@ impl Bench {
         command.arg("serve").arg("--config").arg(self.place.center_config());
         if let Some(cut) = cut {
             let wire = if self.place.gateway.is_some() { "wire" } else { "kiosk" };
-            let watch = vec![
-                ("ledger", self.place.directory.join("center/center.db").display().to_string()),
-                (wire, "inet".to_owned()),
-            ];
+            let mut watch =
+                vec![("ledger", self.place.directory.join("center/center.db").display().to_string())];
+            watch.extend(
+                self.desk.as_ref().map(|desk| ("acquirer", format!("inet:{}", desk.address().port()))),
+            );
+            watch.push((wire, "inet".to_owned()));
             Cutter { watch, cut, log: self.place.calls(&started) }.arm(&mut command);
         }
         self.center = Some(serve(command, self.log("center.log")));
@@ -382,7 +396,8 @@ impl Bench {
 
     /// The devices lose their power for a moment.
     pub fn blackout(&self) {
-        for device in [&self.acceptor, &self.printer] {
+        let desk = self.desk.as_ref().map(Desk::devices);
+        for device in [&self.acceptor, &self.printer].into_iter().chain(desk.into_iter().flatten()) {
             for order in ["power off", "power on"] {
                 device.command(order).expect("a device answers");
             }
@@ -452,7 +467,8 @@ impl Bench {
     pub fn report(&self) -> String {
         let view = self.kiosk.as_ref().map_or("no terminal", |kiosk| kiosk.view.line.as_str());
         let notes = self.acceptor.acceptor().map(|state| state.notes);
-        let mut text = format!("screen {view}\nnotes {notes:?}\n");
+        let bank = self.desk.as_ref().map_or_else(String::new, Desk::told);
+        let mut text = format!("screen {view}\nnotes {notes:?}\n{bank}\n");
         for name in ["diary.log", "kiosk.log", "center.log", "gateway.log"] {
             let log = fs::read_to_string(self.place.directory.join(name)).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
@@ -498,8 +514,9 @@ fn watch(listener: &UnixListener, send: &Sender<News>) {
         let Ok(json) = serde_json::from_str::<Value>(&line) else { return };
         let offers = json["offers"].as_array().into_iter().flatten();
         let offers = offers.filter_map(|offer| offer.as_str().map(str::to_owned)).collect();
-        let screen = json["screen"].as_str().unwrap_or_default().to_owned();
-        if send.send(News::Picture(View { screen, offers, line })).is_err() {
+        let word = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
+        let (screen, code) = (word("screen"), word("code"));
+        if send.send(News::Picture(View { screen, offers, code, line })).is_err() {
             return;
         }
     }

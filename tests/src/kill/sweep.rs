@@ -1,7 +1,7 @@
 //! Runs cases: one, or all of a plan on several lanes; and says how many there were and what was lost.
 
 use super::{
-    PATIENCE,
+    PATIENCE, cards,
     case::{Case, How, Side},
     citizen::Citizen,
     cutter::{Counted, read},
@@ -29,6 +29,11 @@ const CENTER_PLACES: [&str; 3] = ["ledger.sync", "ledger.write", "kiosk.write"];
 const ATTACHED_PLACES: [&str; 3] = ["ledger.sync", "ledger.write", "wire.write"];
 /// Calls of the gateway.
 const GATEWAY_PLACES: [&str; 3] = ["register.sync", "register.write", "wire.write"];
+/// Calls of a terminal whose citizen pays by card.
+const CARD_PLACES: [&str; 6] =
+    ["journal.sync", "journal.write", "reader.write", "pad.write", "printer.write", "center.write"];
+/// Calls of its center.
+const CARD_CENTER_PLACES: [&str; 4] = ["ledger.sync", "ledger.write", "acquirer.write", "kiosk.write"];
 /// A place counts as swept when so many numbers beyond the counted ones were never reached.
 const BEYOND: u32 = 2;
 /// A first start has made its tables and its first record after so many calls of a kind.
@@ -123,7 +128,11 @@ fn run_case_with(template: &Template, case: &Case, contents: Contents) -> Result
     let result = catch_unwind(AssertUnwindSafe(|| {
         let interrupt = match case {
             Case::Acceptor { number } => Some(*number),
-            Case::Nothing | Case::NothingAttached | Case::Cut { .. } | Case::Random { .. } => None,
+            Case::Nothing
+            | Case::NothingAttached
+            | Case::NothingByCard
+            | Case::Cut { .. }
+            | Case::Random { .. } => None,
         };
         perform(Bench::set_up(place, interrupt, contents), case)
     }));
@@ -146,17 +155,17 @@ fn perform(mut bench: Bench, case: &Case) -> Outcome {
     let mut ends = VecDeque::new();
     let (mut center_cut, mut gateway_cut) = (None, None);
     match case {
-        Case::Cut { side: Side::Kiosk | Side::Fresh, at, number, how } => {
+        Case::Cut { side: Side::Kiosk | Side::Fresh | Side::CardKiosk, at, number, how } => {
             ends.push_back(End::AtCall(at.clone(), *number, *how))
         }
-        Case::Cut { side: Side::Center | Side::Attached, at, number, how } => {
+        Case::Cut { side: Side::Center | Side::Attached | Side::CardCenter, at, number, how } => {
             center_cut = Some((at.clone(), *number, *how))
         }
         Case::Cut { side: Side::Gateway, at, number, how } => {
             gateway_cut = Some((at.clone(), *number, *how));
         }
         Case::Random { seed } => ends = random_lives(*seed),
-        Case::Nothing | Case::NothingAttached | Case::Acceptor { .. } => {}
+        Case::Nothing | Case::NothingAttached | Case::NothingByCard | Case::Acceptor { .. } => {}
     }
     let gateway = bench.start_gateway(Some(gateway_cut));
     let center = bench.start_center(Some(center_cut));
@@ -179,6 +188,9 @@ fn perform(mut bench: Bench, case: &Case) -> Outcome {
         assert!(Instant::now() < deadline, "it never came to its end\n{}", bench.report());
     }
     truth::until_settled(&mut bench, |bench| shift.tend(bench));
+    if bench.desk.is_some() {
+        cards::until_decided(&mut bench, |bench| shift.tend(bench));
+    }
     if bench.place.gateway.is_some() {
         truth::until_the_gateway_agrees(&mut bench, |bench| shift.tend(bench));
     }
@@ -196,7 +208,7 @@ fn perform(mut bench: Bench, case: &Case) -> Outcome {
     let interrupted = bench.interrupted.lock().unwrap_or_else(PoisonError::into_inner).clone();
     // A cut that nobody died of is a failed call on a wire, which can hide a note's fate as well.
     let moments = shift.ended.len() + interrupted.len() + usize::from(kiosk.cut.is_some());
-    truth::check(&bench, moments);
+    truth::check(&bench, moments, citizen.seen);
     if matches!(case, Case::Cut { how: How::Stall, .. }) {
         truth::check_undisturbed(&bench);
     }
@@ -210,11 +222,11 @@ fn outcome(
     interrupted: &[String],
 ) -> Outcome {
     let (hit, what) = match case {
-        Case::Nothing | Case::NothingAttached => (true, String::new()),
-        Case::Cut { side: Side::Kiosk | Side::Fresh, .. } => {
+        Case::Nothing | Case::NothingAttached | Case::NothingByCard => (true, String::new()),
+        Case::Cut { side: Side::Kiosk | Side::Fresh | Side::CardKiosk, .. } => {
             (kiosk.cut.is_some(), kiosk.cut.unwrap_or_default())
         }
-        Case::Cut { side: Side::Center | Side::Attached, .. } => {
+        Case::Cut { side: Side::Center | Side::Attached | Side::CardCenter, .. } => {
             (center.cut.is_some(), center.cut.unwrap_or_default())
         }
         Case::Cut { side: Side::Gateway, .. } => (gateway.cut.is_some(), gateway.cut.unwrap_or_default()),
@@ -398,6 +410,7 @@ fn row_of(case: &Case) -> String {
     match case {
         Case::Nothing => "nothing".into(),
         Case::NothingAttached => "nothing, with a gateway".into(),
+        Case::NothingByCard => "nothing, by card".into(),
         Case::Cut { side, at, how, .. } => {
             format!("{} {at}, {}", side.word(), how.word())
         }
@@ -424,7 +437,14 @@ pub fn sweep(plan: Plan, lanes: usize, budget: Option<Budget>) -> Report {
     let mut report = Report::default();
     report.add(&Case::Nothing, Ok(counts.clone()));
     report.add(&Case::NothingAttached, Ok(chain.clone()));
-    let mut cases = cases(plan, &counts, &chain);
+    let card = run_case(&template, &Case::NothingByCard)
+        .unwrap_or_else(|why| panic!("by card, without any cut: {why}"));
+    println!(
+        "calls of a terminal that takes a card: {:?}\ncalls of its center: {:?}",
+        card.kiosk, card.center
+    );
+    report.add(&Case::NothingByCard, Ok(card.clone()));
+    let mut cases = cases(plan, [&counts, &chain, &card]);
     if let Some(Budget { seed, .. }) = budget {
         let mut dice = Dice::new(seed);
         cases.sort_by_cached_key(|_| dice.next_u64());
@@ -488,7 +508,7 @@ fn hows(at: &str) -> impl Iterator<Item = How> {
 }
 
 /// All cases of a plan.
-fn cases(plan: Plan, counts: &Outcome, chain: &Outcome) -> Vec<Case> {
+fn cases(plan: Plan, [counts, chain, card]: [&Outcome; 3]) -> Vec<Case> {
     let mut all = Vec::new();
     let mut add = |side: Side, at: &str, how: &dyn Fn(u32) -> Vec<How>| {
         let calls = match side {
@@ -496,6 +516,8 @@ fn cases(plan: Plan, counts: &Outcome, chain: &Outcome) -> Vec<Case> {
             Side::Center => &counts.center,
             Side::Attached => &chain.center,
             Side::Gateway => &chain.gateway,
+            Side::CardKiosk => &card.kiosk,
+            Side::CardCenter => &card.center,
         };
         for number in 1..=calls.get(at).copied().unwrap_or_default() {
             all.extend(how(number).into_iter().map(|how| Case::Cut { side, at: at.into(), number, how }));
@@ -535,6 +557,36 @@ fn cases(plan: Plan, counts: &Outcome, chain: &Outcome) -> Vec<Case> {
             Plan::Full { .. } => hows(at).filter(|how| *how != How::Power).collect(),
             Plan::Short if number % 10 == 5 => vec![How::Kill],
             Plan::Short => Vec::new(),
+        });
+    }
+    for at in CARD_PLACES {
+        add(Side::CardKiosk, at, &|number| match plan {
+            Plan::Full { .. } => hows(at).collect(),
+            Plan::Short => {
+                let every = match at {
+                    "journal.sync" => 2,
+                    "pad.write" => 4,
+                    "center.write" => 10,
+                    "reader.write" => 20,
+                    _ => 40,
+                };
+                let how = if number % (2 * every) < every { How::Kill } else { How::Power };
+                if number % every == every / 2 { vec![how] } else { Vec::new() }
+            }
+        });
+    }
+    for at in CARD_CENTER_PLACES {
+        add(Side::CardCenter, at, &|number| match plan {
+            Plan::Full { .. } => hows(at).filter(|how| *how != How::Power).collect(),
+            Plan::Short => {
+                let every = match at {
+                    "acquirer.write" => 1,
+                    "ledger.sync" => 6,
+                    "kiosk.write" => 14,
+                    _ => 40,
+                };
+                if number % every == every / 2 { vec![How::Kill] } else { Vec::new() }
+            }
         });
     }
     let (fresh, hows): (usize, &[How]) = match plan {

@@ -11,7 +11,7 @@ use crate::{
 };
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -22,10 +22,10 @@ use tolem_protocol::{KioskNumber, record::Record};
 use tolem_world::ledger::ledger_of;
 
 /// Between two looks into the journal.
-const PAUSE: Duration = Duration::from_millis(150);
+pub(super) const PAUSE: Duration = Duration::from_millis(150);
 
 /// What the terminal's own tool says stands in the journal.
-fn journal(bench: &Bench) -> Vec<Value> {
+pub(super) fn journal(bench: &Bench) -> Vec<Value> {
     let text =
         run(&tolem(), &[&"journal", &"show", &"--json", &"--config", &bench.place.kiosk_config()]).good();
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
@@ -81,14 +81,15 @@ pub(super) fn until_the_gateway_agrees(bench: &mut Bench, mut tend: impl FnMut(&
     run(&tolem_center(), &[&"gateway", &"audit", &"--config", &bench.place.gateway_config()]).good();
 }
 
-/// Compares the books. All programs have ended; so many moments were there in which something could go wrong with a note.
+/// Compares the books. All programs have ended; so many moments were there in which something could go wrong with a note, and the citizen
+/// has seen these codes.
 ///
 /// First by the tools that an operator has, then by the rules of the world in virtual time, and the export of the journal by somebody
 /// else's eyes.
 ///
 /// # Panics
 /// If they disagree about a tenge, or a paper promises what the journal does not know.
-pub(super) fn check(bench: &Bench, disturbances: usize) {
+pub(super) fn check(bench: &Bench, disturbances: usize, mut seen: BTreeSet<String>) {
     let (kiosk, center) = (bench.place.kiosk_config(), bench.place.center_config());
     run(&tolem(), &[&"journal", &"verify", &"--config", &kiosk]).good();
     let records = journal(bench);
@@ -103,7 +104,8 @@ pub(super) fn check(bench: &Bench, disturbances: usize) {
     assert_eq!(booked, cassette, "ledger and cassette\n{ledger}\n{}", story());
     let doubts = records.iter().filter(|record| fact(record) == "NoteInDoubt").count();
     assert!(doubts <= 1, "only one note can be on its way: {doubts} in doubt\n{}", story());
-    check_papers(bench, &records, &kiosk, &story);
+    seen.extend(check_papers(bench, &records, &kiosk, &story));
+    super::cards::check(bench, &records, &seen, &story);
     let found: Vec<String> = at_rest(&books(bench, disturbances)).iter().map(ToString::to_string).collect();
     assert!(found.is_empty(), "{}\n{ledger}\n{}", found.join("\n"), story());
     check_export(bench, records.len(), &story);
@@ -155,8 +157,14 @@ pub(super) fn check_undisturbed(bench: &Bench) {
     }
 }
 
-/// A code on paper was settled before the first dot, is the center's, and is an original once.
-fn check_papers(bench: &Bench, records: &[Value], kiosk: &PathBuf, story: &dyn Fn() -> String) {
+/// A code on paper was settled before the first dot, is the center's, and is an original once. Gives the codes.
+fn check_papers(
+    bench: &Bench,
+    records: &[Value],
+    kiosk: &PathBuf,
+    story: &dyn Fn() -> String,
+) -> BTreeSet<String> {
+    let mut printed = BTreeSet::new();
     let mut settled: BTreeMap<String, usize> = BTreeMap::new();
     let mut originals: BTreeMap<String, u32> = BTreeMap::new();
     let mut ordered: BTreeMap<String, String> = BTreeMap::new();
@@ -188,5 +196,7 @@ fn check_papers(bench: &Bench, records: &[Value], kiosk: &PathBuf, story: &dyn F
             "a code on paper that the journal does not know: {proof}\n{}",
             story()
         );
+        printed.insert(code);
     }
+    printed
 }
