@@ -38,7 +38,7 @@ use value::{Row, Value, bad, good, values};
 
 /// The tables, as they grew: entry `n` leads from version `n` to `n + 1`. A database of an older version is brought up to
 /// date when it is opened, one of a newer version is refused.
-const SCHEMAS: [&str; 10] = [
+const SCHEMAS: [&str; 11] = [
     FIRST,
     office::TABLES,
     errands::TABLES,
@@ -49,6 +49,7 @@ const SCHEMAS: [&str; 10] = [
     acquirer::WORDS,
     disputes::TABLES,
     register::TABLES,
+    errands::OPEN,
 ];
 
 const FIRST: &str = "
