@@ -29,7 +29,7 @@ const FIRST_PAUSE_S: i64 = 1;
 /// No pause is longer, in seconds.
 const LONGEST_PAUSE_S: i64 = 300;
 /// Calls that are handed out at once.
-const AT_ONCE: u32 = 32;
+pub const AT_ONCE: u32 = 32;
 
 /// What the gateway is asked for when a quote is paid.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,13 +1,13 @@
-//! The desk: one thread that owns the database and answers requests one after the other.
+//! The desk: one thread that owns the database and decides requests one after the other.
 //!
 //! One writer means that no two kiosks can ever have the same balance, without a lock to get wrong. Several processes on one PostgreSQL
-//! have a desk each, and the database lets them take turns. An answer leaves only
+//! have a desk each, and the database lets them take turns. What waits together is decided in one transaction (`turn.rs`), and an answer leaves only
 //! after its transaction is on disk. Nobody is called from here: what a neighbour must do is handed out, and its reply is one more job. When the database fails, the desk closes: nobody gets an answer that may not last.
 
 use crate::{
     logic::{
-        Answer, Center, Moment,
-        enrolment::{self, Issuer, Shown},
+        Center, Moment,
+        enrolment::{Issuer, Shown},
         errands::{Made, Reply},
         registry::Lookup,
         store::{StoreError, Transact as _},
@@ -16,6 +16,8 @@ use crate::{
     server::{
         cards::{CardLine, Word},
         errands::Call,
+        foresight::{Foreseen, Foresight},
+        turn::{Item, Sorted, Sorter, TOGETHER, deliver_here},
     },
     sql::SqlStore,
 };
@@ -48,6 +50,9 @@ pub(crate) struct Asking {
     /// End of the certificate that the link was opened with.
     pub good_until: UtcTime,
     pub request: Request,
+    /// What was computed about it already.
+    #[expect(dead_code, reason = "it is held until the request is answered, and takes its results along when it is dropped")]
+    pub foreseen: Option<Foreseen>,
     pub reply: oneshot::Sender<Response>,
 }
 
@@ -100,17 +105,18 @@ pub(super) struct Desk {
     pub calls: Option<mpsc::UnboundedSender<Call>>,
     pub under_way: UnderWay,
     pub cards: CardLine,
+    pub foresight: Foresight,
 }
 
 /// What was called for and has not come back. It is only memory: the rows say what is owed.
 #[derive(Default)]
 pub(super) struct UnderWay {
     pub(super) codes: BTreeSet<PaymentId>,
-    notices: BTreeSet<u64>,
+    pub(super) notices: BTreeSet<u64>,
     /// The conversation of each kiosk here, on a database of several processes.
     pub(super) sessions: BTreeMap<KioskNumber, i64>,
     /// Kiosks that wait for the answer to a deposit, and since when.
-    waiters: BTreeMap<PaymentId, Vec<(Instant, oneshot::Sender<Response>)>>,
+    pub(super) waiters: BTreeMap<PaymentId, Vec<(Instant, oneshot::Sender<Response>)>>,
 }
 
 /// Opens the desk on a thread of its own. It closes when all senders are gone, or when the database fails.
@@ -122,42 +128,49 @@ pub(super) fn open(desk: Desk) -> std::io::Result<(mpsc::Sender<Job>, std::threa
 
 impl Desk {
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        let mut newest: BTreeMap<KioskNumber, u64> = BTreeMap::new();
-        while let Some(job) = jobs.blocking_recv() {
-            let result = match job {
-                Job::Request(asking) => {
-                    let newest = newest.entry(asking.kiosk).or_default();
-                    if asking.link < *newest {
-                        // What an old connection still had on the way is not answered: its kiosk has come back on a new one
-                        // and asks again. Dropping `reply` closes the old connection.
-                        continue;
+        let mut sorter = Sorter::default();
+        let mut next = None;
+        while let Some(job) = next.take().or_else(|| jobs.blocking_recv()) {
+            let result = match sorter.sort(job) {
+                Sorted::Turn(first) => {
+                    let mut turn = vec![first];
+                    while next.is_none() && turn.len() < TOGETHER {
+                        let Ok(job) = jobs.try_recv() else { break };
+                        match sorter.sort(job) {
+                            Sorted::Turn(item) => turn.push(item),
+                            Sorted::Alone(job) => next = Some(job),
+                            Sorted::Late => {}
+                        }
                     }
-                    *newest = asking.link;
-                    self.answer(asking, None)
+                    self.decide(turn)
                 }
-                Job::Heard(Heard::Payer(lookup, asking)) => {
-                    if newest.get(&asking.kiosk).is_some_and(|newest| asking.link < *newest) {
-                        continue;
-                    }
-                    self.answer(asking, Some(&lookup))
-                }
-                Job::Enrol(enrolling) => self.enrol(*enrolling),
-                Job::Heard(Heard::Code(payment, reply)) => self.code_arrived(payment, &reply),
-                Job::Heard(Heard::Notice(id, reply)) => self.notice_answered(id, &reply),
-                Job::Heard(Heard::AcquirerOpen(say)) => self.acquirer_open(say),
-                Job::Heard(Heard::Acquirer(message)) => self.acquirer_says(&message),
-                Job::Heard(Heard::AcquirerGone) => self.acquirer_gone(),
-                Job::Heard(Heard::NotSent(payment, why)) => self.not_sent(payment, &why),
-                Job::Do(work) => {
-                    work(&mut self.store, &mut self.center);
-                    Ok(())
-                }
-                Job::Tick => self.tick(),
+                Sorted::Alone(job) => self.alone(job),
+                Sorted::Late => Ok(()),
             };
             if let Err(error) = result {
                 (self.fault)(&format!("the database failed, nothing is answered any more: {error}"));
                 return;
             }
+        }
+    }
+
+    /// What has a transaction of its own, or several.
+    fn alone(&mut self, job: Job) -> Result<(), StoreError> {
+        match job {
+            Job::Request(asking) => self.order_by_card(*asking),
+            Job::Enrol(enrolling) => self.enrol(*enrolling),
+            Job::Heard(Heard::AcquirerOpen(say)) => self.acquirer_open(say),
+            Job::Heard(Heard::Acquirer(message)) => self.acquirer_says(&message),
+            Job::Heard(Heard::AcquirerGone) => self.acquirer_gone(),
+            Job::Heard(Heard::NotSent(payment, why)) => self.not_sent(payment, &why),
+            Job::Heard(Heard::Payer(lookup, asking)) => self.decide(vec![Item::Asked(asking, Some(lookup))]),
+            Job::Heard(Heard::Code(payment, reply)) => self.decide(vec![Item::Code(payment, reply)]),
+            Job::Heard(Heard::Notice(id, reply)) => self.decide(vec![Item::Notice(id, reply)]),
+            Job::Do(work) => {
+                work(&mut self.store, &mut self.center);
+                Ok(())
+            }
+            Job::Tick => self.tick(),
         }
     }
 
@@ -180,81 +193,6 @@ impl Desk {
         Ok(result)
     }
 
-    fn answer(&mut self, asking: Box<Asking>, lookup: Option<&Lookup>) -> Result<(), StoreError> {
-        if matches!(asking.request, Request::Authorize(_)) {
-            return self.order_by_card(*asking);
-        }
-        let Asking { kiosk, link, good_until, request, reply } = *asking;
-        let hello = matches!(request, Request::Hello(_));
-        let voided = match &request {
-            Request::CardVoid { payment, .. } => Some(*payment),
-            _ => None,
-        };
-        let may_pay = matches!(
-            request,
-            Request::Commit(_) | Request::Recall { .. } | Request::CardConfirm(_) | Request::CardVoid { .. }
-        );
-        // On a database of several processes the newest conversation may be at another one; then this one is over.
-        let known = self.under_way.sessions.get(&kiosk).copied();
-        let opened = |store: &mut SqlStore| {
-            if hello {
-                enrolment::seen(store, kiosk, good_until)?;
-            }
-            match store.is_shared() {
-                false => Ok(Some(0)),
-                true if hello => store.begin_session(kiosk).map(Some),
-                true => {
-                    let newest = store.session(kiosk)?;
-                    Ok(known.filter(|known| *known == newest))
-                }
-            }
-        };
-        let Some(calls) = self.calls.clone() else {
-            let done = self.work(|center, store, at| match opened(store)? {
-                Some(session) => Ok(Some((session, center.handle(store, at, kiosk, request.clone())?))),
-                None => Ok(None),
-            })?;
-            // Whoever asked may be gone; it will ask again. Without an answer its connection closes.
-            let Some((session, response)) = done else { return Ok(()) };
-            self.under_way.sessions.insert(kiosk, session);
-            if let Some(payment) = voided {
-                self.card_voided(&payment, &response);
-            }
-            let _ = reply.send(response);
-            return if may_pay { self.due() } else { Ok(()) };
-        };
-        let done = self.work(|center, store, at| match opened(store)? {
-            Some(session) => Ok(Some((session, center.ask(store, at, kiosk, &request, lookup)?))),
-            None => Ok(None),
-        })?;
-        let Some((session, answer)) = done else { return Ok(()) };
-        self.under_way.sessions.insert(kiosk, session);
-        match answer {
-            Answer::Ready(response) => {
-                if let Some(payment) = voided {
-                    self.card_voided(&payment, &response);
-                }
-                let _ = reply.send(response);
-            }
-            // Taken above.
-            Answer::Order(_) => {}
-            Answer::Payer(iin) => {
-                let asking = Asking { kiosk, link, good_until, request, reply };
-                let _ = calls.send(Call::Payer(iin, Box::new(asking)));
-            }
-            Answer::Code(payment) => {
-                self.under_way.waiters.entry(payment).or_default().push((Instant::now(), reply));
-                if !self.under_way.codes.contains(&payment)
-                    && let Some(order) = self.center.order(&self.store, (self.clock)(), &payment)?
-                {
-                    self.under_way.codes.insert(payment);
-                    let _ = calls.send(Call::Code(Box::new(order)));
-                }
-            }
-        }
-        if may_pay { self.due() } else { Ok(()) }
-    }
-
     fn enrol(&mut self, asked: Enrolling) -> Result<(), StoreError> {
         let Self { store, center, issuer, clock, fault, .. } = self;
         let (now, Enrolling { question, shown, reply }) = (clock(), asked);
@@ -265,28 +203,6 @@ impl Desk {
         }
         let _ = reply.send(answer);
         Ok(())
-    }
-
-    fn code_arrived(&mut self, payment: PaymentId, reply: &Reply<Made>) -> Result<(), StoreError> {
-        self.under_way.codes.remove(&payment);
-        if self.center.waits_for_card(&self.store, &payment)? {
-            self.card_code(payment, reply)?;
-            return self.due();
-        }
-        let response = self.work(|center, store, at| center.code_arrived(store, at, &payment, reply))?;
-        for (_, waiter) in self.under_way.waiters.remove(&payment).unwrap_or_default() {
-            // Without an answer the connection closes, and the kiosk asks again.
-            if let Some(response) = &response {
-                let _ = waiter.send(response.clone());
-            }
-        }
-        self.due()
-    }
-
-    fn notice_answered(&mut self, id: u64, reply: &Reply<()>) -> Result<(), StoreError> {
-        self.under_way.notices.remove(&id);
-        self.work(|center, store, at| center.notice_answered(store, at, id, reply))?;
-        self.due()
     }
 
     fn tick(&mut self) -> Result<(), StoreError> {
@@ -315,11 +231,7 @@ impl Desk {
         let now = (self.clock)();
         let Some(calls) = &self.calls else {
             let waits = !self.store.waiting_due(now, 1)?.is_empty() || self.store.notices_open()?.0 > 0;
-            return if waits {
-                self.work(|center, store, at| center.deliver_notices(store, at)).map(drop)
-            } else {
-                Ok(())
-            };
+            return if waits { self.work(deliver_here) } else { Ok(()) };
         };
         for order in self.center.orders_due(&self.store, now)? {
             if self.under_way.codes.insert(order.payment) {

@@ -5,6 +5,7 @@
 use crate::server::{
     Seen,
     desk::{Asking, Job},
+    foresight::Foresight,
     shared::Shared,
     tls::{self, Tls},
     words,
@@ -30,15 +31,15 @@ pub(super) struct Door {
     pub acceptor: TlsAcceptor,
     pub tls: Tls,
     pub desk: mpsc::Sender<Job>,
+    pub foresight: Foresight,
     pub clock: fn() -> UtcTime,
 }
 
 /// Why a connection ended.
 pub(super) type End = String;
 
-pub(super) async fn serve(door: Door, stream: TcpStream, peer: SocketAddr) {
-    let Door { shared, acceptor, tls, desk, clock } = door;
-    let link = shared.next_link();
+pub(super) async fn serve(door: Door, stream: TcpStream, peer: SocketAddr, link: u64) {
+    let Door { shared, acceptor, tls, desk, foresight, clock } = door;
     let frame = Duration::from_millis(shared.links.frame_ms);
     let _ = stream.set_nodelay(true);
     let mut stream = match timeout(frame, acceptor.accept(stream)).await {
@@ -57,7 +58,7 @@ pub(super) async fn serve(door: Door, stream: TcpStream, peer: SocketAddr) {
     shared.note(&format!("{peer}: kiosk {kiosk} connected"));
     let good_until = tls::good_until(&certificate);
     let mut guest = Guest { kiosk, link, good_until, certificate, tls, clock, judged: 0 };
-    let end = talk(&shared, &desk, &mut stream, &mut guest).await;
+    let end = talk(&shared, (&desk, &foresight), &mut stream, &mut guest).await;
     let _ = timeout(frame, stream.shutdown()).await;
     shared.note(&format!("{peer}: kiosk {kiosk} disconnected: {end}"));
 }
@@ -90,7 +91,7 @@ impl Guest {
 
 async fn talk(
     shared: &Shared,
-    desk: &mpsc::Sender<Job>,
+    (desk, foresight): (&mpsc::Sender<Job>, &Foresight),
     stream: &mut TlsStream<TcpStream>,
     guest: &mut Guest,
 ) -> End {
@@ -129,7 +130,8 @@ async fn talk(
         }
         shared.see(&Seen::Message { kiosk, to_center: true, line: &words::request(&request) });
         let (reply, answer) = oneshot::channel();
-        let job = Job::Request(Box::new(Asking { kiosk, link, good_until, request, reply }));
+        let foreseen = foresight.look(kiosk, &request);
+        let job = Job::Request(Box::new(Asking { kiosk, link, good_until, request, foreseen, reply }));
         if desk.send(job).await.is_err() {
             return "the desk is closed".into();
         }

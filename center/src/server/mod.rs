@@ -7,10 +7,13 @@ mod crl;
 pub mod desk;
 mod enrolment;
 pub mod errands;
+mod foresight;
 mod link;
+mod rooms;
 pub(crate) mod shared;
 pub mod soap;
 pub mod tls;
+mod turn;
 pub mod words;
 
 pub use shared::{Observer, Seen};
@@ -31,10 +34,12 @@ use crate::{
 };
 use anyhow::{Context as _, anyhow};
 use cards::CardLine;
-use desk::{Desk, Job, UnderWay};
+use desk::{Asking, Desk, Job, UnderWay};
 use enrolment::Porch;
 use errands::Neighbours;
+use foresight::Foresight;
 use link::Door;
+use rooms::Rooms;
 use shared::Shared;
 use soap::SoapNeighbours;
 use std::{
@@ -47,11 +52,13 @@ use std::{
 };
 use tls::Tls;
 use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{mpsc, oneshot},
 };
 use tokio_rustls::TlsAcceptor;
-use tolem_protocol::UtcTime;
+use tolem_protocol::{
+    KioskNumber, UtcTime,
+    messages::{Request, Response},
+};
 
 /// What to start.
 pub struct Options {
@@ -87,6 +94,8 @@ pub struct Running {
     /// Faults to turn on.
     pub faults: Faults,
     desk: mpsc::Sender<Job>,
+    foresight: Foresight,
+    links: Arc<Shared>,
     reload: mpsc::Sender<oneshot::Sender<Result<(), String>>>,
     stop: Option<oneshot::Sender<()>>,
     threads: Vec<JoinHandle<()>>,
@@ -118,6 +127,8 @@ pub fn start_with(options: Options, hsm: Option<Arc<dyn Hsm>>) -> anyhow::Result
     let tls = Tls::load(directory)?;
     let store = open_store(&config)?;
     let mut center = open_center(&config, &faults, clock())?;
+    let foresight = Foresight::new(Pki::at(directory).keys()?);
+    center.keys = Box::new(foresight.clone());
     let (calls, errands) = mpsc::unbounded_channel();
     let neighbours = match (neighbours, &config.gateway) {
         (None, Some(folder)) => Some(Arc::new(SoapNeighbours::open(folder)?) as Arc<dyn Neighbours>),
@@ -140,16 +151,19 @@ pub fn start_with(options: Options, hsm: Option<Arc<dyn Hsm>>) -> anyhow::Result
         calls: neighbours.is_some().then_some(calls),
         under_way: UnderWay::default(),
         cards: CardLine::default(),
+        foresight: foresight.clone(),
     })?;
 
-    let listener = bind("listen", config.listen)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listener = listen(&runtime, config.listen)
+        .with_context(|| format!("key listen: cannot use {}", config.listen))?;
     let addr = listener.local_addr()?;
     let lists = config.crl_listen.map(|address| bind("crl_listen", address)).transpose()?;
     let crl_addr = lists.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
     let enrolments = config.enroll_listen.map(|address| bind("enroll_listen", address)).transpose()?;
     let enroll_addr = enrolments.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
     let pki_directory = directory.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let links = shared.clone();
     let (stop, stopped) = oneshot::channel();
     let (reload, reloads) = mpsc::channel(1);
     let files = Files { config, clock, tls: tls.clone(), desk: desk.clone(), seen: Vec::new() };
@@ -162,26 +176,41 @@ pub fn start_with(options: Options, hsm: Option<Arc<dyn Hsm>>) -> anyhow::Result
     };
     let acceptor = TlsAcceptor::from(Arc::new(tls.config()?));
     let line = acquirer.map(|line| line.run(desk.clone(), shared.clone(), clock));
-    let serving = Serving { door: Door { shared, acceptor, tls, desk: desk.clone(), clock } };
+    let door = Door { shared, acceptor, tls, desk: desk.clone(), foresight: foresight.clone(), clock };
+    let (rooms, mut threads) = Rooms::open(&door)?;
     let thread = std::thread::Builder::new().name("center-links".into()).spawn(move || {
         runtime.block_on(async move {
             if let Some(neighbours) = neighbours {
-                tokio::spawn(errands::run(neighbours, errands, serving.door.desk.clone()));
+                tokio::spawn(errands::run(neighbours, errands, door.desk.clone()));
             }
             if let Some(line) = line {
                 tokio::spawn(line);
             }
             tokio::select! {
-                () = serving.accept(listener) => {}
-                () = give_lists(lists, &pki_directory, &serving.door.shared) => {}
+                () = rooms.accept(listener) => {}
+                () = give_lists(lists, &pki_directory, &door.shared) => {}
                 () = invite_in(porch, enrolments) => {}
-                () = files.watch(reloads, &serving.door.shared) => {}
+                () = files.watch(reloads, &door.shared) => {}
                 _ = stopped => {}
             }
         });
     })?;
-    let threads = vec![thread, desk_thread];
-    Ok(Running { addr, crl_addr, enroll_addr, faults, desk, reload, stop: Some(stop), threads })
+    threads.extend([thread, desk_thread]);
+    let stop = Some(stop);
+    Ok(Running { addr, crl_addr, enroll_addr, faults, desk, foresight, links, reload, stop, threads })
+}
+
+/// A socket that keeps more callers waiting than the standard library asks for.
+fn listen(
+    runtime: &tokio::runtime::Runtime,
+    address: SocketAddr,
+) -> std::io::Result<std::net::TcpListener> {
+    let _inside = runtime.enter();
+    let socket =
+        if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(rooms::BACKLOG)?.into_std()
 }
 
 fn bind(key: &str, address: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
@@ -256,6 +285,16 @@ impl Running {
         answer.recv().ok()
     }
 
+    /// A way to the desk without a socket, for measurements and tests: the caller vouches for the kiosk. Like a new connection of it.
+    pub fn counter(&self, kiosk: KioskNumber) -> Counter<'_> {
+        Counter { kiosk, link: self.links.next_link(), center: self }
+    }
+
+    /// How many jobs wait at the desk.
+    pub fn waiting(&self) -> usize {
+        self.desk.max_capacity() - self.desk.capacity()
+    }
+
     /// Reads revocation list, certificates and catalogue again. On an error the old ones stay in force.
     ///
     /// # Errors
@@ -292,38 +331,22 @@ impl Drop for Running {
     }
 }
 
-struct Serving {
-    door: Door,
+/// See [`Running::counter`].
+pub struct Counter<'a> {
+    kiosk: KioskNumber,
+    link: u64,
+    center: &'a Running,
 }
 
-impl Serving {
-    async fn accept(&self, listener: std::net::TcpListener) {
-        let shared = &self.door.shared;
-        let listener = match TcpListener::from_std(listener) {
-            Ok(listener) => listener,
-            Err(error) => return shared.note(&format!("the listening socket failed: {error}")),
-        };
-        let places = Arc::new(Semaphore::new(shared.links.most));
-        loop {
-            let (stream, peer) = match listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of file descriptors, most likely: the peers that are there will leave.
-                    shared.note(&format!("a connection was not accepted: {error}"));
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
-            let Ok(place) = places.clone().try_acquire_owned() else {
-                shared.note(&format!("{peer}: refused: all {} places are taken", shared.links.most));
-                continue;
-            };
-            let door = self.door.clone();
-            tokio::spawn(async move {
-                link::serve(door, stream, peer).await;
-                drop(place);
-            });
-        }
+impl Counter<'_> {
+    /// Asks, and waits for the answer. `None` if there is none: the database failed, or the kiosk has come back on a newer connection.
+    pub fn ask(&self, request: Request) -> Option<Response> {
+        let (reply, answer) = oneshot::channel();
+        let foreseen = self.center.foresight.look(self.kiosk, &request);
+        let (kiosk, link, good_until) = (self.kiosk, self.link, UtcTime(i64::MAX));
+        let asking = Asking { kiosk, link, good_until, request, foreseen, reply };
+        self.center.desk.blocking_send(Job::Request(Box::new(asking))).ok()?;
+        answer.blocking_recv().ok()
     }
 }
 
