@@ -71,7 +71,8 @@ fn ready_to_pay(center: &Running, config: &Config, kiosk: u32, count: u64) -> Re
     let payer = Iin::parse("000101300019", system_clock().date()).unwrap();
     let payment = PaymentId { kiosk: number(kiosk), epoch: welcome.epoch, number: count, nonce: [1; 16] };
     let service = heapless::String::try_from("id-card").unwrap();
-    let wanted = Request::Quote { payment, service, payer: payer.clone(), method: Method::Cash, balance: None };
+    let wanted =
+        Request::Quote { payment, service, payer: payer.clone(), method: Method::Cash, balance: None };
     let Some(Response::Quote(quote)) = counter.ask(wanted) else { panic!("no quote") };
     let sealing = Pki::at(&config.directory).keys().unwrap().sealing_public();
     let mut notes = NotePile::default();

@@ -51,7 +51,10 @@ pub(crate) struct Asking {
     pub good_until: UtcTime,
     pub request: Request,
     /// What was computed about it already.
-    #[expect(dead_code, reason = "it is held until the request is answered, and takes its results along when it is dropped")]
+    #[expect(
+        dead_code,
+        reason = "it is held until the request is answered, and takes its results along when it is dropped"
+    )]
     pub foreseen: Option<Foreseen>,
     pub reply: oneshot::Sender<Response>,
 }

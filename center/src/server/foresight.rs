@@ -249,7 +249,10 @@ mod tests {
             assert!(ask(&public(&key)));
             assert!(!ask(&public(&other)));
             assert!(changed().is_err());
-            assert_eq!(foresight.open_iin(&sealed, &read.payment), foresight.keys.open_iin(&sealed, &read.payment));
+            assert_eq!(
+                foresight.open_iin(&sealed, &read.payment),
+                foresight.keys.open_iin(&sealed, &read.payment)
+            );
             assert!(foresight.open_iin(&sealed, &read.payment).is_some());
             assert_eq!(foresight.open_iin(&sealed, &other_payment), None);
             assert_eq!(foresight.open_iin(&forged, &read.payment), None);

@@ -51,9 +51,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tls::Tls;
-use tokio::{
-    sync::{mpsc, oneshot},
-};
+use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
 use tolem_protocol::{
     KioskNumber, UtcTime,
@@ -201,10 +199,7 @@ pub fn start_with(options: Options, hsm: Option<Arc<dyn Hsm>>) -> anyhow::Result
 }
 
 /// A socket that keeps more callers waiting than the standard library asks for.
-fn listen(
-    runtime: &tokio::runtime::Runtime,
-    address: SocketAddr,
-) -> std::io::Result<std::net::TcpListener> {
+fn listen(runtime: &tokio::runtime::Runtime, address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     let _inside = runtime.enter();
     let socket =
         if address.is_ipv4() { tokio::net::TcpSocket::new_v4() } else { tokio::net::TcpSocket::new_v6() }?;

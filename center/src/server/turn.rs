@@ -196,7 +196,9 @@ impl Desk {
     /// Tells whoever waits what was decided, after it is durable.
     fn tell(&mut self, item: Item, decided: Decided) -> Result<(), StoreError> {
         match (item, decided) {
-            (Item::Asked(asking, _), Decided::Answer(session, answer)) => self.reply(*asking, session, answer),
+            (Item::Asked(asking, _), Decided::Answer(session, answer)) => {
+                self.reply(*asking, session, answer)
+            }
             (Item::Code(payment, _), Decided::Code(response)) => {
                 self.under_way.codes.remove(&payment);
                 for (_, waiter) in self.under_way.waiters.remove(&payment).unwrap_or_default() {
@@ -258,7 +260,11 @@ impl Desk {
 }
 
 /// Delivers to the gateway in this store what waits for it.
-pub(super) fn deliver_here(center: &Center, store: &mut SqlStore, at: &mut Moment<'_>) -> Result<(), StoreError> {
+pub(super) fn deliver_here(
+    center: &Center,
+    store: &mut SqlStore,
+    at: &mut Moment<'_>,
+) -> Result<(), StoreError> {
     let waits = !store.waiting_due(at.now, 1)?.is_empty() || store.notices_open()?.0 > 0;
     // A turn may make more notices than are looked at in one go.
     while waits && center.deliver_notices(store, at)? >= AT_ONCE as usize {}

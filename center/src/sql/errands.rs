@@ -31,7 +31,8 @@ pub(super) const OPEN: &str = "
 CREATE INDEX notice_next ON notice (id) WHERE taken_at IS NULL;
 ";
 
-const NOTICES_DUE: &str = "SELECT * FROM notice AS this WHERE taken_at IS NULL AND next <= ?1 AND NOT EXISTS (
+const NOTICES_DUE: &str =
+    "SELECT * FROM notice AS this WHERE taken_at IS NULL AND next <= ?1 AND NOT EXISTS (
   SELECT 1 FROM notice WHERE taken_at IS NULL AND code = this.code AND id < this.id
 ) ORDER BY id LIMIT ?2";
 

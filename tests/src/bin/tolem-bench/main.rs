@@ -5,9 +5,12 @@
 //! directory for temporary files), which must lie on a real disk. PART is one of [`PARTS`]; without any, all are measured. No test: a busy machine must not fail a build. Method and
 //! results are in `docs/performance.md`.
 
+mod cost;
 mod journal;
 mod note;
+mod notice;
 mod payments;
+mod reconnect;
 mod screen;
 
 use std::{
@@ -20,7 +23,8 @@ use std::{
 const ROUNDS: usize = 7;
 
 /// What can be measured alone.
-const PARTS: [&str; 7] = ["append", "open", "note", "redraw", "process", "payments", "idle"];
+const PARTS: [&str; 9] =
+    ["append", "open", "note", "redraw", "process", "payments", "notice", "reconnect", "idle"];
 
 /// What is asked of one number.
 enum Target {
@@ -99,6 +103,8 @@ fn main() -> ExitCode {
             "note" => note::stacked_to_ack(scratch.path()),
             "redraw" => screen::redraw(),
             "payments" => payments::payments(scratch.path()),
+            "notice" => notice::notice(scratch.path()),
+            "reconnect" => reconnect::reconnect(scratch.path()),
             "idle" => payments::idle(scratch.path(), &tolem_tests::bench::tolem_center()),
             _ => screen::process(scratch.path()),
         });

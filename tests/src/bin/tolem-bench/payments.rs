@@ -1,7 +1,11 @@
 //! The center: durable payments of many terminals at once beside PostgreSQL's own benchmark on the same disk, and what an idle
 //! connection costs.
 
-use super::{Target, Verdict, median, series};
+use super::{
+    Target, Verdict,
+    cost::{self, Spent},
+    median, series,
+};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     crypto::ring,
@@ -20,7 +24,7 @@ use tolem_center::{
     config::Config,
     keys::seal_iin,
     pki::{Identity, Pki},
-    server::{self, Options, Running, desk::fresh, system_clock},
+    server::{self, Counter, Options, Running, desk::fresh, system_clock},
     setup,
     sql::Address,
 };
@@ -32,11 +36,11 @@ use tolem_protocol::{
 };
 
 /// Terminals that pay at once, and clients of pgbench.
-const AT_ONCE: u32 = 64;
+pub(super) const AT_ONCE: u32 = 64;
 /// Payments of each in a round.
 const EACH: u64 = 60;
 /// The same on PostgreSQL, where each waits for the disk alone.
-const EACH_SHARED: u64 = 8;
+const EACH_SHARED: u64 = 16;
 /// Rounds.
 const ROUNDS: usize = 3;
 /// Connections whose memory is measured.
@@ -44,17 +48,17 @@ const IDLE: u32 = 1_000;
 
 type Key = ::ring::signature::Ed25519KeyPair;
 
-struct Terminal {
-    number: KioskNumber,
+pub(super) struct Terminal {
+    pub number: KioskNumber,
     key: Key,
-    tls: Arc<ClientConfig>,
+    pub tls: Arc<ClientConfig>,
     payer: Iin,
 }
 
-struct Wire(StreamOwned<ClientConnection, TcpStream>);
+pub(super) struct Wire(StreamOwned<ClientConnection, TcpStream>);
 
 impl Wire {
-    fn ask(&mut self, request: &Request) -> Response {
+    pub fn ask(&mut self, request: &Request) -> Response {
         let said = self.0.write_all(&messages::encode(1, request)).and_then(|()| self.0.flush());
         said.expect("the center listens");
         let mut field = [0; 4];
@@ -65,29 +69,74 @@ impl Wire {
     }
 }
 
+/// How a terminal reaches the center.
+enum Line<'a> {
+    Wire(Box<Wire>),
+    /// In the same process, without TLS.
+    Counter(Counter<'a>),
+}
+
+impl Line<'_> {
+    fn ask(&mut self, request: Request) -> Response {
+        match self {
+            Self::Wire(wire) => wire.ask(&request),
+            Self::Counter(counter) => counter.ask(request).expect("the center answers"),
+        }
+    }
+}
+
+/// Where terminals go.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Socket(SocketAddr),
+    Desk(&'a Running),
+}
+
+fn hello() -> Request {
+    Request::Hello(Hello {
+        software: heapless::String::new(),
+        boot_nonce: [1; 16],
+        epoch: 0,
+        journal_size: 0,
+        clock: system_clock(),
+        center_epoch: 0,
+    })
+}
+
+fn epoch_of(answer: Response) -> u32 {
+    match answer {
+        Response::Welcome(welcome) => welcome.epoch,
+        other => panic!("{other:?}"),
+    }
+}
+
 impl Terminal {
+    fn go<'a>(&self, place: Place<'a>) -> (Line<'a>, u32) {
+        match place {
+            Place::Socket(addr) => {
+                let (wire, epoch) = self.connect(addr);
+                (Line::Wire(Box::new(wire)), epoch)
+            }
+            Place::Desk(center) => {
+                let counter = center.counter(self.number);
+                let epoch = epoch_of(counter.ask(hello()).expect("the center answers"));
+                (Line::Counter(counter), epoch)
+            }
+        }
+    }
+
     /// Connects and says hello; gives the epoch.
-    fn connect(&self, addr: SocketAddr) -> (Wire, u32) {
+    pub fn connect(&self, addr: SocketAddr) -> (Wire, u32) {
         let tcp = TcpStream::connect(addr).expect("the center listens");
         tcp.set_nodelay(true).expect("a socket");
         let name = ServerName::try_from("localhost").expect("a name");
         let connection = ClientConnection::new(self.tls.clone(), name).expect("a connection");
         let mut wire = Wire(StreamOwned::new(connection, tcp));
-        let hello = Hello {
-            software: heapless::String::new(),
-            boot_nonce: [1; 16],
-            epoch: 0,
-            journal_size: 0,
-            clock: system_clock(),
-            center_epoch: 0,
-        };
-        match wire.ask(&Request::Hello(hello)) {
-            Response::Welcome(welcome) => (wire, welcome.epoch),
-            other => panic!("{other:?}"),
-        }
+        let epoch = epoch_of(wire.ask(&hello()));
+        (wire, epoch)
     }
 
-    fn quote(&self, wire: &mut Wire, epoch: u32, count: u64) -> Signed<Quote> {
+    fn quote(&self, line: &mut Line<'_>, epoch: u32, count: u64) -> Signed<Quote> {
         let request = Request::Quote {
             payment: PaymentId { kiosk: self.number, epoch, number: count, nonce: [1; 16] },
             service: heapless::String::try_from("id-card").expect("it fits"),
@@ -95,7 +144,7 @@ impl Terminal {
             method: Method::Cash,
             balance: None,
         };
-        match wire.ask(&request) {
+        match line.ask(request) {
             Response::Quote(quote) => quote,
             other => panic!("{other:?}"),
         }
@@ -131,7 +180,7 @@ fn person(number: u32) -> String {
 }
 
 /// A center with `count` terminals in a directory.
-fn found(directory: &Path, count: u32, store: Option<&Address>) -> (Config, Vec<Terminal>) {
+pub(super) fn found(directory: &Path, count: u32, store: Option<&Address>) -> (Config, Vec<Terminal>) {
     let now = system_clock();
     let mut config = setup::init_at(directory, &["localhost".into()], store, now).expect("a center");
     config.listen = "127.0.0.1:0".parse().expect("an address");
@@ -221,48 +270,65 @@ impl Drop for Rival {
     }
 }
 
-/// What one round gave: quotes and payments a second.
+/// What one round gave.
+struct Round {
+    /// Quotes a second.
+    quotes: f64,
+    /// Payments a second.
+    payments: f64,
+    /// Processor time of each payment, by thread.
+    spent: Spent,
+}
+
+/// Everybody has quotes made, then signs all deposits, then hands them in. The clock runs while it is quoted and while it is paid.
 fn round(
     terminals: &[Terminal],
     sealing: &[u8; 32],
-    addresses: &[SocketAddr],
+    places: &[Place<'_>],
     (each, round): (u64, u64),
-) -> (f64, f64) {
+) -> Round {
     let all = terminals.len() + 1;
-    let (begin, quoted, paid) = (Barrier::new(all), Barrier::new(all), Barrier::new(all));
+    let (begin, quoted, paid, leave) =
+        (Barrier::new(all), Barrier::new(all), Barrier::new(all), Barrier::new(all));
     let count = (terminals.len() as u64 * each) as f64;
     std::thread::scope(|scope| {
-        let (begin, quoted, paid) = (&begin, &quoted, &paid);
-        for (terminal, addr) in terminals.iter().zip(addresses.iter().cycle()) {
-            scope.spawn(move || {
-                let (mut wire, epoch) = terminal.connect(*addr);
+        let (begin, quoted, paid, leave) = (&begin, &quoted, &paid, &leave);
+        for (terminal, place) in terminals.iter().zip(places.iter().cycle()) {
+            let client = std::thread::Builder::new().name("client".into());
+            let client = client.spawn_scoped(scope, move || {
+                let (mut line, epoch) = terminal.go(*place);
                 begin.wait();
                 let wanted: Vec<_> =
-                    (1..=each).map(|count| terminal.quote(&mut wire, epoch, round * each + count)).collect();
+                    (1..=each).map(|count| terminal.quote(&mut line, epoch, round * each + count)).collect();
                 quoted.wait();
                 let deposits: Vec<_> =
                     wanted.into_iter().map(|quote| terminal.deposit(quote, sealing)).collect();
                 begin.wait();
                 for deposit in deposits {
-                    match wire.ask(&Request::Commit(deposit)) {
+                    match line.ask(Request::Commit(deposit)) {
                         Response::Outcome(_) => {}
                         other => panic!("{other:?}"),
                     }
                 }
                 paid.wait();
+                leave.wait();
             });
+            client.expect("a thread");
         }
         let timed = |end: &Barrier| {
             begin.wait();
-            let since = Instant::now();
+            let (since, before) = (Instant::now(), Spent::now());
             end.wait();
-            count / since.elapsed().as_secs_f64()
+            (count / since.elapsed().as_secs_f64(), Spent::now().since(&before).each(count))
         };
-        (timed(quoted), timed(paid))
+        let (quotes, _) = timed(quoted);
+        let (payments, spent) = timed(paid);
+        leave.wait();
+        Round { quotes, payments, spent }
     })
 }
 
-fn serve(config: &Config) -> Running {
+pub(super) fn serve(config: &Config) -> Running {
     let config = config.clone();
     server::start(Options { config, observer: None, clock: system_clock, neighbours: None })
         .expect("a center")
@@ -286,23 +352,29 @@ pub fn payments(scratch: &Path) -> Vec<Verdict> {
     let (shared, others) = found(&scratch.join("shared"), AT_ONCE, Some(&address));
     let their_sealing = Pki::at(&shared.directory).keys().expect("keys").sealing_public();
     let several = [serve(&shared), serve(&shared)];
-    let places = [several[0].addr, several[1].addr];
+    let places = [Place::Socket(several[0].addr), Place::Socket(several[1].addr)];
+    let (mut desk, mut spent) = (vec![], Spent::default());
     let (mut ours, mut quotes, mut theirs, mut alone, mut two) = (vec![], vec![], vec![], vec![], vec![]);
     for turn in 0..ROUNDS as u64 {
-        let (quoted, paid) = round(&terminals, &sealing, &[running.addr], (EACH, turn));
-        quotes.push(quoted);
-        ours.push(paid);
+        let done = round(&terminals, &sealing, &[Place::Socket(running.addr)], (EACH, 2 * turn));
+        quotes.push(done.quotes);
+        ours.push(done.payments);
+        spent = done.spent;
+        desk.push(round(&terminals, &sealing, &[Place::Desk(&running)], (EACH, 2 * turn + 1)).payments);
         theirs.push(rival.run());
-        alone.push(round(&others, &their_sealing, &places[..1], (EACH_SHARED, 2 * turn)).1);
-        two.push(round(&others, &their_sealing, &places, (EACH_SHARED, 2 * turn + 1)).1);
+        alone.push(round(&others, &their_sealing, &places[..1], (EACH_SHARED, 2 * turn)).payments);
+        two.push(round(&others, &their_sealing, &places, (EACH_SHARED, 2 * turn + 1)).payments);
     }
     audited(&running);
     audited(&several[0]);
     series("signed quotes", "per s", &quotes);
     series("durable payments", "per s", &ours);
+    series("durable payments, without TLS and sockets", "per s", &desk);
     series("pgbench, TPC-B", "per s", &theirs);
     series("durable payments, one process on PostgreSQL", "per s", &alone);
     series("durable payments, two processes on PostgreSQL", "per s", &two);
+    println!("  processor time of a payment (last round): {spent}");
+    cost::bound(&terminals[0].key, &sealing, median(&theirs));
     vec![Verdict {
         what: "durable payments, times pgbench TPC-B at c=64",
         value: median(&ours) / median(&theirs),
