@@ -13,6 +13,12 @@ use tolem_protocol::{
     messages::{ClaimAnswer, HeldBalance, PrintRight, Refusal, Response, Verdict},
 };
 
+/// Nothing of its money was heard of yet: at most the quote is known, and after a restore not even that.
+fn not_arrived() -> Response {
+    sometimes(Site::ClaimNotArrived);
+    Response::Claim(ClaimAnswer::NotArrived)
+}
+
 impl Center {
     pub(super) fn claim(
         &self,
@@ -39,8 +45,7 @@ impl Center {
         let tag = self.keys.tag_iin(payer);
         let rows = store.payments_on_slip(kiosk, slip)?;
         if rows.is_empty() {
-            sometimes(Site::ClaimNotArrived);
-            return Ok(Response::Claim(ClaimAnswer::NotArrived));
+            return Ok(not_arrived());
         }
         let mine: Vec<PaymentRow> = rows
             .into_iter()
@@ -54,7 +59,7 @@ impl Center {
                 sometimes(Site::ClaimAnswered);
                 Ok(Response::Claim(ClaimAnswer::Settled { outcome, quote }))
             }
-            None if !mine.is_empty() => Ok(Response::Claim(ClaimAnswer::NotArrived)),
+            None if !mine.is_empty() => Ok(not_arrived()),
             None => {
                 sometimes(Site::ClaimRefused);
                 self.count_wrong(store, at.now, &keys)?;

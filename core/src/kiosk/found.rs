@@ -75,6 +75,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     /// On paper, because somebody asked: the voucher, or the claim slip while the center has not answered.
     pub(super) fn print_stray(&mut self) {
+        // Touched twice: one paper after the other.
+        if self.session.print().is_some() {
+            return;
+        }
         let Some(stray) = &mut self.stray else { return };
         let payment = stray.payment;
         let paper = match stray.outcome.clone() {

@@ -222,11 +222,94 @@ fn effect_word(effect: Effect) -> &'static str {
     }
 }
 
-/// Rows to which something is to be said. `never`: why no citizen and no fault leads there; the swarm demands that none does.
+/// Rows to which something is to be said. `never`: why no citizen and no fault leads there; the swarm demands that none does. `rare`: possible, and
+/// so seldom that the swarm does not demand it.
 const NOTES: &[(&str, &str)] = &[
     ("acceptor started, note in stacker | ordered", "the device says 81 for it, before or after RESET"),
     ("acceptor started, empty | ordered", "the counter is asked, then `acceptor ready`"),
     ("acceptor started, power kept | ordered", "the counter is asked, then `acceptor ready`"),
+    (
+        "acceptor ready, counter one further | ordered, its payment went on without it",
+        "never: nothing is asked of the center while an order is open",
+    ),
+    (
+        "note stacked | ordered, its payment went on without it",
+        "never: nothing is asked of the center while an order is open",
+    ),
+    (
+        "note stacked, at power-up | ordered, its payment went on without it",
+        "never: nothing is asked of the center while an order is open",
+    ),
+    ("begin | a payment is open", "never: a quote is shown when no payment is open"),
+    (
+        "center answered | answered before",
+        "never: what is answered is not asked about again, and one question is under way at a time",
+    ),
+    (
+        "center answered | collecting",
+        "never: an account that only the center had is recorded before its answer",
+    ),
+    ("center answered | unknown payment", "never: what is asked about is kept until the answer"),
+    ("confirm | a note moves", "never: the button comes when the sum is in, and then the slot is shut"),
+    ("confirm | collecting, nothing in", "never: the button comes when the sum is in"),
+    ("confirm | collecting, too little in", "never: the button comes when the sum is in"),
+    ("confirm | held", "never: the button goes when it was touched"),
+    ("confirm | no payment", "never: the button comes when the sum is in"),
+    ("confirm | paid", "never: the button goes when it was touched"),
+    ("confirm | requested", "never: the button goes when it was touched"),
+    (
+        "leave | collecting, a voucher pays all",
+        "never: only the last screens of a payment are left, others are stopped",
+    ),
+    (
+        "leave | collecting, complete",
+        "never: only the last screens of a payment are left, others are stopped",
+    ),
+    (
+        "leave | collecting, nothing in",
+        "never: only the last screens of a payment are left, others are stopped",
+    ),
+    (
+        "leave | collecting, too little in",
+        "never: only the last screens of a payment are left, others are stopped",
+    ),
+    ("leave | no payment", "never: only the last screens of a payment are left, others are stopped"),
+    (
+        "note in escrow | another note's order is on disk",
+        "never: the driver starts over when another note comes, and the order has its end by then",
+    ),
+    (
+        "note in escrow | its order is on disk",
+        "never: the driver repeats its order itself, and a start gives a note back",
+    ),
+    (
+        "note in escrow, not wanted | collecting",
+        "rare: the quote's time must end between two answers of the acceptor",
+    ),
+    (
+        "note in escrow, not wanted | no payment",
+        "never: the driver gives back what comes when the slot is shut",
+    ),
+    (
+        "note in escrow, not wanted | past collecting",
+        "never: the driver gives back what comes when the slot is shut",
+    ),
+    ("note in escrow, wanted | no payment", "never: a note is wanted by a payment that collects"),
+    ("note in escrow, wanted | past collecting", "never: a note is wanted by a payment that collects"),
+    (
+        "note stacked | not ordered, collecting",
+        "never: only a computer that is new beside an old note hears of one, and that at its start",
+    ),
+    ("order overdue, absent | not ordered", "never: the clock of an order ends with it"),
+    ("order overdue, jam | not ordered", "never: the clock of an order ends with it"),
+    ("print confirmed | another is under way", "never: the answer to another print is dropped before"),
+    ("print confirmed | none is under way", "never: the answer to another print is dropped before"),
+    ("print failed | another is under way", "never: the answer to another print is dropped before"),
+    ("print failed | none is under way", "never: the answer to another print is dropped before"),
+    ("print | printing", "never: who prints looks first whether something is being printed"),
+    ("resume | cut off, somebody else pays", "never: an IIN is typed when no payment is open"),
+    ("resume | not cut off", "never: it is found among those cut off"),
+    ("stop | unknown payment", "never: it is found on the screen or among those cut off"),
 ];
 
 fn table() -> BTreeMap<String, BTreeSet<String>> {
@@ -268,7 +351,7 @@ fn each_state_and_input_has_one_consequence() {
 const HEAD: &str = "\
 What follows from each input in each state of the session, as `Session::decide` says. Made by a test, read by people.
 An input stands at the margin; below it the state, what is recorded first, and what that allows once it is durable.
-Every row is reached by the swarm, but for those that say `never` and why; they are here because the code must be right there too.
+Every row is reached by the swarm, but for those that say `never` or `rare` and why; they are here because the code must be right there too.
 ";
 
 #[test]

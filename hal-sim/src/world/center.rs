@@ -37,6 +37,9 @@ pub trait Center: Clone {
     /// The gateway stops answering, or answers again.
     fn set_gateway_silent(&self, silent: bool);
 
+    /// Quotes are good for so many seconds from now on; `None`: as long as usual.
+    fn set_quotes_good_for(&self, seconds: Option<i64>);
+
     /// The registry of persons stops answering, or answers again.
     fn set_registry_silent(&self, silent: bool);
 

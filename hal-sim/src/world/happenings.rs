@@ -172,10 +172,14 @@ happenings! {
     AcceptorReplaced, "acceptor-replaced", People, 1 {};
     /// Somebody opens the acceptor's head and takes the next ordered note out of its path.
     NoteTakenOut, "note-taken-out", Acceptor, 0 {};
+    /// The next ordered note sticks in the path until a technician takes it out after `ms`.
+    NoteSticks, "note-sticks", Acceptor, 0 { ms: 60_000..=150_000 };
     /// The acceptor loses power when the next note falls into its cassette, and forgets to tell of it.
     AcceptorAmnesia, "acceptor-amnesia", Acceptor, 0 {};
     /// For `ms` the other side answers with the quote or answer it gave before.
     AnswersStale, "answers-stale", Link, 0 { ms: 5_000..=120_000 };
+    /// For `ms` a quote is good for so many `seconds` only, so that its time runs out while a note goes in.
+    QuotesShort, "quotes-short", Center, 0 { seconds: 1..=9, ms: 60_000..=240_000 };
     /// The disk of the center's database fails for `ms`: nothing is kept, so nothing is answered.
     CenterDiskFails, "center-disk-fails", Center, 0 { ms: 500..=20_000 };
     /// A backup of the center's database is taken.
@@ -325,7 +329,14 @@ fn disaster(dice: &mut Dice, happenings: &mut Vec<Happening>) {
 
 /// What came to the world later, drawn behind everything else so that older seeds keep most of their story.
 fn rare(dice: &mut Dice, happenings: &mut Vec<Happening>) {
-    for word in ["note-taken-out", "acceptor-amnesia", "answers-stale", "center-disk-fails"] {
+    for word in [
+        "note-taken-out",
+        "acceptor-amnesia",
+        "answers-stale",
+        "center-disk-fails",
+        "quotes-short",
+        "note-sticks",
+    ] {
         if dice.below(4) == 0 {
             happenings.extend(somewhere(dice, word));
         }

@@ -36,6 +36,7 @@ impl<C: Center> World<C> {
         self.forget_the_plan();
         self.center.set_gateway_silent(false);
         self.center.set_registry_silent(false);
+        self.center.set_quotes_good_for(None);
         self.center.set_disk_failing(false);
         let now = self.now;
         for station in &mut self.stations {

@@ -352,6 +352,10 @@ impl<C: Center> World<C> {
                 acceptor.fault_next_frame(if way == 0 { Way::ToHost } else { Way::ToDevice }, fault);
             }
             What::NoteTakenOut {} => station.will_take_note_out(),
+            What::NoteSticks { ms } => {
+                station.will_stick(true);
+                return Some(of(ms));
+            }
             What::AcceptorAmnesia {} => station.will_lose_memory(),
             What::AcceptorReplaced {} => station.replace_acceptor(),
             What::ClockJumps { minutes } => station.skew_ms = (minutes as i64 - 100_000) * 60_000,
@@ -452,6 +456,10 @@ impl<C: Center> World<C> {
                 self.center.set_gateway_silent(true);
                 return Some(of(ms));
             }
+            What::QuotesShort { seconds, ms } => {
+                self.center.set_quotes_good_for(Some(seconds as i64));
+                return Some(of(ms));
+            }
             What::RegistrySilent { ms } => {
                 self.center.set_registry_silent(true);
                 return Some(of(ms));
@@ -526,6 +534,10 @@ impl<C: Center> World<C> {
             }
             What::DiskUnreadable { .. } => station.disk.set_unreadable(false),
             What::AcceptorOff { .. } if light => station.acceptor.power_on(now),
+            What::NoteSticks { .. } => {
+                station.will_stick(false);
+                station.acceptor.clear_faults(now);
+            }
             What::Jam { .. }
             | What::AcceptorSilent { .. }
             | What::AcceptorFails { .. }
@@ -556,6 +568,7 @@ impl<C: Center> World<C> {
             }
             What::GatewaySilent { .. } => self.center.set_gateway_silent(false),
             What::RegistrySilent { .. } => self.center.set_registry_silent(false),
+            What::QuotesShort { .. } => self.center.set_quotes_good_for(None),
             _ => {}
         }
     }

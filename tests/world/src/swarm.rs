@@ -2,9 +2,15 @@
 
 use crate::rig::SharedCenter;
 use std::{
+    fs,
     ops::Range,
     panic,
+    path::PathBuf,
     process::ExitCode,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -74,11 +80,16 @@ pub struct Campaign {
     pub differences: Vec<String>,
 }
 
+/// In a campaign every 16th life reads all papers.
+pub fn is_thorough(seed: u64) -> bool {
+    seed.is_multiple_of(16)
+}
+
 /// After so many failures a campaign usually ends.
 pub const MOST_FAILURES: usize = 5;
 
-/// Lives all `seeds` until so many failed; each `twice_every`-th is lived twice, and both must end alike. Every 16th reads all
-/// papers.
+/// Lives all `seeds` until so many failed; each `twice_every`-th is lived twice, and both must end alike. Some
+/// are [thorough](is_thorough).
 pub fn campaign(seeds: Range<u64>, twice_every: u64, most_failures: usize) -> Campaign {
     let begun = Instant::now();
     let mut campaign = Campaign {
@@ -90,7 +101,7 @@ pub fn campaign(seeds: Range<u64>, twice_every: u64, most_failures: usize) -> Ca
         differences: Vec::new(),
     };
     for seed in seeds {
-        let options = Options { thorough: seed % 16 == 0, ..Options::default() };
+        let options = Options { thorough: is_thorough(seed), ..Options::default() };
         let report = live(seed, options);
         campaign.lives += 1;
         campaign.tally.merge(&report.tally);
@@ -114,32 +125,65 @@ pub fn campaign(seeds: Range<u64>, twice_every: u64, most_failures: usize) -> Ca
 
 /// The same on `lanes` threads: lives do not touch each other.
 pub fn campaign_on(lanes: u64, seeds: Range<u64>, twice_every: u64, most_failures: usize) -> Campaign {
-    on_lanes(lanes, seeds, |seeds| campaign(seeds, twice_every, most_failures))
-        .into_iter()
-        .reduce(Campaign::and)
-        .unwrap_or_else(|| campaign(0..0, 0, 0))
+    campaign_with(lanes, seeds, twice_every, most_failures, || ()).0
 }
 
-/// Does `work` with a share of `seeds` on each of `lanes` threads.
+/// The same; `seen` is asked on its thread for what a share of the seeds has left there.
+pub fn campaign_with<T: Send>(
+    lanes: u64,
+    seeds: Range<u64>,
+    twice_every: u64,
+    most_failures: usize,
+    seen: impl Fn() -> T + Sync,
+) -> (Campaign, Vec<T>) {
+    let begun = Instant::now();
+    let failed = AtomicUsize::new(0);
+    let shares = on_lanes(lanes, seeds, |seeds| {
+        let left = most_failures.saturating_sub(failed.load(Relaxed));
+        let lived = campaign(if left > 0 { seeds } else { 0..0 }, twice_every, left);
+        failed.fetch_add(lived.failures.len(), Relaxed);
+        (lived, seen())
+    });
+    let (lived, seen): (Vec<_>, Vec<_>) = shares.into_iter().unzip();
+    let whole = lived.into_iter().reduce(Campaign::and).unwrap_or_else(|| campaign(0..0, 0, 0));
+    (Campaign { took: begun.elapsed(), ..whole }, seen)
+}
+
+/// Does `work` with all of `seeds` on `lanes` threads: each takes the next share when it is free, so that all end at about the same time.
+/// In the order of the seeds.
 pub fn on_lanes<R: Send>(lanes: u64, seeds: Range<u64>, work: impl Fn(Range<u64>) -> R + Sync) -> Vec<R> {
-    let share = (seeds.end - seeds.start).div_ceil(lanes.max(1)).max(1);
-    let begins = seeds.clone().step_by(usize::try_from(share).unwrap_or(usize::MAX));
-    let shares: Vec<Range<u64>> = begins.map(|from| from..(from + share).min(seeds.end)).collect();
-    let work = &work;
+    const SHARES: u64 = 32;
+    let share = ((seeds.end - seeds.start) / (lanes * SHARES).max(1)).max(1);
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    let hand = || {
+        loop {
+            let place = next.fetch_add(1, Relaxed);
+            let from = seeds.start + place as u64 * share;
+            if from >= seeds.end {
+                return;
+            }
+            let result = work(from..(from + share).min(seeds.end));
+            done.lock().expect("nobody panics while it is held").push((place, result));
+        }
+    };
     thread::scope(|scope| {
-        let hands: Vec<_> = shares.into_iter().map(|share| scope.spawn(move || work(share))).collect();
-        hands.into_iter().map(|hand| hand.join().expect("a life that panics is caught in it")).collect()
-    })
+        let hands: Vec<_> = (0..lanes).map(|_| scope.spawn(hand)).collect();
+        hands.into_iter().for_each(|hand| hand.join().expect("a life that panics is caught in it"));
+    });
+    let mut done = done.into_inner().expect("nobody panicked while it was held");
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 impl Campaign {
-    /// Both together, lived side by side.
+    /// Both together, lived one after the other.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.lives += other.lives;
         self.tally.merge(&other.tally);
         self.lasted += other.lasted;
-        self.took = self.took.max(other.took);
+        self.took += other.took;
         self.failures.extend(other.failures);
         self.differences.extend(other.differences);
         self
@@ -152,6 +196,27 @@ impl Campaign {
         }
         let words = What::TABLE.iter().map(|(word, ..)| *word);
         words.chain(MUST_HAPPEN.iter().copied()).filter(|word| self.tally.of(word) == 0).collect()
+    }
+
+    /// Says what is wrong with it: what differed, what never happened, and each failure, made short and written to a file in
+    /// `target/scenarios`. Whether all is in order.
+    pub fn is_in_order(&self) -> bool {
+        self.differences.iter().for_each(|what| println!("NOT REPEATABLE: {what}"));
+        let missing = self.missing();
+        missing.iter().for_each(|what| println!("NEVER HAPPENED: {what}"));
+        for report in &self.failures {
+            report.violation.iter().for_each(|violation| println!("seed {} BROKE {violation}", report.seed));
+            let thorough = is_thorough(report.seed);
+            let text = scenario(&Plan::draw(report.seed), Options { thorough, ..Options::default() });
+            match write(report.seed, &text) {
+                Ok(path) => println!("{text}\nwritten to {}", path.display()),
+                Err(error) => println!("{text}\nnot written: {error}"),
+            }
+        }
+        if self.failures.is_empty() {
+            println!("no rule was broken, no note lost");
+        }
+        self.failures.is_empty() && self.differences.is_empty() && missing.is_empty()
     }
 
     /// Everything in lines.
@@ -213,4 +278,12 @@ pub fn scenario(plan: &Plan, options: Options) -> String {
         text += &format!("# {line}\n");
     }
     text
+}
+
+fn write(seed: u64, text: &str) -> std::io::Result<PathBuf> {
+    let folder = PathBuf::from("target").join("scenarios");
+    fs::create_dir_all(&folder)?;
+    let path = folder.join(format!("seed-{seed}.txt"));
+    fs::write(&path, text)?;
+    Ok(path)
 }

@@ -2,7 +2,7 @@
 
 use super::Station;
 use crate::{
-    ccnet_device::{PhysicalEvent, Place},
+    ccnet_device::{Fault, PhysicalEvent, Place},
     world::{
         center::Center,
         disk::Disk,
@@ -31,6 +31,8 @@ pub(super) struct Watch {
     failed: Option<Option<u64>>,
     /// The next note that is ordered is taken out of the path by hand.
     pub(super) takes_note_out: bool,
+    /// The next note that is ordered sticks in the path.
+    pub(super) sticks: bool,
     /// The acceptor forgets the next note that falls into its cassette.
     pub(super) loses_memory: bool,
     /// Answers of a kind are answered with the one before.
@@ -57,6 +59,11 @@ impl<C: Center> Station<C> {
         self.watch.takes_note_out = true;
     }
 
+    /// The next ordered note will stick in the acceptor's path, or will not any more.
+    pub(in crate::world) fn will_stick(&mut self, sticks: bool) {
+        self.watch.sticks = sticks;
+    }
+
     /// The acceptor will forget the next note that falls into its cassette.
     pub(in crate::world) fn will_lose_memory(&mut self) {
         self.watch.loses_memory = true;
@@ -69,7 +76,8 @@ impl<C: Center> Station<C> {
 
     /// No hand and no forgetting is waiting any more.
     pub(in crate::world) fn calm(&mut self) {
-        (self.watch.takes_note_out, self.watch.loses_memory, self.watch.stale) = (false, false, false);
+        (self.watch.takes_note_out, self.watch.sticks) = (false, false);
+        (self.watch.loses_memory, self.watch.stale) = (false, false);
     }
 
     /// Something is wrong with the printer until then.
@@ -93,6 +101,11 @@ impl<C: Center> Station<C> {
                 self.disturbances += 1;
                 self.tally.add("note taken out");
                 self.acceptor.take_note_out(self.now);
+            }
+            if matches!(fact, Fact::StackOrdered { .. }) && std::mem::take(&mut self.watch.sticks) {
+                self.disturbances += 1;
+                self.tally.add("note stuck");
+                self.acceptor.set_fault(self.now, Fault::Jam);
             }
             match fact {
                 Fact::PrintOrdered { paper: Paper::Receipt | Paper::Voucher, .. } if !self.touched => {

@@ -11,11 +11,9 @@
 //! ```
 //! A failure prints the seed, shortens the story and writes it to a file in `target/scenarios/`. The exit code is then 1.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 use tolem_hal_sim::world::{Options, Plan, Report};
-use tolem_world::swarm::{
-    MOST_FAILURES, campaign, campaign_on, live_plan, quiet_but_for_the_harness, scenario,
-};
+use tolem_world::swarm::{MOST_FAILURES, campaign, campaign_on, live_plan, quiet_but_for_the_harness};
 
 /// Seeds of a run without arguments.
 const SEEDS: u64 = 2_000;
@@ -100,32 +98,5 @@ fn run(from: u64, count: u64, twice_every: u64) -> bool {
     let lanes = std::thread::available_parallelism().map_or(1, |many| many.get() as u64);
     let campaign = campaign_on(lanes, from..from.saturating_add(count), twice_every, MOST_FAILURES);
     print!("{}", campaign.summary());
-    for difference in &campaign.differences {
-        println!("NOT REPEATABLE: {difference}");
-    }
-    let missing = campaign.missing();
-    for word in &missing {
-        println!("NEVER HAPPENED: {word}");
-    }
-    for report in &campaign.failures {
-        tell(report);
-        let thorough = report.seed % 16 == 0;
-        let text = scenario(&Plan::draw(report.seed), Options { thorough, ..Options::default() });
-        match write(report.seed, &text) {
-            Ok(path) => println!("{text}\nwritten to {}", path.display()),
-            Err(error) => println!("{text}\nnot written: {error}"),
-        }
-    }
-    if campaign.failures.is_empty() {
-        println!("no rule was broken, no note lost");
-    }
-    campaign.failures.is_empty() && campaign.differences.is_empty() && missing.is_empty()
-}
-
-fn write(seed: u64, text: &str) -> std::io::Result<PathBuf> {
-    let folder = PathBuf::from("target").join("scenarios");
-    std::fs::create_dir_all(&folder)?;
-    let path = folder.join(format!("seed-{seed}.txt"));
-    std::fs::write(&path, text)?;
-    Ok(path)
+    campaign.is_in_order()
 }

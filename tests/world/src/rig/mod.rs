@@ -16,6 +16,7 @@ use tolem_center::{
     keys::{CenterKeys, Seeds},
     logic::{
         Center, Moment, Rules, Via,
+        errands::Errands as _,
         gateway::InProcessGateway,
         memory::MemoryStore,
         operator,
@@ -54,6 +55,9 @@ struct CenterState {
     center: Center,
     store: MemoryStore,
     backup: Option<MemoryStore>,
+    /// Codes that are due are asked for. Not after a restore: the gateway in this process forgets with the store which it has made, and a gateway of
+    /// its own would not.
+    orders_codes: bool,
     /// Answers of databases that a backup has taken the place of.
     forgotten: Vec<Settlement>,
     gateway: Switch,
@@ -87,6 +91,7 @@ impl SharedCenter {
             center,
             store,
             backup: None,
+            orders_codes: true,
             forgotten: Vec::new(),
             gateway,
             registry,
@@ -160,6 +165,11 @@ impl world::Center for SharedCenter {
 
     fn handle(&self, now: UtcTime, who: KioskNumber, request: Request) -> Option<Response> {
         self.settle_cards(now);
+        if self.0.borrow().orders_codes
+            && self.store(|store| !store.waiting_due(now, 1).expect(MEMORY).is_empty())
+        {
+            self.transact(now, |center, store, moment| center.fetch_due_codes(store, moment));
+        }
         match &request {
             Request::Authorize(order) => self.authorize(now, who, order),
             _ => {
@@ -190,6 +200,7 @@ impl world::Center for SharedCenter {
         let lives = state.store.center_epoch().expect(MEMORY);
         let kiosks = state.store.kiosks().expect(MEMORY);
         state.store = backup;
+        state.orders_codes = false;
         for kiosk in kiosks {
             state.store.put_kiosk(&kiosk).expect(MEMORY);
         }
@@ -200,6 +211,11 @@ impl world::Center for SharedCenter {
 
     fn set_gateway_silent(&self, silent: bool) {
         self.0.borrow().gateway.set(silent);
+    }
+
+    fn set_quotes_good_for(&self, seconds: Option<i64>) {
+        let usual = Rules::default().quote_valid_s;
+        self.0.borrow_mut().center.rules.quote_valid_s = seconds.unwrap_or(usual);
     }
 
     fn set_registry_silent(&self, silent: bool) {
