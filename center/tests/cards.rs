@@ -10,7 +10,7 @@ use common::*;
 use tolem_center::logic::{
     Answer,
     acquirer::{Acquiring as _, Heard, Standing},
-    cards::{Next, Said},
+    cards::{LineWatch, Next, Said},
     errands::Reply,
     store::{CodeState, Store as _},
 };
@@ -34,6 +34,8 @@ on_all_stores!(
     a_gateway_that_makes_no_code_is_not_waited_for,
     money_under_the_number_of_a_card_payment_is_disputed,
     an_approval_that_nobody_decides_about_is_alarmed,
+    a_gateway_that_never_voids_a_code_holds_nobodys_money_for_ever,
+    kiosks_are_told_whether_the_acquirer_is_there_and_its_loss_is_alarmed,
 );
 
 fn cards_are_offered_only_while_the_acquirer_is_there(lab: &impl Lab) {
@@ -394,4 +396,55 @@ fn an_approval_that_nobody_decides_about_is_alarmed(lab: &impl Lab) {
     assert!(town.errands().is_empty());
     assert_eq!(town.alarms(), ["card-undecided", "card-number-lost"]);
     assert_eq!(Amount::from_tiyn(u64::try_from(town.owed_by_cards()).unwrap()), tenge(FEE));
+}
+
+fn a_gateway_that_never_voids_a_code_holds_nobodys_money_for_ever(lab: &impl Lab) {
+    let mut town = town(lab, true);
+    let (payment, request) = town.asked();
+    town.decided(&request, b"00");
+    assert_eq!(town.card(void(payment)), CardAnswer::Voided);
+    let refused = |town: &mut Town<_>| {
+        let due = town.with(|center, store, at| center.notices_due(store, at.now));
+        assert_eq!(due.len(), 1, "it is still owed");
+        let reply = Reply::Refused("not permitted".into());
+        town.with(|center, store, at| center.notice_answered(store, at, due[0].id, &reply));
+    };
+    // Repeated for a day, and the code comes first.
+    for _ in 0..4 {
+        refused(&mut town);
+        assert!(town.errands().is_empty());
+        town.now = town.now.plus_seconds(6 * 3_600);
+    }
+    let mut town = town.restart(lab);
+    refused(&mut town);
+    let reversal = town.errands().remove(0);
+    assert_eq!(reversal.kind, MessageType::REVERSAL);
+    assert!(matches!(town.hear(&answer(&reversal, b"00")), Said::Other(Heard::Settled(_))));
+    // The gateway is still told, and somebody looks, once.
+    town.now = town.now.plus_seconds(600);
+    refused(&mut town);
+    assert!(town.errands().is_empty());
+    let alarms = town.store.alarms().unwrap();
+    assert_eq!(alarms.iter().filter(|alarm| alarm.kind == "code-not-void").count(), 1);
+    assert_eq!((town.owed_by_cards(), town.enquire(payment)), (0, CardAnswer::Voided));
+}
+
+fn kiosks_are_told_whether_the_acquirer_is_there_and_its_loss_is_alarmed(lab: &impl Lab) {
+    let mut town = town(lab, false);
+    for open in [false, true, false] {
+        town.center.acquirer.as_mut().unwrap().is_open = open;
+        let clock = town.now;
+        assert_eq!(town.ask(1, Request::CardService), Response::CardService { clock, open });
+    }
+    town.center.acquirer = None;
+    assert!(matches!(town.ask(1, Request::CardService), Response::CardService { open: false, .. }));
+    let mut watch = LineWatch::default();
+    let mut told = |seconds: u32, open| (0..seconds).filter(|_| watch.tick(open)).count();
+    assert_eq!(told(299, false), 0);
+    assert_eq!(told(1, true), 0, "it came back in time");
+    assert_eq!(told(299, false), 0);
+    assert_eq!(told(10_000, false), 1, "once for each time it goes away");
+    assert_eq!((told(1, true), told(300, false)), (0, 1));
+    town.with(|center, store, at| center.acquirer_lost(store, at));
+    assert!(town.store.alarms().unwrap().iter().any(|alarm| alarm.kind == "acquirer-lost"));
 }

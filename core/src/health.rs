@@ -116,6 +116,8 @@ faults! {
     CardBoxJam, "CRD-BOX", false, Word::ReasonCards, "Empty the box of kept cards.";
     /// The card reader reports a hardware failure.
     CardReaderFailure, "CRD-FAILURE", false, Word::ReasonCards, "Power the card reader off and on; clean it; replace it.";
+    /// The center's line to the acquirer of cards is down.
+    AcquirerDown, "NET-ACQ", false, Word::ReasonCards, "Nothing at the terminal: the center's log says why (`acquirer HOST: ...`). Cash goes on.";
     /// The PIN pad does not answer.
     PinPadAbsent, "PIN-ABSENT", false, Word::ReasonCards, "Check power and cable of the PIN pad and its port in kiosk.toml. Cash goes on.";
     /// What answers on the PIN pad's line does not speak its protocol.

@@ -352,7 +352,13 @@ impl<'a> Paper<'a> {
         let Some(card) = self.facts.card else { return };
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02X}")).collect::<String>();
         let tail: String = card.mark.last_four.iter().map(|digit| char::from(b'0' + digit % 10)).collect();
-        self.row(Word::PaperCardNumber, format!("••••\u{202f}{tail}"));
+        // Somebody with two cards knows by its name which one it was. The name is the card's word, so only plain letters are believed.
+        let name: String =
+            card.mark.label.chars().filter(|letter| letter.is_ascii_graphic() || *letter == ' ').collect();
+        self.row(
+            Word::PaperCardNumber,
+            format!("{} ••••\u{202f}{tail}", name.trim()).trim_start().to_owned(),
+        );
         if let Some(approval) = &card.approval {
             let code =
                 approval.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '?' });

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | 1 | everything for cash |
 //! | 2 | cards: [`Method::Either`], [`Request::Authorize`] and what follows it |
+//! | 3 | [`Request::CardService`] |
 
 use crate::{
     Amount, BalanceNumber, ClaimNumber, Iin, PaymentCode, PaymentId, UtcTime,
@@ -21,7 +22,7 @@ use crate::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The newest version of a message that this build knows.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// The oldest version this build reads.
 pub const MIN_VERSION: u8 = 1;
 /// Longest frame in bytes, without the length field.
@@ -380,6 +381,8 @@ pub enum Request {
     },
     /// How does a card payment stand? Since version 2.
     CardEnquire(PaymentId),
+    /// Can cards be taken now, as far as the center sees? Since version 3.
+    CardService,
 }
 
 /// What the registry says of an IIN.
@@ -504,6 +507,13 @@ pub enum Response {
     },
     /// To `Authorize`, `CardConfirm`, `CardVoid` and `CardEnquire`. Since version 2.
     Card(CardAnswer),
+    /// To `CardService`. Since version 3.
+    CardService {
+        /// The center's clock, as to `Time`.
+        clock: UtcTime,
+        /// Its acquirer is signed on.
+        open: bool,
+    },
 }
 
 /// A message that a frame can carry.
@@ -520,6 +530,7 @@ impl Message for Request {
             | Self::CardConfirm(_)
             | Self::CardVoid { .. }
             | Self::CardEnquire(_) => 2,
+            Self::CardService => 3,
             _ => 1,
         }
     }
@@ -529,6 +540,7 @@ impl Message for Response {
     fn version(&self) -> u8 {
         match self {
             Self::Card(_) => 2,
+            Self::CardService { .. } => 3,
             _ => 1,
         }
     }

@@ -1,4 +1,4 @@
-//! The bytes of versions 1 and 2, frozen: messages, journal records, signed statements, QR texts, checkpoint notes.
+//! The bytes of versions 1 to 3, frozen: messages, journal records, signed statements, QR texts, checkpoint notes.
 //!
 //! Kiosks in the field, their journals and the papers in people's pockets outlive every program. A test here that fails says
 //! that a layout changed; the cure is a new version beside the old one, never another fixture. A *new* variant gets a new line,
@@ -300,7 +300,7 @@ fn damaged_records_are_refused_or_understood_but_never_fatal() {
 
 #[test]
 fn lengths_outside_the_bounds_are_named() {
-    assert_eq!((MIN_VERSION, VERSION, record::VERSION), (1, 2, 1));
+    assert_eq!((MIN_VERSION, VERSION, record::VERSION), (1, 3, 1));
     let most = MAX_FRAME as u32;
     for length in [0, 1, 5, most + 1, 0x0100_0000, u32::MAX] {
         assert_eq!(frame_length(length.to_be_bytes()), Err(WireError::Length(length)));

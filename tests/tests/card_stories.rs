@@ -3,7 +3,9 @@
 
 use expect_test::{Expect, expect};
 use std::time::Duration;
+use tolem_center::logic::store::Store as _;
 use tolem_core::{
+    health::FaultCode,
     view::{Body, Intent},
     words::{Word, word},
 };
@@ -15,7 +17,13 @@ use tolem_hal_sim::{
     pin_pad_device::{Display, Key},
     world::cards::{self, PIN},
 };
-use tolem_protocol::{Amount, catalogue::Language, emv::apdu::Transport, qr::Qr};
+use tolem_protocol::{
+    Amount,
+    catalogue::{Language, Price},
+    emv::apdu::Transport,
+    messages::Verdict,
+    qr::Qr,
+};
 use tolem_tests::rig::{PAYER, Rig, Wire};
 
 /// 4 325 ₸, one index.
@@ -504,4 +512,88 @@ fn no_number_and_no_pin_is_left_anywhere() {
             );
         }
     }
+}
+
+/// Whether the start screen says so, in any language.
+fn start_says(rig: &Rig, phrase: Word) -> bool {
+    match &rig.view.body {
+        Body::Attract { states, .. } => {
+            states.iter().any(|state| Language::ALL.iter().any(|l| state.text == word(*l, phrase)))
+        }
+        _ => false,
+    }
+}
+
+#[test]
+fn the_start_screen_takes_cards_only_while_the_centers_acquirer_is_there() {
+    let mut rig = ready(18);
+    let set = |rig: &Rig, open| {
+        rig.center.change(|center| center.acquirer.as_mut().expect("cards are open").is_open = open);
+    };
+    set(&rig, false);
+    rig.until("no cards", |rig| start_says(rig, Word::StateCardNo));
+    assert!(rig.kiosk().health().has(FaultCode::AcquirerDown));
+    assert!(start_says(&rig, Word::StateCashYes), "cash goes on");
+    set(&rig, true);
+    rig.until("cards again", |rig| start_says(rig, Word::StateCardYes));
+    assert!(!rig.kiosk().health().has(FaultCode::AcquirerDown));
+    // Said at each welcome, not only when nothing was asked for a while.
+    set(&rig, false);
+    rig.set_wire(Wire::Down);
+    rig.until_screen("closed");
+    rig.set_wire(Wire::Up);
+    rig.until_screen("attract");
+    assert!(start_says(&rig, Word::StateCardNo));
+}
+
+#[test]
+fn a_sum_above_the_pads_display_is_told_to_be_for_cash() {
+    let mut rig = Rig::ready(19);
+    rig.center.open_cards(cards::bank(full()));
+    rig.center.change(|center| {
+        let services = &mut center.catalogue.services;
+        let dear = services.iter_mut().find(|service| service.code.as_str() == MARRIAGE).expect("a service");
+        dear.price = Price::Mrp { thousandths: 24_000 };
+        center.catalogue.head.version += 1;
+    });
+    rig.fit_cards();
+    rig.until_screen("attract");
+    rig.until("cards", |rig| start_says(rig, Word::StateCardYes));
+    rig.type_payer(MARRIAGE, PAYER);
+    rig.tap(Word::Next);
+    rig.until_screen("quote");
+    let Body::Facts { points, .. } = &rig.view.body else { panic!("no facts on the quote") };
+    assert!(points.iter().any(|point| point.text.contains("up to 99\u{202f}999,99")), "{points:?}");
+    assert!(rig.view.actions.iter().all(|action| action.intent != Intent::PayCard));
+    assert!(rig.view.actions.iter().any(|action| action.intent == Intent::PayCash));
+}
+
+#[test]
+fn a_restored_center_is_told_a_confirmed_card_payment_and_takes_the_money_once() {
+    use tolem_hal_sim::world::Center;
+    let mut rig = ready(20);
+    Center::back_up(&rig.center);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    enter(&mut rig, PIN);
+    take(&mut rig);
+    rig.until_screen("code");
+    judge(&mut rig, true);
+    let payment = rig.kiosk().session().payments()[0].id;
+    assert!(Center::restore(&rig.center));
+    assert!(rig.center.store(|store| store.payment(&payment)).expect("memory").is_none(), "forgotten");
+    rig.set_wire(Wire::Down);
+    rig.until("no link", |rig| !rig.kiosk().link_is_up());
+    rig.set_wire(Wire::Up);
+    rig.until("the link", |rig| rig.kiosk().link_is_up());
+    rig.rest(Duration::from_secs(30));
+    let known = rig.center.store(|store| store.payment(&payment)).expect("memory").expect("it is told");
+    let Some(outcome) = known.outcome.and_then(|outcome| outcome.read_unverified()) else {
+        panic!("no answer")
+    };
+    assert!(matches!(outcome.verdict, Verdict::Accepted { .. }));
+    let alarms = rig.center.store(|store| store.alarms()).expect("memory");
+    assert_eq!(alarms.iter().filter(|alarm| alarm.kind == "card-recalled").count(), 1);
+    assert!(!rig.kiosk().health().has(FaultCode::PaymentDisputed));
+    judge(&mut rig, true);
 }

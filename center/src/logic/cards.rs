@@ -41,6 +41,10 @@ const CODE_WAIT_S: i64 = 20;
 const QUOTE_GRACE_S: i64 = 600;
 /// An order whose number nobody here has may be at another process of this center for so long, in seconds.
 const ELSEWHERE_S: i64 = 60;
+/// An acquirer that is away for so long is alarmed, in seconds.
+const LINE_LOST_S: u32 = 300;
+/// A gateway that refuses to void a code for so long holds nobody's money any more, in seconds.
+const NEVER_VOID_S: i64 = 86_400;
 /// A reversal waits for the gateway's acknowledgement, however long that takes: a hundred years, in seconds.
 const UNTIL_VOID_S: i64 = 100 * 366 * 86_400;
 
@@ -51,6 +55,20 @@ pub struct Acquirer {
     pub number: String,
     /// Signed on: payments may be asked for.
     pub is_open: bool,
+}
+
+/// Watches the line to the acquirer: tells once that it is away for long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LineWatch {
+    down_s: u32,
+}
+
+impl LineWatch {
+    /// A second is over. True in the one in which the line has been down for too long.
+    pub fn tick(&mut self, is_open: bool) -> bool {
+        self.down_s = if is_open { 0 } else { self.down_s.saturating_add(1) };
+        self.down_s == LINE_LOST_S
+    }
 }
 
 /// What an order holds that is never written down. Wiped when dropped.
@@ -98,6 +116,16 @@ impl Center {
     /// Whether cards are taken now.
     pub(super) fn takes_cards(&self) -> bool {
         self.acquirer.as_ref().is_some_and(|acquirer| acquirer.is_open)
+    }
+
+    /// The acquirer is away for long: no terminal takes cards, and what is owed to it waits.
+    pub fn acquirer_lost(&self, store: &mut dyn Store, at: &Moment<'_>) -> Result<()> {
+        let Some(first) = store.kiosks()?.first().map(|row| row.kiosk) else { return Ok(()) };
+        let text = format!(
+            "the acquirer is not signed on for {} minutes: no terminal takes cards, confirmations and reversals wait",
+            LINE_LOST_S / 60
+        );
+        self.alarm(store, at, first, "acquirer-lost", text, &[])
     }
 
     /// Takes an order, once.
@@ -468,6 +496,27 @@ impl Center {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The gateway refuses to void a code since `since`. For a day that is waited for, because the code should be void first; then the money
+    /// goes back all the same: the gateway was never told that it is paid, so nobody can redeem it.
+    pub(super) fn code_never_void(
+        &self,
+        store: &mut dyn Store,
+        at: &Moment<'_>,
+        (payment, since): (&PaymentId, UtcTime),
+    ) -> Result<()> {
+        let waits =
+            store.card(payment)?.is_some_and(|row| row.standing == Standing::Reversing && row.tries == 0);
+        if !waits || at.now < since.plus_seconds(NEVER_VOID_S) {
+            return Ok(());
+        }
+        self.code_is_void(store, at.now, payment)?;
+        let text = format!(
+            "the gateway has refused for a day to void the code of payment {payment}; the money goes back all the same, \
+             and the code is to be struck there by hand"
+        );
+        self.alarm_once(store, at, ("code-not-void", *payment, text))
     }
 
     /// What is to be said to the acquirer now: advices and reversals. Requests that were not answered in time are undone.

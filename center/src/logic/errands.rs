@@ -330,6 +330,9 @@ impl Center {
                 row.next = at.now.plus_seconds(LONGEST_PAUSE_S);
                 let text = format!("the gateway refuses the notice of payment {payment}: {why}");
                 self.alarm_once(store, at, ("notice-refused", payment, text))?;
+                if row.kind == NoticeKind::Void {
+                    self.code_never_void(store, at, (&payment, row.made_at))?;
+                }
             }
         }
         store.put_notice(&row)?;

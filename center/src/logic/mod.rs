@@ -253,6 +253,7 @@ impl Center {
             Request::CardConfirm(payment) => self.card_confirm(store, at, who, payment),
             Request::CardVoid { payment, why } => self.card_void(store, at, who, payment, *why),
             Request::CardEnquire(payment) => self.card_enquire(store, who, payment),
+            Request::CardService => Ok(Response::CardService { clock: at.now, open: self.takes_cards() }),
         };
         response.map(Answer::Ready)
     }

@@ -95,6 +95,7 @@ pub(super) fn must_wait(request: &Request) -> bool {
         | Request::Claim { .. }
         | Request::Time
         | Request::Crl { .. }
+        | Request::CardService
         | Request::Checkpoint { .. }
         | Request::Recall { .. } => false,
     }

@@ -7,7 +7,7 @@ use crate::{
     logic::{
         Answer,
         acquirer::{Acquiring as _, Heard, Why},
-        cards::{Draft, Next, Said},
+        cards::{Draft, LineWatch, Next, Said},
         errands::{Made, Reply},
         store::StoreError,
     },
@@ -49,6 +49,7 @@ pub(super) struct CardLine {
     waiters: BTreeMap<PaymentId, Vec<(Instant, oneshot::Sender<Response>)>>,
     /// Ticks since alarms were looked for.
     ticks: u32,
+    watch: LineWatch,
 }
 
 impl CardLine {
@@ -220,6 +221,11 @@ impl Desk {
                     self.fetch_card_code(order.payment)?;
                 }
             }
+        }
+        if let Some(acquirer) = &self.center.acquirer
+            && self.cards.watch.tick(acquirer.is_open)
+        {
+            self.work(|center, store, at| center.acquirer_lost(store, at))?;
         }
         self.cards.ticks = self.cards.ticks.wrapping_add(1);
         if self.center.acquirer.is_some() && self.cards.ticks.is_multiple_of(LOOK) {

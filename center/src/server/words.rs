@@ -68,6 +68,7 @@ pub fn request(request: &Request) -> String {
         Request::CardConfirm(payment) => format!("CardConfirm {payment}"),
         Request::CardVoid { payment, why } => format!("CardVoid {payment} ({why:?})"),
         Request::CardEnquire(payment) => format!("CardEnquire {payment}"),
+        Request::CardService => "CardService".into(),
     }
 }
 
@@ -107,6 +108,9 @@ pub fn response(response: &Response) -> String {
         Response::WitnessAt(size) => format!("WitnessAt {size}"),
         Response::Recalled => "Recalled".into(),
         Response::Refused(refusal) => format!("Refused {refusal:?}"),
+        Response::CardService { open, .. } => {
+            format!("Cards are {}", if *open { "open" } else { "closed" })
+        }
         Response::Card(CardAnswer::Approved { outcome, .. }) => match outcome.read_unverified() {
             Some(outcome) => format!("Card approved: {}", verdict_line(&outcome.verdict)),
             None => "Card approved".into(),

@@ -153,6 +153,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.health.closed_for_cards().is_none()
             && self.desk.as_ref().is_some_and(CardDesk::is_ready)
             && self.link_is_up()
+            && !self.center.card_service.waits
+            && !self.health.has(FaultCode::AcquirerDown)
     }
 
     /// Whether this terminal has a card reader at all.
@@ -164,6 +166,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     pub(super) fn card_offer(&self, offer: &Offer) -> Option<Amount> {
         let total = offer.quote.card_total()?;
         (total <= pinpad::MOST_SHOWN && (self.card_in_service() || self.is_retrying())).then_some(total)
+    }
+
+    /// A quote offers cards, and the sum is more than the PIN pad's display holds.
+    pub(super) fn is_too_much_for_card(&self, offer: &Offer) -> bool {
+        self.card_in_service() && offer.quote.card_total().is_some_and(|total| total > pinpad::MOST_SHOWN)
     }
 
     fn is_retrying(&self) -> bool {

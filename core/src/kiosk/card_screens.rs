@@ -6,6 +6,7 @@ use super::{
     dialogue::{CardScreen, Offer},
 };
 use crate::{
+    drivers::pinpad,
     health::FaultCode,
     ports::{Signer, Store},
     view::{Action, Body, Intent, Notice, Picture, Row, Tone, ViewModel, Weight},
@@ -49,6 +50,13 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             ways.push(self.action(Word::PayCard, Intent::PayCard, weight));
         }
         ways
+    }
+
+    /// Why no card is offered for a sum that it could pay elsewhere.
+    pub(super) fn too_much_for_card(&self, offer: &Offer) -> Option<Notice> {
+        let most = pinpad::MOST_SHOWN.to_string();
+        self.is_too_much_for_card(offer)
+            .then(|| self.notice_with(Tone::Info, Word::CardTooMuch, &[("sum", &most)]))
     }
 
     /// The exact sum for a card, where it differs from the rounded one in cash.

@@ -5,6 +5,7 @@
 
 use super::{
     Kiosk, LinkFault, Output,
+    card_service::CardService,
     dialogue::{Asked, Dialogue, NumberFor, Offer, Purpose, Serving},
     list::List,
 };
@@ -26,8 +27,8 @@ use tolem_protocol::{
     card::{CardStep, VoidReason},
     catalogue::MAX_SERVICES,
     messages::{
-        ClaimAnswer, Deposit, DepositKind, HeldBalance, Hello, Method, Outcome, PayerCheck, PrintRight,
-        Quote, Refusal, Request, Response, Verdict, Welcome,
+        ClaimAnswer, Deposit, DepositKind, Hello, Method, Outcome, PayerCheck, PrintRight, Quote, Refusal,
+        Request, Response, Verdict, Welcome,
     },
     record::Fact,
     signed::Signed,
@@ -82,6 +83,7 @@ pub(super) enum Ask {
     Recall,
     List,
     Probe,
+    CardService,
     /// The order of a card payment, or an enquiry while its chip waits.
     Card(PaymentId),
     /// What is owed about a card payment; `enquiry` if it is only asked how it stands.
@@ -122,6 +124,7 @@ pub(super) struct Center {
     pub(super) right: Option<PrintRight>,
     pub(super) pins_open: [bool; 2],
     pub(super) list: List,
+    pub(super) card_service: CardService,
     /// Until when our own certificate is good; `None` until it was looked at.
     pub(super) certificate_until: Option<UtcTime>,
 }
@@ -214,6 +217,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Ask::PrintRight => self.center.right = Some(PrintRight::Copy),
             Ask::Void(payment) => self.center.void_later(*payment),
             Ask::Card(payment) => self.no_answer(*payment, VoidReason::NoAnswer),
+            Ask::CardService => self.card_service_unanswered(),
             Ask::CardErrand { .. }
             | Ask::Hello
             | Ask::Catalogue
@@ -392,6 +396,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             (Ask::List, Response::Crl { total, slice }) => self.list_slice(total, &slice),
             (Ask::Probe, Response::Time(clock)) => self.clock_anchor = Some((self.now, clock)),
+            (Ask::CardService, Response::CardService { clock, open }) => self.card_service_told(clock, open),
             (Ask::Void(_) | Ask::Emergency | Ask::List | Ask::Probe, _)
             | (Ask::Checkpoint { .. }, Response::Refused(_)) => {}
             (ask, _) => {
@@ -430,6 +435,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             self.void(payment);
         }
         self.center.unwitnessed = true;
+        self.ask_card_service();
         let loaded = self.catalogue.as_ref().is_some_and(|head| {
             head.version == welcome.catalogue && self.services.len() == usize::from(head.services)
         });
@@ -725,7 +731,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
         self.ask_list();
         if self.center.in_flight.is_empty() && self.now.since(self.center.last_sent) >= KEEP_ALIVE {
-            self.ask(Ask::Probe, Request::Time);
+            self.probe();
         }
     }
 
@@ -868,23 +874,6 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
         }
         surplus.is_zero()
-    }
-
-    /// The held balance of what is handed out, if all of it is held.
-    pub(super) fn held_balance(&self) -> Option<HeldBalance> {
-        match self.handed()?.0.verdict {
-            Verdict::Held(balance) => Some(balance),
-            Verdict::Accepted { .. } => None,
-        }
-    }
-
-    /// The answer that is handed out now: another kiosk's payment, or the one on the screen.
-    pub(super) fn handed(&self) -> Option<(Outcome, Option<Quote>)> {
-        if let Some(serving) = &self.center.serving {
-            return Some((serving.outcome.clone(), serving.quote.clone()));
-        }
-        let payment = self.session.current()?;
-        Some((payment.answer()?, payment.quoted()))
     }
 
     /// True while the payment on the screen waits for the center.

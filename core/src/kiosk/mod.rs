@@ -8,7 +8,7 @@
 //! | notes: acceptor events, which notes are welcome | `notes.rs` |
 //! | talk with the center: hello, quote, outbox, claims, witness | `center.rs` |
 //! | papers: which, when, what if it fails | `paper.rs` |
-//! | cards: reader, PIN pad, chip, what is owed to the issuer | `card.rs`, `card_devices.rs`, `card_home.rs`, `card_debts.rs`, `card_screens.rs` |
+//! | cards: reader, PIN pad, chip, what is owed to the issuer | `card.rs`, `card_devices.rs`, `card_home.rs`, `card_debts.rs`, `card_screens.rs`, `card_service.rs` |
 //! | the list that the center is judged by | `list.rs` |
 //! | a note without a payment, shown | `found.rs` |
 //! | the order to stop | `stopping.rs` |
@@ -20,6 +20,7 @@ mod card_debts;
 mod card_devices;
 mod card_home;
 mod card_screens;
+mod card_service;
 mod center;
 mod dialogue;
 mod found;

@@ -13,7 +13,9 @@ use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
     Amount, PaymentId,
     catalogue::Service,
-    messages::{CodeToken, Deposit, DepositKind, HoldReason, Outcome, PrintRight, Quote, Verdict},
+    messages::{
+        CodeToken, Deposit, DepositKind, HeldBalance, HoldReason, Outcome, PrintRight, Quote, Verdict,
+    },
     qr::Qr,
     record::{Fact, Paper, PrintFault},
     signed::Signed,
@@ -298,6 +300,23 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             self.printer.command(self.now, Command::Print { print: EMERGENCY_PRINT, page });
         }
         self.send_emergency(signed);
+    }
+
+    /// The held balance of what is handed out, if all of it is held.
+    pub(super) fn held_balance(&self) -> Option<HeldBalance> {
+        match self.handed()?.0.verdict {
+            Verdict::Held(balance) => Some(balance),
+            Verdict::Accepted { .. } => None,
+        }
+    }
+
+    /// The answer that is handed out now: another kiosk's payment, or the one on the screen.
+    pub(super) fn handed(&self) -> Option<(Outcome, Option<Quote>)> {
+        if let Some(serving) = &self.center.serving {
+            return Some((serving.outcome.clone(), serving.quote.clone()));
+        }
+        let payment = self.session.current()?;
+        Some((payment.answer()?, payment.quoted()))
     }
 }
 

@@ -346,6 +346,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         } else if offer.quote.cash_total != offer.quote.fee + offer.quote.commission {
             points.push(self.notice(Tone::Info, Word::RoundingWhy));
         }
+        points.extend(self.too_much_for_card(offer));
         ViewModel {
             screen: "quote",
             title: self.say(Word::QuoteTitle),

@@ -235,52 +235,52 @@ fn receipt_of_a_card_in_kazakh_and_english() {
     check(
         &receipt(&facts, &sample.code, &sample.code_qr(), None),
         expect![[r#"
-        == ТӨЛЕМ ТҮБІРТЕГІ / PAYMENT RECEIPT ==
-        Төлем қабылданды / Payment accepted
-        ----
-        Төлемнің бірегей коды / Unique payment code
-        [ 0123 4567 8901 2345 ]
-        [QR TOLEM:C1:…]
-        Кодты egov.kz порталында енгізіңіз немесе ХҚО-да көрсетіңіз. Код бір рет жарамды.
-        Enter the code at egov.kz or show it at a public service center. It works once.
-        QR-кодты орталық қолтаңбалаған: ол төлемді растайды
-        The QR code is signed by the center and proves the payment
-        Жарамды мерзімі / Valid until: 22.11.2027 14:05
-        ----
-        Қызмет / Service:
-          Жүргізуші куәлігін бергені үшін мемлекеттік баж
-          State duty for issuing a driving licence
-        Сома / Amount: 5 406,25 ₸
-        Комиссия / Commission: 0 ₸
-        Барлығы / Total: *5 406,25 ₸*
-        ----
-        Төлеуші / Payer: А••• Б•••
-        ЖСН / IIN: •••• •••• 0019
-        Төлем күні / Paid on: 22.11.2026 14:06:14
-        Төлем тәсілі / Method: карта / card
-        Карта / Card: •••• 0011
-        Авторлау коды / Approval code: A1B2C3
-        ПИН-код / PIN: енгізілді / entered
-        AID: A0000000041010
-        TVR / TSI: 8000048000 / E800
-        Алушы / Payee:
-          Көліктік бақылау басқармасы (үлгі)
-          Transport control department (sample)
-        БСН / BIN: 991240000013
-        БСК / KBK: 108125
-        ТТК / KNP: 911
-        Ақшаны қайтару — өтініш бойынша: 8 800 080 77 77.
-        Refunds on request: 8 800 080 77 77.
-        ----
-        Транзакция № / Transaction No.: 00042-7-1234-a5a5a5a5
-        Терминал № / Terminal No.: 00042
-        Мекенжай / Address: Астана, Мәңгілік Ел даңғылы, 8
-        Оператор / Operator: «Төлем Үлгі» ЖШС
-        Анықтама / Help: 8 800 080 77 77
-        Басылды / Printed: 22.11.2026 14:06:17
-        Журнал / Journal: 5120 · 1f2e3d4c5b6a7988
-        Қағазды сақтаңыз / Keep this paper
-    "#]],
+            == ТӨЛЕМ ТҮБІРТЕГІ / PAYMENT RECEIPT ==
+            Төлем қабылданды / Payment accepted
+            ----
+            Төлемнің бірегей коды / Unique payment code
+            [ 0123 4567 8901 2345 ]
+            [QR TOLEM:C1:…]
+            Кодты egov.kz порталында енгізіңіз немесе ХҚО-да көрсетіңіз. Код бір рет жарамды.
+            Enter the code at egov.kz or show it at a public service center. It works once.
+            QR-кодты орталық қолтаңбалаған: ол төлемді растайды
+            The QR code is signed by the center and proves the payment
+            Жарамды мерзімі / Valid until: 22.11.2027 14:05
+            ----
+            Қызмет / Service:
+              Жүргізуші куәлігін бергені үшін мемлекеттік баж
+              State duty for issuing a driving licence
+            Сома / Amount: 5 406,25 ₸
+            Комиссия / Commission: 0 ₸
+            Барлығы / Total: *5 406,25 ₸*
+            ----
+            Төлеуші / Payer: А••• Б•••
+            ЖСН / IIN: •••• •••• 0019
+            Төлем күні / Paid on: 22.11.2026 14:06:14
+            Төлем тәсілі / Method: карта / card
+            Карта / Card: MASTERCARD •••• 0011
+            Авторлау коды / Approval code: A1B2C3
+            ПИН-код / PIN: енгізілді / entered
+            AID: A0000000041010
+            TVR / TSI: 8000048000 / E800
+            Алушы / Payee:
+              Көліктік бақылау басқармасы (үлгі)
+              Transport control department (sample)
+            БСН / BIN: 991240000013
+            БСК / KBK: 108125
+            ТТК / KNP: 911
+            Ақшаны қайтару — өтініш бойынша: 8 800 080 77 77.
+            Refunds on request: 8 800 080 77 77.
+            ----
+            Транзакция № / Transaction No.: 00042-7-1234-a5a5a5a5
+            Терминал № / Terminal No.: 00042
+            Мекенжай / Address: Астана, Мәңгілік Ел даңғылы, 8
+            Оператор / Operator: «Төлем Үлгі» ЖШС
+            Анықтама / Help: 8 800 080 77 77
+            Басылды / Printed: 22.11.2026 14:06:17
+            Журнал / Journal: 5120 · 1f2e3d4c5b6a7988
+            Қағазды сақтаңыз / Keep this paper
+        "#]],
     );
 }
 

@@ -4,6 +4,10 @@ macro_rules! card_words {
     ($next:ident $($rest:tt)*) => { $next! { $($rest)*
         PayCard: "Картамен төлеу", "Оплатить картой", "Pay by card";
         CardTotal: "Картамен", "Картой", "By card";
+        CardTooMuch:
+            "Картамен төлеу шегі: {sum}. Бұл төлем тек қолма-қол қабылданады.",
+            "Картой здесь можно оплатить не больше {sum}. Этот платёж — только наличными.",
+            "A card can pay up to {sum} here. This payment is taken in cash only.";
         StartLeadCards:
             "Мемлекеттік бажды картамен немесе қолма-қол төлеп, төлем кодын алыңыз",
             "Оплатите пошлину картой или наличными и получите код платежа",

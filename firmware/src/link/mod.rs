@@ -199,7 +199,9 @@ impl Link {
                     };
                     match &*response {
                         Response::Welcome(welcome) => self.clock.raise(welcome.clock),
-                        Response::Time(time) => self.clock.raise(*time),
+                        Response::Time(time) | Response::CardService { clock: time, .. } => {
+                            self.clock.raise(*time);
+                        }
                         _ => {}
                     }
                     if events.send(LinkEvent::Answer { number, response }).await.is_err() {

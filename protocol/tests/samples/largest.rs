@@ -193,6 +193,7 @@ pub fn requests() -> Samples<Request> {
         named("CardConfirm", Request::CardConfirm(payment())),
         named("CardVoid", Request::CardVoid { payment: payment(), why: VoidReason::Abandoned }),
         named("CardEnquire", Request::CardEnquire(payment())),
+        named("CardService", Request::CardService),
     ]
 }
 
@@ -230,6 +231,7 @@ pub fn responses() -> Samples<Response> {
         named("Crl", Response::Crl { total: u32::MAX, slice }),
         named("Cosigned", Response::Cosigned(full())),
         named("WitnessAt", Response::WitnessAt(u64::MAX)),
+        named("CardService", Response::CardService { clock: TIME, open: true }),
         named(
             "Card/Approved",
             Response::Card(CardAnswer::Approved { outcome: signed(), approval: [0xFF; 6], issuer: issuer() }),

@@ -237,6 +237,7 @@ pub fn requests() -> Samples<Request> {
         named("Authorize", Request::Authorize(order())),
         named("CardConfirm", Request::CardConfirm(payment())),
         named("CardEnquire", Request::CardEnquire(payment())),
+        named("CardService", Request::CardService),
     ];
     for why in VOIDS {
         samples.push((format!("CardVoid/{why:?}"), Request::CardVoid { payment: payment(), why }));
@@ -427,6 +428,9 @@ pub fn responses() -> Samples<Response> {
         Refusal::Rebuilding,
     ] {
         samples.push((format!("Refused/{refusal:?}"), Response::Refused(refusal)));
+    }
+    for open in [false, true] {
+        samples.push((format!("CardService/{open}"), Response::CardService { clock: NOW, open }));
     }
     samples.extend(
         card_answers().into_iter().map(|(name, answer)| (format!("Card/{name}"), Response::Card(answer))),
