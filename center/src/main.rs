@@ -32,7 +32,7 @@ use tolem_center::{
     pki::{self, Pki},
     server::{self, Options, Seen, system_clock},
     setup,
-    sql::Address,
+    sql::{Address, moving},
 };
 use tolem_protocol::{BalanceNumber, Iin, KioskNumber, PaymentCode};
 
@@ -148,6 +148,9 @@ enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Where the rows are.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Begins a new life after the database was restored from a backup: it listens to all kiosks before it sells.
     Restored {
         #[command(flatten)]
@@ -271,6 +274,24 @@ enum KioskCommand {
 }
 
 #[derive(Subcommand)]
+enum StoreCommand {
+    /// Moves a stopped center from its file to an empty PostgreSQL database, compares both row by row, and closes the file for good.
+    Move {
+        #[command(flatten)]
+        at: At,
+        /// The database: "host=/run/postgresql user=tolem dbname=tolem".
+        #[arg(long)]
+        to: String,
+        /// Authority of its certificate (PEM); needed for what is no Unix socket.
+        #[arg(long)]
+        to_ca: Option<PathBuf>,
+        /// Lets the file serve again after a try that was cut off, if nothing is in the target.
+        #[arg(long)]
+        cancel: bool,
+    },
+}
+
+#[derive(Subcommand)]
 enum CrlCommand {
     /// Signs the list anew.
     Refresh {
@@ -357,6 +378,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Backup { at, file } => Ok(open(&at)?.1.back_up(&file)?),
+        Command::Store(StoreCommand::Move { at, to, to_ca, cancel }) => move_store(&at, to, to_ca, cancel),
         Command::Restored { at } => {
             let (config, mut store) = open(&at)?;
             let epoch = store.transact(|store| {
@@ -378,6 +400,42 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Desk(command) => attach::desk(command),
         Command::Auditor(command) => attach::auditor(command),
     }
+}
+
+fn move_store(at: &At, to: String, to_ca: Option<PathBuf>, cancel: bool) -> anyhow::Result<()> {
+    let config = Config::read(&at.config)?;
+    ensure!(
+        config.store.is_none(),
+        "{}: store.postgres is set: there is no file to move",
+        at.config.display()
+    );
+    let ca = match to_ca {
+        Some(ca) => Some(ca.canonicalize().with_context(|| ca.display().to_string())?),
+        None => None,
+    };
+    let (file, address) = (config.directory.join(setup::DATABASE), Address { connection: to, ca });
+    if cancel {
+        moving::cancel(&file, &address)?;
+        println!("{} serves again", file.display());
+        return Ok(());
+    }
+    let moved = moving::move_to(&file, &address)?;
+    println!("{:<14}{:>10}  SHA-256 of all rows, here and there", "table", "rows");
+    moved.tables.iter().for_each(|table| println!("{table}"));
+    if moved.was_there {
+        println!("an earlier try had copied all of it; only the mark was missing");
+    }
+    println!(
+        "every row is there and the audit finds nothing; {} never serves again, keep it as a memory",
+        file.display()
+    );
+    println!("next, in section [store] of {}:", at.config.display());
+    println!("    postgres = {:?}", address.connection);
+    if let Some(ca) = &address.ca {
+        println!("    ca = {ca:?}");
+    }
+    println!("then start the center");
+    Ok(())
 }
 
 fn print_keys(directory: &Path) -> anyhow::Result<()> {

@@ -519,19 +519,25 @@ impl Center {
         self.alarm_once(store, at, ("code-not-void", *payment, text))
     }
 
-    /// What is to be said to the acquirer now: advices and reversals. Requests that were not answered in time are undone.
-    pub fn card_errands(
-        &self,
-        store: &mut dyn Store,
-        at: &Moment<'_>,
-    ) -> Result<(Vec<Message>, Vec<PaymentId>)> {
-        let (mut messages, mut undone) = (Vec::new(), Vec::new());
+    /// Undoes requests that were not answered in time, whoever has sent them.
+    pub fn cards_overdue(&self, store: &mut dyn Store, at: &Moment<'_>) -> Result<Vec<PaymentId>> {
+        let mut undone = Vec::new();
         for row in store.cards_due(at.now, AT_ONCE)? {
             if row.standing == Standing::Sent {
                 self.undo(store, at, &row.payment, Why::NoAnswer)?;
                 undone.push(row.payment);
             }
         }
+        Ok(undone)
+    }
+
+    /// What is to be said to the acquirer now: advices and reversals. What is overdue is undone before.
+    pub fn card_errands(
+        &self,
+        store: &mut dyn Store,
+        at: &Moment<'_>,
+    ) -> Result<(Vec<Message>, Vec<PaymentId>)> {
+        let (mut messages, undone) = (Vec::new(), self.cards_overdue(store, at)?);
         if self.takes_cards() {
             for row in acquirer::due(store, at.now, AT_ONCE)? {
                 messages.extend(self.card_errand(store, at, &row)?);

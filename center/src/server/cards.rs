@@ -8,7 +8,7 @@ use crate::{
         Answer,
         acquirer::{Acquiring as _, Heard, Why},
         cards::{Draft, LineWatch, Next, Said},
-        errands::{Made, Reply},
+        errands::{Errands as _, Made, Reply},
         store::StoreError,
     },
     server::errands::Call,
@@ -114,6 +114,20 @@ impl Desk {
         self.card_code(payment, &reply)
     }
 
+    /// Orders that wait here are asked for from here, whoever runs the errands: nobody else has what they hold.
+    fn fetch_drafts(&mut self) -> Result<(), StoreError> {
+        let now = (self.clock)();
+        for payment in self.cards.drafts.keys().copied().collect::<Vec<_>>() {
+            match self.store.waiting(&payment)? {
+                Some(row) if row.next <= now => self.fetch_card_code(payment)?,
+                Some(_) => {}
+                // Another process has ended it.
+                None => drop(self.cards.drafts.remove(&payment)),
+            }
+        }
+        Ok(())
+    }
+
     /// The gateway has replied about the code of a card payment.
     pub(super) fn card_code(&mut self, payment: PaymentId, reply: &Reply<Made>) -> Result<(), StoreError> {
         let draft = self.cards.drafts.remove(&payment);
@@ -182,6 +196,8 @@ impl Desk {
                     "acquirer: an answer to nothing that was said is refused: {message:?}"
                 ));
             }
+            // Undone here or by another process, before its answer came.
+            Said::Other(Heard::Late(row)) => drop(self.cards.under_way.remove(&row.payment)),
             Said::Other(_) => {}
         }
         self.due()
@@ -189,10 +205,18 @@ impl Desk {
 
     /// Says whatever is due, if somebody is there, and undoes what was not answered in time.
     pub(super) fn cards_due(&mut self) -> Result<(), StoreError> {
-        if self.store.cards_due((self.clock)(), 1)?.is_empty() || !self.store.runs_errands()? {
+        // Asked each time: one whose line is gone lets go, and another with a line speaks.
+        let speaks = self.store.speaks_to_acquirer(self.cards.say.is_some())?;
+        if self.store.cards_due((self.clock)(), 1)?.is_empty() {
             return Ok(());
         }
-        let (messages, undone) = self.work(|center, store, at| center.card_errands(store, at))?;
+        let (messages, undone) = if speaks {
+            self.work(|center, store, at| center.card_errands(store, at))?
+        } else if self.store.runs_errands()? {
+            (Vec::new(), self.work(|center, store, at| center.cards_overdue(store, at))?)
+        } else {
+            return Ok(());
+        };
         for payment in undone {
             self.cards.under_way.remove(&payment);
             self.cards.answer(&payment, &Response::Card(CardAnswer::Voided));
@@ -227,6 +251,7 @@ impl Desk {
         {
             self.work(|center, store, at| center.acquirer_lost(store, at))?;
         }
+        self.fetch_drafts()?;
         self.cards.ticks = self.cards.ticks.wrapping_add(1);
         if self.center.acquirer.is_some() && self.cards.ticks.is_multiple_of(LOOK) {
             self.work(|center, store, at| center.card_alarms(store, at))?;

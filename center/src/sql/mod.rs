@@ -8,6 +8,7 @@ mod acquirer;
 mod disputes;
 mod enrolment;
 mod errands;
+pub mod moving;
 mod office;
 mod presence;
 mod rebuild;
@@ -38,7 +39,7 @@ use value::{Row, Value, bad, good, values};
 
 /// The tables, as they grew: entry `n` leads from version `n` to `n + 1`. A database of an older version is brought up to
 /// date when it is opened, one of a newer version is refused.
-const SCHEMAS: [&str; 11] = [
+const SCHEMAS: [&str; 12] = [
     FIRST,
     office::TABLES,
     errands::TABLES,
@@ -50,6 +51,7 @@ const SCHEMAS: [&str; 11] = [
     disputes::TABLES,
     register::TABLES,
     errands::OPEN,
+    moving::TABLES,
 ];
 
 const FIRST: &str = "
@@ -162,6 +164,7 @@ impl SqlStore {
             // Looked at again inside: another process may have been faster.
             store.transact(|store| store.bring_up_to_date())?;
         }
+        store.refuse_moved()?;
         Ok(store)
     }
 
@@ -187,6 +190,14 @@ impl SqlStore {
         match &self.base {
             Base::Sqlite(_) => Ok(true),
             Base::Postgres(server) => server.leads(),
+        }
+    }
+
+    /// Whether this process says what is owed to the acquirer: of several on one database one with an open line.
+    pub fn speaks_to_acquirer(&self, line_is_open: bool) -> Result<bool> {
+        match &self.base {
+            Base::Sqlite(_) => Ok(line_is_open),
+            Base::Postgres(server) => server.speaks(line_is_open),
         }
     }
 

@@ -31,6 +31,8 @@ const AT_ONCE: u32 = 500;
 const ERRANDS: i64 = 0x746f_6c65_6d01;
 /// The lock of whoever changes the tables.
 const TABLES: i64 = 0x746f_6c65_6d02;
+/// The lock whose holder says to the acquirer what is owed to it.
+const ACQUIRER: i64 = 0x746f_6c65_6d03;
 
 /// Where a database is.
 #[derive(Clone, PartialEq, Eq)]
@@ -71,12 +73,28 @@ impl Address {
         }
     }
 
+    /// Where it is, without user and password.
+    pub fn whereabouts(&self) -> String {
+        let Ok(config) = self.connection.parse::<postgres::Config>() else { return "PostgreSQL".into() };
+        let hosts: Vec<String> = config
+            .get_hosts()
+            .iter()
+            .map(|host| match host {
+                Host::Tcp(name) => name.clone(),
+                Host::Unix(path) => path.display().to_string(),
+            })
+            .collect();
+        format!("PostgreSQL, host {}, database {}", hosts.join(","), config.get_dbname().unwrap_or("-"))
+    }
+
     pub(super) fn connect(&self) -> Result<Server> {
         if let Some(fault) = self.fault() {
             return Err(StoreError(format!("key store.postgres: {fault}")));
         }
         let mut config: postgres::Config = self.connection.parse()?;
-        config.application_name("tolem-center").connect_timeout(Duration::from_secs(10));
+        config
+            .application_name(&format!("tolem-center {}", std::process::id()))
+            .connect_timeout(Duration::from_secs(10));
         let client = match &self.ca {
             Some(ca) => {
                 config.ssl_mode(SslMode::Require);
@@ -92,6 +110,7 @@ impl Address {
             again: Cell::new(None),
             in_work: Cell::new(false),
             leads: Cell::new(false),
+            speaks: Cell::new(false),
         })
     }
 }
@@ -109,6 +128,7 @@ pub(super) struct Server {
     again: Cell<Option<Again>>,
     in_work: Cell<bool>,
     leads: Cell<bool>,
+    speaks: Cell<bool>,
 }
 
 impl Server {
@@ -181,12 +201,25 @@ impl Server {
 
     /// Whether this process runs the errands. The server takes it from a process whose connection ends.
     pub fn leads(&self) -> Result<bool> {
-        if !self.leads.get() {
-            let sql = format!("SELECT pg_try_advisory_lock({ERRANDS}) AS mine");
-            let row = self.heard(self.client.borrow_mut().query_one(&sql, &[]))?;
-            self.leads.set(row.try_get("mine")?);
+        self.has(&self.leads, ERRANDS)
+    }
+
+    /// Whether this process says what is owed to the acquirer. One whose line is closed lets another do it.
+    pub fn speaks(&self, line_is_open: bool) -> Result<bool> {
+        if !line_is_open && self.speaks.get() {
+            self.batch(&format!("SELECT pg_advisory_unlock({ACQUIRER})"))?;
+            self.speaks.set(false);
         }
-        Ok(self.leads.get())
+        if line_is_open { self.has(&self.speaks, ACQUIRER) } else { Ok(false) }
+    }
+
+    fn has(&self, mine: &Cell<bool>, lock: i64) -> Result<bool> {
+        if !mine.get() {
+            let sql = format!("SELECT pg_try_advisory_lock({lock}) AS mine");
+            let row = self.heard(self.client.borrow_mut().query_one(&sql, &[]))?;
+            mine.set(row.try_get("mine")?);
+        }
+        Ok(mine.get())
     }
 
     /// Runs one try of a transaction; `None` if it must be begun anew.

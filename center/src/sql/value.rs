@@ -136,13 +136,17 @@ pub(super) enum Row<'a> {
 }
 
 impl Row<'_> {
+    /// Whatever a column holds.
+    pub fn value(&self, column: &str) -> Result<Value> {
+        match self {
+            Self::Sqlite(row) => sqlite_value(row, column),
+            Self::Postgres(row) => postgres_value(row, column),
+        }
+    }
+
     /// The value of a column by its name.
     pub fn get<T: Column>(&self, column: &str) -> Result<T> {
-        let value = match self {
-            Self::Sqlite(row) => sqlite_value(row, column)?,
-            Self::Postgres(row) => postgres_value(row, column)?,
-        };
-        good(T::of(value), column)
+        good(T::of(self.value(column)?), column)
     }
 }
 
