@@ -232,6 +232,32 @@ fn what_is_not_there_is_unknown_and_nothing_more_is_told() {
     assert_eq!(world.rows(), before);
 }
 
+/// Whoever tries codes is slowed, with a right one too, or trying would go on; the others are not.
+#[test]
+fn a_portal_that_tries_codes_is_slowed_and_told_of() {
+    let mut world = World::new();
+    let (code, nobody) = (world.paid("1"), tolem_protocol::PaymentCode::from_random(7));
+    let mut alarms = Vec::new();
+    for number in 0..100 {
+        let question = world.question(&format!("R{number}"), nobody);
+        let message = world.signed("portal", &question.to_xml());
+        let answer = world.send("portal", &message);
+        assert_eq!(answer.fault, Some(FaultCode::UnknownCode), "{number}");
+        alarms.extend(answer.alarm);
+    }
+    assert_eq!(alarms, ["ALARM portal: it asks for codes that do not exist"]);
+    let slowed = world.redeem("portal", "R", code, true).unwrap_err();
+    assert_eq!(slowed.code, FaultCode::Unavailable);
+    assert!(slowed.reason.as_str().contains("ask again in 36 s"), "{slowed:?}");
+    assert_eq!(world.redeem("service-center", "R", code, false).unwrap().state, State::Paid);
+    // A bank asks for its own codes, again and again if the gateway has lost them, and is not slowed.
+    for _ in 0..101 {
+        assert_eq!(world.notify("1", nobody).unwrap_err().code, FaultCode::UnknownCode);
+    }
+    world.wait(36);
+    assert_eq!(world.redeem("portal", "R", code, true).unwrap().state, State::Used);
+}
+
 #[test]
 fn time_ends_what_was_not_redeemed_and_a_paid_code_is_still_refunded() {
     let mut world = World::new();

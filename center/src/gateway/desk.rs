@@ -1,7 +1,8 @@
 //! One message in, one signed answer out: signature first, then the sender's rights, then the words, then the rules.
 
 use super::{
-    rules::{Fault, Moment, Participant, Rules, Stop},
+    guesses::Guesses,
+    rules::{Fault, Group, Moment, Participant, Rules, Stop},
     store::{Arrival, GatewayStore},
     words::{FaultCode, GatewayFault, Line, Request, Token, XmlElement as _},
 };
@@ -13,7 +14,7 @@ use arc_swap::ArcSwap;
 use roxmltree::{Document, Node};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tolem_protocol::UtcTime;
 
@@ -29,6 +30,8 @@ pub struct Answer {
     pub envelope: String,
     /// For the log: operation or reason, never a person.
     pub line: String,
+    /// For the log as well, if somebody must look.
+    pub alarm: Option<String>,
 }
 
 /// The gateway behind its doors.
@@ -43,6 +46,8 @@ pub struct Desk {
     pub signer: Arc<dyn Signer>,
     /// The rows.
     pub store: Mutex<GatewayStore>,
+    /// Who asked for codes that do not exist.
+    pub guesses: Mutex<Guesses>,
 }
 
 /// What is known of a message that is being refused.
@@ -50,6 +55,7 @@ pub struct Desk {
 struct Known {
     message_id: Option<Token>,
     operation: &'static str,
+    alarm: Option<String>,
 }
 
 impl Desk {
@@ -62,11 +68,11 @@ impl Desk {
             Ok(body) => (None, body, format!("{peer}: {} done", known.operation)),
             Err(fault) => {
                 let line = format!("{peer}: {} {}: {}", known.operation, fault.code, fault.reason);
-                (Some(fault.code), envelope_of(&fault, known.message_id), line)
+                (Some(fault.code), envelope_of(&fault, known.message_id.take()), line)
             }
         };
         let envelope = sign::message(&*self.signer, &body, now).ok()?;
-        Some(Answer { fault, envelope, line })
+        Some(Answer { fault, envelope, line, alarm: known.alarm })
     }
 
     fn act(
@@ -88,6 +94,11 @@ impl Desk {
             Fault::new(FaultCode::NotRegistered, format!("{peer} is no participant of this gateway"))
         })?;
         let request = read(&message.body, operations, now, known)?;
+        let guards = matches!(who.group, Group::Portal | Group::ServiceCenter);
+        if let Some(wait) = self.guessed().wait_s(&who.name, now).filter(|_| guards) {
+            let reason = format!("too many unknown codes; ask again in {wait} s");
+            return Err(Fault::new(FaultCode::Unavailable, reason));
+        }
         let arrival = Arrival {
             at: now,
             who: &who.name,
@@ -106,9 +117,18 @@ impl Desk {
             Ok(None) => {
                 Err(Fault::new(FaultCode::Replayed, "a message with this MessageId was taken before"))
             }
-            Err(Stop::Fault(fault)) => Err(fault),
+            Err(Stop::Fault(fault)) => {
+                if guards && fault.code == FaultCode::UnknownCode && self.guessed().wrong(&who.name, now) {
+                    known.alarm = Some(format!("ALARM {}: it asks for codes that do not exist", who.name));
+                }
+                Err(fault)
+            }
             Err(Stop::Books(error)) => Err(Fault::new(FaultCode::Unavailable, error.to_string())),
         }
+    }
+
+    fn guessed(&self) -> MutexGuard<'_, Guesses> {
+        self.guesses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the database failed. Then every message is refused, and only a new start helps.

@@ -20,6 +20,7 @@ pub mod channel;
 pub mod client;
 pub mod config;
 pub mod desk;
+pub mod guesses;
 pub mod party;
 pub mod rules;
 pub mod server;

@@ -214,6 +214,7 @@ pub fn open(config: &GatewayConfig, faults: &Faults, now: UtcTime) -> anyhow::Re
         trust: ArcSwap::from_pointee(party.trust),
         signer: Arc::new(party.signer),
         store: store.into(),
+        guesses: Default::default(),
     })
 }
 
@@ -418,6 +419,7 @@ async fn answer(doors: Arc<Doors>, peer: Peer, operations: Vec<&'static str>, bo
     });
     let Ok(Some(answer)) = worked.await else { return StatusCode::FORBIDDEN.into_response() };
     doors.note(&answer.line);
+    answer.alarm.iter().for_each(|alarm| doors.note(alarm));
     if answer.fault == Some(FaultCode::Unavailable) && doors.desk.is_broken() {
         doors.failed.notify_one();
     }

@@ -245,6 +245,18 @@ impl World {
         self.ask(who, &question)
     }
 
+    /// Asks whether a code is good, without using it up.
+    pub fn question(&self, request: &str, code: PaymentCode) -> ValidateUpc {
+        ValidateUpc {
+            message_id: Token::random(),
+            request: token(request),
+            code,
+            recipient: iin(IIN),
+            service: SERVICE.try_into().unwrap(),
+            consume: false,
+        }
+    }
+
     pub fn redeem_as(
         &mut self,
         who: &str,
