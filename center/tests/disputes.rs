@@ -350,9 +350,15 @@ fn a_chargeback_that_does_not_fit_is_left_out(lab: &impl Lab) {
         (Chargeback { way: Move::Returned, ..good.clone() }, "this case is unknown"),
     ] {
         assert!(town.unfit(&line).contains(why), "{line}");
-        let denied = town.two_decide(&Action::Chargebacks(vec![good.clone(), line]));
-        assert!(matches!(denied, Err(Denied::Impossible(said)) if said.contains(why)), "all or nothing");
+        let denied = town.two_decide(&Action::Chargebacks(vec![line]));
+        assert!(matches!(denied, Err(Denied::Impossible(said)) if said.contains(why)), "{why}");
     }
+    let wrong = vec![good.clone(), Chargeback { trace: 7, case: "CB-7".into(), ..good.clone() }];
+    let denied = town.two_decide(&Action::Chargebacks(wrong));
+    assert!(matches!(denied, Err(Denied::Impossible(said)) if said.contains(unknown)), "all or nothing");
+    let twice = vec![good.clone(), Chargeback { case: "CB-8".into(), ..good.clone() }];
+    let denied = town.two_decide(&Action::Chargebacks(twice));
+    assert!(matches!(denied, Err(Denied::Impossible(said)) if said.contains("the payment of case CB-1")));
     // Approved, and never confirmed.
     let (open, request) = town.asked();
     town.decided(&request, b"00");
@@ -369,6 +375,8 @@ fn a_chargeback_that_does_not_fit_is_left_out(lab: &impl Lab) {
     assert_eq!(town.code_state(&payment), Some(CodeState::Paid));
     assert_eq!(town.ruled(1, Ruling::WriteOff).state, DisputeState::Lost);
     assert_eq!(town.booked_on(Account::OwnLoss), tiyn(1_000));
+    let both = town.two_decide(&Action::Complain { payment, why: "the desk says no".into() });
+    assert!(matches!(both, Err(Denied::Impossible(said)) if said.contains("to the card's owner")));
     town.audit();
 }
 

@@ -10,6 +10,7 @@ use tolem_center::logic::{
     Answer, Moment,
     errands::{Errands as _, Made, NoticeKind, Order, Reply},
     gateway::Elsewhere,
+    rebuild::{self, Standing as _},
     registry::Lookup,
     store::{BalanceState, Store as _, Transact},
 };
@@ -311,6 +312,26 @@ fn a_payer_is_asked_for_outside_and_nothing_is_kept_meanwhile(lab: &impl Lab) {
     assert_eq!(town.store.payment(&payment).unwrap().unwrap().inserted, Amount::ZERO);
 }
 
+/// What waits in a backup may have been answered since; asked for again it would get a second answer.
+fn a_restored_center_asks_nobody_before_it_has_heard_everybody(lab: &impl Lab) {
+    let mut town = far(lab.create());
+    let (payment, deposit) = paying(&mut town);
+    assert_eq!(commit(&mut town, &deposit, false), Some(Answer::Code(payment)));
+    let (other, paid) = paying(&mut town);
+    commit(&mut town, &paid, false);
+    let made = Made { code: PaymentCode::from_random(3), valid_until: town.now.plus_seconds(86_400) };
+    rules(&mut town, false, |center, store, at| center.code_arrived(store, at, &other, &Reply::Done(made)));
+    let notices = |town: &Town<_>| town.center.notices_due(&town.store, town.now).unwrap().len();
+    assert_eq!((orders(&town).len(), notices(&town)), (1, 1));
+    let now = town.now;
+    town.store.transact(|store| rebuild::begin(store, now, &mut || 99 << 40)).unwrap();
+    assert_eq!((orders(&town).len(), notices(&town)), (0, 0));
+    rules(&mut town, false, |center, store, at| center.deliver_notices(store, at));
+    assert!(town.store.waiting(&payment).unwrap().is_some());
+    town.store.transact(|store| store.set_rebuilding(None)).unwrap();
+    assert_eq!((orders(&town).len(), notices(&town)), (1, 1));
+}
+
 on_all_stores!(
     a_deposit_waits_on_disk_and_its_answer_never_changes,
     a_cut_at_any_moment_gives_one_code_one_booking_and_one_notice,
@@ -319,4 +340,5 @@ on_all_stores!(
     a_silent_gateway_is_asked_less_and_less_and_named_once,
     notices_of_one_code_go_out_in_order,
     a_payer_is_asked_for_outside_and_nothing_is_kept_meanwhile,
+    a_restored_center_asks_nobody_before_it_has_heard_everybody,
 );

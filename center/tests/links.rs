@@ -10,6 +10,7 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
+use std::os::unix::fs::PermissionsExt as _;
 use std::{
     fs,
     io::{Read as _, Write as _},
@@ -680,6 +681,8 @@ fn a_restored_center_sells_nothing_over_the_wire_until_its_kiosk_has_told() {
     let saved =
         house.running().operate(move |store, _| store.back_up(&copy).map_err(|error| error.to_string()));
     assert_eq!(saved, Some(Ok(())));
+    let mode = fs::metadata(&backup).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "whose money it is nobody else reads");
     let Some(Response::Outcome(answer)) = wire.ask(&Request::Commit(paying.clone())) else { panic!() };
     // The disk dies; the backup of before the payment comes back.
     house.running = None;

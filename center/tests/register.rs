@@ -13,7 +13,7 @@ use tolem_center::logic::{
     ledger::{self, Account},
     office::Action,
     rebuild::{self, Standing as _},
-    register::{Adopted as _, Compared, Listed, transaction_number},
+    register::{Adopted as _, Compared, Listed, newest, transaction_number},
     reports::{
         self, Kind, Period,
         settlement::{self, Terms},
@@ -119,8 +119,11 @@ fn payable(town: &Town<impl Transact>) -> i64 {
 
 fn what_a_burnt_kiosk_took_is_taken_over_from_the_register_before_the_center_opens(lab: &impl Lab) {
     let (mut town, [_, _, second], register) = lost(lab);
+    let known = newest(&town.store).unwrap();
     // Kiosk 2 and 3 come and tell; kiosk 1 burnt.
+    town.now = town.now.plus_seconds(60);
     assert_eq!(town.recalled(&second), Response::Recalled);
+    assert_eq!(newest(&town.store).unwrap(), known, "the lost days begin where the backup ends");
     [2, 3].into_iter().for_each(|number| town.tell(number));
     assert!(!town.is_open());
     let early = town.two(&Action::Open { missing: vec![KioskNumber::new(1).unwrap()] });

@@ -429,6 +429,11 @@ fn a_restored_center_listens_before_it_sells(lab: &impl Lab) {
     told(&mut town, 1, 7);
     told(&mut town, 2, 0);
     assert_eq!(numbers(&town.store), [1, 3]);
+    // Kiosk 3 was enrolled anew on an empty disk: what its former journal held nobody has told.
+    let third = KioskNumber::new(3).unwrap();
+    town.store.transact(|store| store.add_former_key(third, &[3; 32])).unwrap();
+    told(&mut town, 3, 0);
+    assert_eq!(numbers(&town.store), [1, 3]);
     let recall = Request::Recall { deposit: deposit.clone(), outcome: answer.clone() };
     assert_eq!(town.ask(1, recall), Response::Recalled);
     told(&mut town, 1, epoch);

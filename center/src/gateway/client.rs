@@ -42,10 +42,19 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether calling again cannot change the answer.
+    /// Whether calling again cannot change the answer. What a person mends, a signature, a list, a registration, is no answer to the
+    /// question: nothing was decided about the payment.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Refused(fault) => !matches!(fault.code, FaultCode::Unavailable | FaultCode::Replayed),
+            Self::Refused(fault) => !matches!(
+                fault.code,
+                FaultCode::Unavailable
+                    | FaultCode::Replayed
+                    | FaultCode::SignatureRefused
+                    | FaultCode::NotRegistered
+                    | FaultCode::NotPermitted
+                    | FaultCode::UnknownOperation
+            ),
             Self::Unreachable(_) | Self::NotTrusted(_) | Self::CannotSign(_) => false,
         }
     }

@@ -6,7 +6,7 @@
 use crate::logic::{
     Center, Moment,
     deposit::Via,
-    disputes::{DisputeRow, Fits},
+    disputes::{Chargeback, DisputeRow, Fits},
     office::{self, Action, Deed, OperatorRow, RequestRow, RequestState},
     operator, rebuild,
     rescue::Rescued,
@@ -282,7 +282,19 @@ impl Center {
             },
             Action::Chargebacks(lines) => {
                 let mut wrong = None;
-                for line in lines {
+                for (index, line) in lines.iter().enumerate() {
+                    // What is open about a payment after the first would have kept the second out.
+                    let same = |other: &&Chargeback| {
+                        (other.way, other.terminal, other.trace, other.sent)
+                            == (line.way, line.terminal, line.trace, line.sent)
+                    };
+                    if let Some(other) = lines[..index].iter().find(same) {
+                        wrong = Some(format!(
+                            "case {} is about the payment of case {}: book that one first, alone",
+                            line.case, other.case
+                        ));
+                        break;
+                    }
                     match self.chargeback_fits(store, line)? {
                         Fits::Yes => continue,
                         Fits::Known => wrong = Some(format!("case {} is booked: ask anew", line.case)),

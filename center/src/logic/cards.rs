@@ -522,23 +522,33 @@ impl Center {
     /// Undoes requests that were not answered in time, whoever has sent them.
     pub fn cards_overdue(&self, store: &mut dyn Store, at: &Moment<'_>) -> Result<Vec<PaymentId>> {
         let mut undone = Vec::new();
-        for row in store.cards_due(at.now, AT_ONCE)? {
-            if row.standing == Standing::Sent {
+        // What was confirmed in a lost life must not be undone by who has forgotten it.
+        if store.rebuilding()?.is_some() {
+            return Ok(undone);
+        }
+        // All of them: a request without an answer must not come to be reversed without its code.
+        loop {
+            let due = store.cards_due(at.now, AT_ONCE)?;
+            let overdue: Vec<_> = due.into_iter().filter(|row| row.standing == Standing::Sent).collect();
+            if overdue.is_empty() {
+                return Ok(undone);
+            }
+            for row in overdue {
                 self.undo(store, at, &row.payment, Why::NoAnswer)?;
                 undone.push(row.payment);
             }
         }
-        Ok(undone)
     }
 
-    /// What is to be said to the acquirer now: advices and reversals. What is overdue is undone before.
+    /// What is to be said to the acquirer now: advices and reversals. What is overdue is undone before. A restored center says nothing before it
+    /// has heard everybody.
     pub fn card_errands(
         &self,
         store: &mut dyn Store,
         at: &Moment<'_>,
     ) -> Result<(Vec<Message>, Vec<PaymentId>)> {
         let (mut messages, undone) = (Vec::new(), self.cards_overdue(store, at)?);
-        if self.takes_cards() {
+        if self.takes_cards() && store.rebuilding()?.is_none() {
             for row in acquirer::due(store, at.now, AT_ONCE)? {
                 messages.extend(self.card_errand(store, at, &row)?);
             }

@@ -222,7 +222,12 @@ impl Center {
         Ok(match disputes.iter().find(|row| row.state.is_open() || row.state.took_code()) {
             Some(row) if row.state.is_open() => Some(format!("dispute {} about it is open", row.number)),
             Some(row) => Some(format!("its code was taken back in dispute {}", row.number)),
-            None => None,
+            None => disputes.iter().find(|row| row.state == DisputeState::Lost).map(|row| {
+                format!(
+                    "the acquirer has given {} of it to the card's owner, dispute {}",
+                    row.amount, row.number
+                )
+            }),
         })
     }
 

@@ -275,7 +275,11 @@ fn renew(
             return Ok(Ok(row.certificate));
         }
         Some(row) if row.key == shown.key => {}
-        Some(row) if row.former == Some(shown.key) && row.key == key => return Ok(Ok(row.certificate)),
+        // Its answer was lost, and is said again as long as it is worth something.
+        Some(row) if row.former == Some(shown.key) && row.key == key && now < row.good_until => {
+            return Ok(Ok(row.certificate));
+        }
+        Some(row) if row.former == Some(shown.key) && row.key == key => {}
         Some(_) => return Ok(Err(Failed::Why(Why::Superseded))),
         // Enrolled before certificates were kept here: one in force proves itself, one past its end does not.
         None if shown.ended => return Ok(Err(Failed::Why(Why::Superseded))),

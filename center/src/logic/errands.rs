@@ -192,9 +192,13 @@ impl Center {
         })
     }
 
-    /// The codes that the gateway may be asked for now.
+    /// The codes that the gateway may be asked for now. A restored center asks nobody before it has heard what it answered in the lost life:
+    /// it would answer anew.
     pub fn orders_due(&self, store: &dyn Store, now: UtcTime) -> Result<Vec<Order>> {
         let mut orders = Vec::new();
+        if store.rebuilding()?.is_some() {
+            return Ok(orders);
+        }
         for row in store.waiting_due(now, AT_ONCE)? {
             orders.extend(self.order_of(store, now, &row)?);
         }
@@ -261,9 +265,12 @@ impl Center {
         Ok(Some(Response::Outcome(outcome)))
     }
 
-    /// The notices that may be sent now.
+    /// The notices that may be sent now; of a restored center none before it has heard everybody.
     pub fn notices_due(&self, store: &dyn Store, now: UtcTime) -> Result<Vec<Notice>> {
         let mut notices = Vec::new();
+        if store.rebuilding()?.is_some() {
+            return Ok(notices);
+        }
         for row in store.notices_due(now, AT_ONCE)? {
             if let Some(payment) = store.payment(&row.payment)? {
                 notices.extend(self.notice_of(&row, &payment));

@@ -51,8 +51,10 @@ impl Center {
             }
         };
         let center_epoch = store.center_epoch()?;
-        // 0: it never had an answer of ours. Another life: it will tell, and say hello again.
-        if [0, center_epoch].contains(&hello.center_epoch) {
+        // 0: it never had an answer of ours, unless it was enrolled anew and its former journal is gone. Another life: it will tell, and say
+        // hello again.
+        let never_answered = hello.center_epoch == 0 && store.former_keys(who)?.is_empty();
+        if never_answered || hello.center_epoch == center_epoch {
             self.heard_all_of(store, at, who)?;
         }
         Ok(Response::Welcome(Welcome {

@@ -296,11 +296,24 @@ impl Center {
     }
 }
 
-/// When the newest thing that these books know of happened.
+/// When the newest thing that these books know of happened. Of a restored center: that its backup knew of, whatever was told to it since, because
+/// the days that are lost begin there.
 pub fn newest(store: &dyn Store) -> Result<Option<UtcTime>> {
+    let until = store.rebuilding()?.map(|state| state.since);
+    let in_backup = |at: UtcTime| until.is_none_or(|until| at < until);
     let mut newest = None;
-    store.each_posting(&mut |posting| newest = newest.max(Some(posting.at)))?;
-    store.each_notice(&mut |notice| newest = newest.max(Some(notice.made_at)))?;
+    store.each_posting(&mut |posting| {
+        // These are dated by the answer that is told again, or by the register.
+        let told_since = until.is_some() && ["recalled", "adopted", "replaced"].contains(&posting.kind);
+        if in_backup(posting.at) && !told_since {
+            newest = newest.max(Some(posting.at));
+        }
+    })?;
+    store.each_notice(&mut |notice| {
+        if in_backup(notice.made_at) {
+            newest = newest.max(Some(notice.made_at));
+        }
+    })?;
     Ok(newest)
 }
 

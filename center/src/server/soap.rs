@@ -8,8 +8,8 @@ use crate::{
         CallError, GatewayClient,
         party::PartyError,
         words::{
-            CheckIin, CreateUpc, FaultCode, Method as GatewayMethod, NotifyPayment, Paid, Token, VoidReason,
-            VoidUpc,
+            CheckIin, CreateUpc, CreateUpcResponse, FaultCode, GatewayFault, Method as GatewayMethod,
+            NotifyPayment, Paid, State, Token, VoidReason, VoidUpc, VoidUpcResponse,
         },
     },
     logic::{
@@ -50,6 +50,47 @@ fn reply<T, U>(result: Result<T, CallError>, done: impl FnOnce(T) -> U) -> Reply
     }
 }
 
+/// What an answer about a code means. One that was made in a life which this center has forgotten may have ended: nobody can use it any more, and
+/// selling it again would sell nothing.
+fn created(answer: Result<CreateUpcResponse, CallError>) -> Reply<Made> {
+    match answer {
+        Ok(made) if matches!(made.state, State::Void | State::Expired | State::Refunded) => {
+            Reply::Refused(format!("the code of this payment was made before and is {}", made.state))
+        }
+        answer => reply(answer, |made| Made { code: made.code, valid_until: made.valid_until }),
+    }
+}
+
+/// Whether a code can be used no more, whoever saw to that.
+fn is_gone(fault: &GatewayFault) -> bool {
+    fault.code == FaultCode::UnknownCode
+        || fault.code == FaultCode::WrongState
+            && matches!(fault.state, Some(State::Void | State::Expired | State::Refunded))
+}
+
+/// What an answer to the word that a code is not needed means. A code that is paid or used there is no void one: the money for it stays where
+/// it is, and a person looks.
+fn made_void(answer: Result<VoidUpcResponse, CallError>) -> Reply<()> {
+    match answer {
+        Err(CallError::Refused(fault)) if is_gone(&fault) => Reply::Done(()),
+        Err(CallError::Refused(fault)) if matches!(fault.state, Some(State::Paid | State::Used)) => {
+            Reply::Silent(CallError::Refused(fault).to_string())
+        }
+        answer => reply(answer, |_| ()),
+    }
+}
+
+/// What an answer to a refund means: only a use is a final no.
+fn refunded(answer: Result<VoidUpcResponse, CallError>) -> Reply<()> {
+    match answer {
+        Err(CallError::Refused(fault)) if is_gone(&fault) => Reply::Done(()),
+        Err(CallError::Refused(fault)) if fault.state != Some(State::Used) => {
+            Reply::Silent(CallError::Refused(fault).to_string())
+        }
+        answer => reply(answer, |_| ()),
+    }
+}
+
 fn method(method: Method) -> GatewayMethod {
     match method {
         Method::Card => GatewayMethod::Card,
@@ -86,8 +127,7 @@ impl Neighbours for SoapNeighbours {
                 payer: order.payer.clone(),
                 amount,
             };
-            let answer = self.client.create_upc(&request).await;
-            reply(answer, |made| Made { code: made.code, valid_until: made.valid_until })
+            created(self.client.create_upc(&request).await)
         })
     }
 
@@ -116,20 +156,12 @@ impl Neighbours for SoapNeighbours {
                 }
                 NoticeKind::Refund => {
                     let request = VoidUpc { message_id, transaction, code, reason: VoidReason::Refund };
-                    reply(self.client.void_upc(&request).await, |_| ())
+                    refunded(self.client.void_upc(&request).await)
                 }
                 NoticeKind::Void => {
                     let reason = VoidReason::Cancelled;
                     let request = VoidUpc { message_id, transaction, code, reason };
-                    match self.client.void_upc(&request).await {
-                        // Expired, or never known there: nothing is left to give back.
-                        Err(CallError::Refused(fault))
-                            if matches!(fault.code, FaultCode::UnknownCode | FaultCode::WrongState) =>
-                        {
-                            Reply::Done(())
-                        }
-                        answer => reply(answer, |_| ()),
-                    }
+                    made_void(self.client.void_upc(&request).await)
                 }
             }
         })
@@ -139,7 +171,72 @@ impl Neighbours for SoapNeighbours {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tolem_protocol::KioskNumber;
+    use crate::gateway::words::Line;
+    use tolem_protocol::{KioskNumber, PaymentCode, UtcTime};
+
+    fn fault(code: FaultCode, state: Option<State>) -> CallError {
+        let reason = Line::new("no").unwrap();
+        CallError::Refused(Box::new(GatewayFault { in_reply_to: None, code, reason, field: None, state }))
+    }
+
+    /// Money of a card goes back only when nobody can use its code any more.
+    #[test]
+    fn a_code_that_is_paid_or_used_is_no_void_one() {
+        for state in [State::Void, State::Expired, State::Refunded] {
+            assert_eq!(made_void(Err(fault(FaultCode::WrongState, Some(state)))), Reply::Done(()));
+        }
+        assert_eq!(made_void(Err(fault(FaultCode::UnknownCode, None))), Reply::Done(()));
+        for state in [State::Paid, State::Used] {
+            assert!(matches!(made_void(Err(fault(FaultCode::WrongState, Some(state)))), Reply::Silent(_)));
+        }
+    }
+
+    #[test]
+    fn only_a_use_ends_a_refund_with_a_no() {
+        assert!(matches!(refunded(Err(fault(FaultCode::WrongState, Some(State::Used)))), Reply::Refused(_)));
+        for gone in [fault(FaultCode::UnknownCode, None), fault(FaultCode::WrongState, Some(State::Expired))]
+        {
+            assert_eq!(refunded(Err(gone)), Reply::Done(()));
+        }
+        // The notice of payment is still on its way, or somebody must look: neither is a decision.
+        for open in [FaultCode::WrongState, FaultCode::Conflict] {
+            assert!(matches!(refunded(Err(fault(open, Some(State::Issued)))), Reply::Silent(_)), "{open}");
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_set_up_decides_about_no_payment() {
+        let mended = [
+            FaultCode::SignatureRefused,
+            FaultCode::NotRegistered,
+            FaultCode::NotPermitted,
+            FaultCode::UnknownOperation,
+            FaultCode::Unavailable,
+        ];
+        for code in mended {
+            assert!(matches!(created(Err(fault(code, None))), Reply::Silent(_)), "{code}");
+        }
+        assert!(matches!(created(Err(fault(FaultCode::UnknownService, None))), Reply::Refused(_)));
+    }
+
+    #[test]
+    fn a_code_that_has_ended_is_not_sold_again() {
+        let made = |state| {
+            created(Ok(CreateUpcResponse {
+                in_reply_to: Token::new("1").unwrap(),
+                code: PaymentCode::from_random(7),
+                state,
+                valid_until: UtcTime(1),
+                repeated: true,
+            }))
+        };
+        for state in [State::Void, State::Expired, State::Refunded] {
+            assert!(matches!(made(state), Reply::Refused(_)), "{state}");
+        }
+        for state in [State::Issued, State::Paid, State::Used] {
+            assert!(matches!(made(state), Reply::Done(_)), "{state}");
+        }
+    }
 
     #[test]
     fn every_payment_has_a_transaction_number() {

@@ -227,6 +227,9 @@ impl SqlStore {
         if path.exists() {
             return Err(StoreError(format!("{name} exists; it is not overwritten")));
         }
+        // SQLite takes an empty file as its target: made here, so that nobody else can read it.
+        let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        made.map_err(|error| StoreError(format!("{name}: {error}")))?;
         self.run("VACUUM INTO ?1", values![name])
     }
 
