@@ -144,6 +144,10 @@ fn the_speaking_process_is_killed_and_issuer_center_and_kiosks_agree() {
             killed.push(speaker);
         }
         host.issuer().moods.clear();
+        // How many come through between the kills is the machine's affair; after them the rest works again.
+        for _ in 0..12 {
+            paid.recv_timeout(PATIENCE).expect("payments go on after the last kill");
+        }
         stop.store(true, Ordering::SeqCst);
         println!("killed, in order: {killed:?}");
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -152,7 +156,7 @@ fn the_speaking_process_is_killed_and_issuer_center_and_kiosks_agree() {
     until_rest(&place);
     drop(processes);
     let [confirmed, reversed, _] = compare(&place, &host.issuer(), &all);
-    assert!(confirmed > KILLS && reversed > 0, "{confirmed} confirmed, {reversed} reversed");
+    assert!(confirmed > 2 && reversed > 0, "{confirmed} confirmed, {reversed} reversed");
     println!(
         "{} payments, {confirmed} confirmed, {reversed} reversed, {KILLS} kills of the speaker",
         all.len()
