@@ -12,12 +12,13 @@ use tolem_center::logic::{
     acquirer::{Acquiring as _, Heard, Standing},
     cards::{LineWatch, Next, Said},
     errands::Reply,
-    store::{CodeState, Store as _},
+    rebuild::{self, Standing as _},
+    store::{CodeState, Store as _, Transact},
 };
 use tolem_protocol::{
-    Amount,
+    Amount, PaymentId,
     card::{CardAnswer, CardOrder, CardSecret, DeclineReason, PinKey, SealedCard},
-    iso8583::{MessageType, de},
+    iso8583::{Message, MessageType, de},
     messages::{DepositKind, HoldReason, Method, Refusal, Request, Response, Verdict},
     pinpad::{KeySlot, PinBlock},
 };
@@ -33,6 +34,8 @@ on_all_stores!(
     what_cannot_be_asked_for_is_not,
     a_gateway_that_makes_no_code_is_not_waited_for,
     money_under_the_number_of_a_card_payment_is_disputed,
+    a_restored_center_takes_the_money_of_a_request_that_it_knows,
+    a_restored_center_hands_a_request_that_it_forgot_to_a_person_and_its_kiosk_is_free,
     an_approval_that_nobody_decides_about_is_alarmed,
     a_gateway_that_never_voids_a_code_holds_nobodys_money_for_ever,
     kiosks_are_told_whether_the_acquirer_is_there_and_its_loss_is_alarmed,
@@ -372,6 +375,56 @@ fn money_under_the_number_of_a_card_payment_is_disputed(lab: &impl Lab) {
     let paid = cash.read_unverified().unwrap().payment;
     town.pay(&cash, ANNA, &[5_000]);
     assert_eq!(town.ask(1, void(paid)), Response::Refused(Refusal::IdConflict));
+    town.audit();
+}
+
+/// The order of a card payment that is asked for, and the request.
+fn ordered<S: Transact>(town: &mut Town<S>) -> (CardOrder, PaymentId, Message) {
+    let quote = town.card_quote();
+    let order = town.order_of(&quote, &secret());
+    let Answer::Order(payment) = town.order(&order) else { panic!("an order that is taken") };
+    let Next::Ask(message) = town.code_for(&order, true) else { panic!("the issuer is asked") };
+    (order, payment, message)
+}
+
+fn a_restored_center_takes_the_money_of_a_request_that_it_knows(lab: &impl Lab) {
+    for heard in [true, false] {
+        let mut town = town(lab, true);
+        let (order, payment, request) = ordered(&mut town);
+        let before = town.with(|_, store, _| store.card(&payment)).unwrap();
+        let CardAnswer::Approved { outcome, .. } = town.decided(&request, b"00") else { panic!("approved") };
+        if !heard {
+            // The backup was made while the answer was on its way.
+            town.with(|_, store, _| store.put_card(&before));
+            town.now = town.now.plus_seconds(120);
+            town.with(|_, store, at| rebuild::begin(store, at.now, at.fresh));
+            assert!(town.errands().is_empty(), "nothing is undone before its kiosk was heard");
+            town.with(|_, store, _| store.set_rebuilding(None));
+        }
+        assert_eq!(
+            town.ask(1, Request::Recall { deposit: order.deposit.clone(), outcome }),
+            Response::Recalled
+        );
+        assert_eq!(town.standing(&payment), Standing::Confirming, "the answer was heard: {heard}");
+        assert_eq!(town.card(Request::CardConfirm(payment)), CardAnswer::Confirmed);
+        let advice = town.errands().remove(0);
+        assert!(matches!(town.hear(&answer(&advice, b"00")), Said::Other(Heard::Settled(_))));
+        assert_eq!(town.owed_by_cards(), i64::try_from(tenge(FEE).tiyn()).unwrap());
+        assert_eq!(town.alarms(), [""; 0]);
+        town.audit();
+    }
+}
+
+fn a_restored_center_hands_a_request_that_it_forgot_to_a_person_and_its_kiosk_is_free(lab: &impl Lab) {
+    let mut lost = town(lab, true);
+    let (order, payment, request) = ordered(&mut lost);
+    let CardAnswer::Approved { outcome, .. } = lost.decided(&request, b"00") else { panic!("approved") };
+    let mut town = town(lab, true);
+    assert_eq!(town.enquire(payment), CardAnswer::Unknown);
+    assert_eq!(town.ask(1, Request::Recall { deposit: order.deposit, outcome }), Response::Recalled);
+    assert_eq!(town.card(Request::CardConfirm(payment)), CardAnswer::Confirmed);
+    assert_eq!(town.alarms(), ["card-recalled"]);
+    assert_eq!(town.owed_by_cards(), i64::try_from(tenge(FEE).tiyn()).unwrap());
     town.audit();
 }
 

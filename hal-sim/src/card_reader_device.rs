@@ -292,6 +292,11 @@ impl CardReaderDevice {
         self.note(if on { "power on" } else { "power off" });
     }
 
+    /// Whoever has a card again puts it away.
+    pub fn put_away(&mut self) -> Vec<ChipCard> {
+        std::mem::take(&mut self.taken)
+    }
+
     /// A technician empties the box.
     pub fn empty_box(&mut self) -> Vec<ChipCard> {
         std::mem::take(&mut self.boxed)

@@ -125,6 +125,8 @@ pub struct PinPadDevice {
     silent: bool,
     broken: bool,
     throttled: bool,
+    /// Messages that it will not understand.
+    refuses: u32,
     decoder: Decoder,
     naks: u8,
     entry: Option<Entry>,
@@ -151,6 +153,7 @@ impl PinPadDevice {
             silent: false,
             broken: false,
             throttled: false,
+            refuses: 0,
             decoder: Decoder::new(),
             naks: 0,
             entry: None,
@@ -298,6 +301,11 @@ impl PinPadDevice {
         self.throttled = throttled;
     }
 
+    /// The next so many messages are answered with NAK.
+    pub fn refuse_next(&mut self, naks: u32) {
+        self.refuses = naks;
+    }
+
     /// What it shows.
     pub fn display(&self) -> &Display {
         &self.display
@@ -398,6 +406,10 @@ impl PinPadDevice {
                     if word == EOT {
                         self.naks = 0;
                     }
+                }
+                Decoded::Frame(_) if self.refuses > 0 => {
+                    self.refuses -= 1;
+                    self.transmit(&[NAK]);
                 }
                 Decoded::Frame(frame) => {
                     self.naks = 0;

@@ -10,7 +10,7 @@ use tolem_core::{
     words::{Word, word},
 };
 use tolem_hal_sim::{
-    card_reader_device::{Thing, Whereabouts},
+    card_reader_device::{Thing, Trouble, Whereabouts},
     chip_card::{CardProfile, ChipCard, IssuerKeys},
     escpos_device::PaperSupply,
     issuer::{Code, Mood},
@@ -460,6 +460,79 @@ fn a_forgotten_card_is_kept_with_its_reason_on_disk_and_nothing_is_paid() {
         Card Retained(Some(1))
     "#]],
     );
+}
+
+#[test]
+fn a_card_that_sticks_and_comes_out_later_brings_no_second_receipt() {
+    let mut rig = ready(18);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    enter(&mut rig, PIN);
+    rig.until_screen("card-take");
+    let now = rig.now();
+    rig.cards.as_mut().expect("fitted").reader.set_trouble(now, Some(Trouble::Shutter));
+    rig.until_screen("code");
+    let now = rig.now();
+    rig.cards.as_mut().expect("fitted").reader.set_trouble(now, None);
+    take(&mut rig);
+    rig.until_screen("attract");
+    judge(&mut rig, true);
+    let receipts = rig.story().matches("PrintOrdered Receipt").count();
+    assert_eq!(receipts, 1, "{}", rig.story());
+}
+
+#[test]
+fn a_card_that_is_drawn_in_when_it_comes_back_while_a_receipt_is_printed_brings_no_second_one() {
+    let mut rig = ready(19);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    enter(&mut rig, PIN);
+    rig.until_screen("card-take");
+    let now = rig.now();
+    let reader = |rig: &mut Rig, on| rig.cards.as_mut().expect("fitted").reader.set_power(now, on);
+    reader(&mut rig, false);
+    rig.until_screen("printing");
+    reader(&mut rig, true);
+    rig.until_screen("card-take");
+    rig.rest(Duration::from_secs(15));
+    take(&mut rig);
+    rig.until_screen("code");
+    judge(&mut rig, true);
+    assert_eq!(rig.story().matches("PrintOrdered Receipt").count(), 1, "{}", rig.story());
+}
+
+#[test]
+fn a_card_that_a_power_cut_kept_out_of_the_box_is_kept_at_the_next_try() {
+    let mut rig = ready(20);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    enter(&mut rig, PIN);
+    rig.until("the order to keep it", |rig| rig.story().contains("RetainOrdered"));
+    let now = rig.now();
+    let reader = |rig: &mut Rig, on| rig.cards.as_mut().expect("fitted").reader.set_power(now, on);
+    reader(&mut rig, false);
+    reader(&mut rig, true);
+    rig.until("a card in the box", |rig| rig.cards.as_ref().expect("fitted").reader.boxed().len() == 1);
+    rig.until_screen("attract");
+    judge(&mut rig, false);
+}
+
+#[test]
+fn a_card_that_is_kept_leaves_no_payment_open_behind_it() {
+    let mut rig = ready(21);
+    open_slot(&mut rig);
+    // The reader loses its power with the card just inside: nobody has asked anything of it yet.
+    insert(&mut rig, cards::card());
+    rig.rest(Duration::from_millis(500));
+    let now = rig.now();
+    rig.cards.as_mut().expect("fitted").reader.set_power(now, false);
+    rig.rest(Duration::from_secs(30));
+    let now = rig.now();
+    rig.cards.as_mut().expect("fitted").reader.set_power(now, true);
+    rig.until("a card in the box", |rig| rig.cards.as_ref().expect("fitted").reader.boxed().len() == 1);
+    rig.until_screen("attract");
+    rig.until("nothing open", |rig| rig.kiosk().session().current().is_none());
+    judge(&mut rig, false);
 }
 
 #[test]

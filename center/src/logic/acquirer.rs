@@ -16,6 +16,7 @@
 
 use crate::logic::store::{Result, StoreError};
 use std::fmt;
+use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
     Amount, PaymentId, UtcTime,
     card::IssuerWords,
@@ -197,7 +198,9 @@ pub enum Begun {
 
 /// Begins a payment, or says how it stands.
 pub fn begin(store: &mut (impl Acquiring + ?Sized), now: UtcTime, ask: Ask) -> Result<Begun> {
-    if let Some(row) = store.card(&ask.payment)? {
+    if let Some(row) = store.card(&ask.payment)?
+        && !planted(Fault::RetryAuthorizeWithNewId)
+    {
         return Ok(Begun::Known(row));
     }
     let row = CardRow {
@@ -263,13 +266,17 @@ pub fn hear(store: &mut (impl Acquiring + ?Sized), answer: &Message) -> Result<H
             row.code = Some(code);
             row.approval = answer.get(de::APPROVAL).and_then(|approval| approval.try_into().ok());
             row.standing = if approved { Standing::Approved } else { Standing::Declined };
-            if !approved {
+            if !approved && !planted(Fault::NumberKept) {
                 row.sealed_number.clear();
             }
             Heard::Decided(row)
         }
         (MessageType::AUTHORIZATION_ANSWER, _) => {
+            sometimes(Site::CardAnswerLate);
             row.code = row.code.or(Some(code));
+            if approved && planted(Fault::LateApprovalWins) {
+                row.standing = Standing::Approved;
+            }
             Heard::Late(row)
         }
         (MessageType::ADVICE_ANSWER, Standing::Confirming) if approved => {
@@ -365,10 +372,21 @@ pub fn due(store: &mut (impl Acquiring + ?Sized), now: UtcTime, most: u32) -> Re
         if row.standing == Standing::Sent {
             reverse(store, row, now, Why::NoAnswer)?;
         }
+        if row.tries > 0 {
+            sometimes(Site::CardErrandRepeated);
+        }
         let pause = FIRST_PAUSE_S.saturating_mul(1 << row.tries.min(16)).min(LONGEST_PAUSE_S);
         row.tries = row.tries.saturating_add(1);
         row.next = now.plus_seconds(pause);
-        store.put_card(row)?;
+        let mut kept = row.clone();
+        match kept.standing {
+            Standing::Reversing if planted(Fault::ReversalForgotten) => kept.standing = Standing::Reversed,
+            Standing::Confirming if planted(Fault::ConfirmationForgotten) => {
+                kept.standing = Standing::Confirmed;
+            }
+            _ => {}
+        }
+        store.put_card(&kept)?;
     }
     Ok(rows)
 }

@@ -20,6 +20,7 @@ use crate::logic::{
     ledger::{Account, Posting, Split},
     store::{PaymentRow, PaymentState, Result, Store},
 };
+use tolem_probe::{Fault, planted};
 use tolem_protocol::{
     Amount, Bin, KioskNumber, PaymentId, UtcTime,
     card::{CardAnswer, CardOrder, CardSecret, DeclineReason, IssuerWords, PinKey, VoidReason},
@@ -142,7 +143,11 @@ impl Center {
             Err(refusal) => return ready(Response::Refused(refusal)),
         };
         let payment = deposit.payment;
-        if let Some(answer) = self.card_standing(store, &payment)? {
+        let again = store.card(&payment)?.is_some_and(|row| row.standing == Standing::Approved)
+            && planted(Fault::RetryAuthorizeWithNewId);
+        if let Some(answer) = self.card_standing(store, &payment)?
+            && !again
+        {
             return ready(answer);
         }
         let known = store.payment(&payment)?;
@@ -205,9 +210,15 @@ impl Center {
             Some(card(CardAnswer::Voided))
         } else if self.waits_for_card(store, payment)? {
             Some(card(CardAnswer::Undecided))
-        } else if known.is_some_and(|row| row.outcome.is_some()) {
-            // Paid with cash.
-            Some(Response::Refused(Refusal::IdConflict))
+        } else if let Some(row) = known.filter(|row| row.outcome.is_some()) {
+            let deposit = row.deposit.as_ref().and_then(Signed::read_unverified);
+            if deposit.is_some_and(|deposit| is_card(&deposit)) {
+                // Recalled after a restore that forgot its request: a person takes the money (alarm `card-recalled`).
+                Some(card(CardAnswer::Confirmed))
+            } else {
+                // Paid with cash.
+                Some(Response::Refused(Refusal::IdConflict))
+            }
         } else {
             None
         })
@@ -465,7 +476,7 @@ impl Center {
         }
         acquirer::void(store, at.now, payment, why)?;
         let Some(mut row) = store.card(payment)? else { return Ok(None) };
-        if self.void_code(store, at, &row)? {
+        if self.void_code(store, at, &row)? && !planted(Fault::ReversalBeforeVoid) {
             row.next = at.now.plus_seconds(UNTIL_VOID_S);
             store.put_card(&row)?;
         }
@@ -597,7 +608,7 @@ impl Center {
             Heard::Decided(row) => {
                 let mut row = row.clone();
                 row.words = Some(words_of(row.code.unwrap_or_default(), answer));
-                if row.standing == Standing::Declined {
+                if row.standing == Standing::Declined && !planted(Fault::DeclineLeavesCode) {
                     self.void_code(store, at, &row)?;
                 }
                 store.put_card(&row)?;

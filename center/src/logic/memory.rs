@@ -387,6 +387,9 @@ impl Transact for MemoryStore {
 
 impl Acquiring for MemoryStore {
     fn next_trace(&mut self) -> Result<u32> {
+        if planted(Fault::TraceNumberReused) {
+            self.trace = 0;
+        }
         self.trace += 1;
         Ok(self.trace)
     }

@@ -5,6 +5,7 @@
 
 use crate::logic::{
     Center, Moment, PayerTag,
+    acquirer::{self, Standing},
     cards::by_card,
     deposit::{Claimed, Via, token_of},
     errands::{NoticeKind, Order},
@@ -143,7 +144,8 @@ impl Center {
         Ok(true)
     }
 
-    /// The same for a payment by card. What the acquirer was told before the loss nobody knows here any more, so a person compares it.
+    /// The same for a payment by card: its code is out, so the money is to be taken. If the backup knows the request, the acquirer is told
+    /// so, once more maybe; of a request that is forgotten nobody here knows the card any more, so a person compares it.
     fn rebook_card(
         &self,
         store: &mut dyn Store,
@@ -164,6 +166,15 @@ impl Center {
         let payment = claimed.deposit.payment;
         let payee = claimed.known.and_then(|row| row.payee);
         self.book_by_card(store, outcome.at, (payment, payee), quote, "recalled")?;
+        if let Some(mut row) = acquirer::enquire(store, &payment)?
+            && matches!(row.standing, Standing::Sent | Standing::Approved)
+        {
+            // We signed the answer, so it was approved in the lost life, if not in this one.
+            row.standing = Standing::Approved;
+            store.put_card(&row)?;
+            acquirer::confirm(store, at.now, &payment)?;
+            return Ok(true);
+        }
         let text = format!("card payment {payment} was recalled; compare it with the acquirer's register");
         self.alarm(store, at, payment.kiosk, "card-recalled", text, &[])?;
         Ok(true)

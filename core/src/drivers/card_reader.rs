@@ -48,6 +48,8 @@ pub struct Config {
     pub rest: Duration,
     /// From attempt to attempt while the reader is absent.
     pub retry: Duration,
+    /// The same while a person is called: whoever frees a card has no button to say so.
+    pub mended: Duration,
 }
 
 impl Default for Config {
@@ -62,6 +64,7 @@ impl Default for Config {
             look: ms(300),
             rest: ms(5_000),
             retry: ms(5_000),
+            mended: ms(60_000),
         }
     }
 }
@@ -266,8 +269,13 @@ impl CardReader {
         if self.link.overdue_at().is_some() || self.link.free_from() > self.now {
             return;
         }
-        if self.work.is_empty() && self.look_at <= self.now && self.stage != Stage::Broken {
-            self.work.push_back(Wire::Status);
+        if self.work.is_empty() && self.look_at <= self.now {
+            if self.stage == Stage::Broken {
+                // One try: its failure ends where this began.
+                self.begin();
+            } else {
+                self.work.push_back(Wire::Status);
+            }
         }
         if let Some(command) = self.work.pop_front() {
             let limit = match &command {
@@ -286,7 +294,8 @@ impl CardReader {
     fn look_again(&mut self) {
         let pause = match self.stage {
             Stage::Waiting | Stage::AtGate => self.config.look,
-            Stage::Starting | Stage::Idle | Stage::Held | Stage::Broken => self.config.rest,
+            Stage::Starting | Stage::Idle | Stage::Held => self.config.rest,
+            Stage::Broken => self.config.mended,
         };
         if self.look_at <= self.now {
             self.look_at = self.now + pause;
@@ -471,5 +480,6 @@ impl CardReader {
         self.work.clear();
         self.chip_failed(ChipFault::Reader);
         (self.stage, self.transport) = (Stage::Broken, None);
+        self.look_at = self.now + self.config.mended;
     }
 }

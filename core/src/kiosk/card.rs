@@ -28,6 +28,7 @@ use crate::{
     words::Word,
 };
 use std::{collections::BTreeSet, time::Duration};
+use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
     Amount, PaymentId,
     card::{
@@ -87,6 +88,10 @@ pub(super) struct CardDesk {
     pub(super) accepting: bool,
     /// The card was told to go to the gate, or to the box.
     pub(super) leaving: bool,
+    /// It was told to go to the box.
+    pub(super) keeping: bool,
+    /// It does not come out, and was waited for long enough.
+    pub(super) given_up: bool,
     /// It was inside when the reader was first heard of.
     pub(super) from_before: bool,
     /// Nobody took it, and this reader cannot keep it: the terminal goes on without cards.
@@ -118,6 +123,8 @@ impl CardDesk {
             place: Place::Unknown,
             accepting: false,
             leaving: false,
+            keeping: false,
+            given_up: false,
             from_before: false,
             left: false,
             boxed: None,
@@ -207,6 +214,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     pub(super) fn try_again(&mut self) {
         let Dialogue::Card(CardScreen::WrongPin { service }) = self.dialogue else { return };
         if self.is_retrying() {
+            sometimes(Site::CardPinAgain);
             self.ask_quote(service, None);
         }
     }
@@ -371,7 +379,12 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let mark = CardMark {
             last_four: request.number.last_four(),
             application: request.application.name.iter().copied().take(16).collect(),
-            label: super::bounded(&request.application.label),
+            label: if planted(Fault::PanLogged) {
+                let digits = request.number.digits().iter().map(|digit| char::from(b'0' + digit));
+                super::bounded(&digits.collect::<String>())
+            } else {
+                super::bounded(&request.application.label)
+            },
             amount,
             pin: request.pin_entered,
         };
@@ -419,6 +432,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let host = match answer {
             CardAnswer::Approved { outcome, approval, issuer } => {
                 if !self.is_answer_to(payment, &outcome) {
+                    sometimes(Site::CardAnswerRefused);
                     return self.no_answer(payment, VoidReason::BadAnswer);
                 }
                 if let Some(desk) = &mut self.desk {
@@ -461,7 +475,12 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// No usable answer came: what may have been held is undone, and the chip hears that nobody was reached.
     pub(super) fn no_answer(&mut self, payment: PaymentId, why: VoidReason) {
         if self.session.payment(payment).and_then(|known| known.card_standing()) == Some(CardStanding::Sent) {
-            self.act(Input::Card(payment, CardStep::ReversalOwed(why)));
+            let step = if planted(Fault::SilenceIsDecline) {
+                CardStep::Declined(DeclineReason::Technical)
+            } else {
+                CardStep::ReversalOwed(why)
+            };
+            self.act(Input::Card(payment, step));
         }
         if let Some(desk) = self.desk.as_mut().filter(|desk| desk.asked.is_some()) {
             desk.asked = None;
@@ -488,6 +507,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             let step = CardStep::Authorized { approval: approval.code, evidence: evidence_of(evidence) };
             self.act(Input::Card(payment, step));
             self.act(Input::Answered { payment, outcome: Box::new(approval.outcome) });
+            if planted(Fault::ConfirmBeforePrint) {
+                self.code_seen(payment);
+            }
             self.dialogue = Dialogue::Working { since: self.now };
             return;
         }
@@ -506,7 +528,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                     Ending::Failed(Failure::Chip(ChipFault::Removed))
                     | Ending::RefusedAfterApproval(Err(_))
                     | Ending::Failed(Failure::OutOfOrder) => Word::CardPulled,
-                    Ending::RefusedAfterApproval(Ok(_)) => Word::CardRefusedAfter,
+                    Ending::RefusedAfterApproval(Ok(_)) => {
+                        sometimes(Site::CardRefusedAfter);
+                        Word::CardRefusedAfter
+                    }
                     _ => Word::CardNoAnswer,
                 };
                 self.message(Word::PaymentRefused, lead);

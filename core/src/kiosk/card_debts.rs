@@ -11,6 +11,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
+use tolem_probe::{Site, sometimes};
 use tolem_protocol::{
     PaymentId,
     card::{CardAnswer, CardStep, VoidReason},
@@ -33,6 +34,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         while self.dying.is_none()
             && let Some((payment, step)) = self.session.undecided_card()
         {
+            sometimes(if step == CardStep::ConfirmOwed {
+                Site::CardCutOffConfirmed
+            } else {
+                Site::CardCutOffUndone
+            });
             self.act(Input::Card(payment, step));
         }
         while self.dying.is_none()

@@ -185,7 +185,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let Some(desk) = &mut self.desk else { return };
         let first = desk.place == Place::Unknown && desk.kernel.is_none();
         desk.from_before = first && place != Place::Nothing;
-        (desk.accepting, desk.leaving) = (false, false);
+        (desk.accepting, desk.leaving, desk.keeping) = (false, false, false);
         self.card_at(place);
         let known = self.session.card_inside();
         match (place, known) {
@@ -202,12 +202,13 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     fn card_at(&mut self, place: Place) {
         if let Some(desk) = &mut self.desk {
             desk.place = place;
+            desk.given_up = false;
             if place == Place::Inside || place == Place::Nothing {
                 desk.accepting = false;
             }
             if place == Place::Nothing {
                 (desk.leaving, desk.from_before, desk.retry, desk.chosen) = (false, false, None, None);
-                desk.left = false;
+                (desk.left, desk.keeping) = (false, false);
                 self.fault(FaultCode::CardLeft, false);
             }
         }

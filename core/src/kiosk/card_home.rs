@@ -14,6 +14,7 @@ use crate::{
     words::Word,
 };
 use std::time::Duration;
+use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::card::{CardMoved, CardStep, RetainReason, VoidReason};
 
 /// A card at the gate is beeped for after this.
@@ -33,7 +34,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         };
         let taking = matches!(self.dialogue, Dialogue::Card(CardScreen::Take { .. }));
         match place {
-            Place::Inside | Place::AtGate if !needed && !taking && !desk.left => {
+            Place::Inside | Place::AtGate if !needed && !taking && !desk.left && !desk.given_up => {
                 let then = Box::new(std::mem::replace(&mut self.dialogue, Dialogue::Attract));
                 self.dialogue = Dialogue::Card(CardScreen::Take { since: self.now, then });
                 self.active();
@@ -56,15 +57,18 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         };
         let waited = self.now.since(*since);
         let Some(desk) = &self.desk else { return };
-        let (place, can_retain) = (desk.place, desk.abilities.can_retain);
+        let (place, can_retain, keeping) = (desk.place, desk.abilities.can_retain, desk.keeping);
         let stuck = matches!(place, Place::Inside | Place::Unknown) && waited >= EJECT_PATIENCE
             || self.health.has(FaultCode::CardJam);
         self.lamp(Lamp::Buzzer, place == Place::AtGate && waited >= BEEP_AFTER && waited < KEEP_AFTER);
         if place == Place::Nothing || stuck {
+            if let Some(desk) = &mut self.desk {
+                desk.given_up = stuck;
+            }
             self.go_on_after_card();
         } else if place == Place::AtGate && waited >= KEEP_AFTER {
             self.abandon();
-            if can_retain && self.session.card_inside().is_some() && !self.is_being_kept() {
+            if can_retain && self.session.card_inside().is_some() && !keeping {
                 let reason = if self.desk.as_ref().is_some_and(|desk| desk.from_before) {
                     RetainReason::FoundAtStart
                 } else {
@@ -73,10 +77,14 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.card_moved(CardMoved::RetainOrdered(reason));
                 if self.dying.is_none() {
                     if let Some(desk) = &mut self.desk {
-                        desk.leaving = true;
+                        (desk.leaving, desk.keeping) = (true, true);
                     }
                     self.command_reader(ReaderCommand::Retain);
-                    self.set_after_card(Word::CardKept, Word::CardKeptLead);
+                    // A payment that goes on is not lost behind these words.
+                    let over = matches!(self.behind_card(), Dialogue::Attract | Dialogue::Message { .. });
+                    if over || self.session.current().is_none() {
+                        self.set_after_card(Word::CardKept, Word::CardKeptLead);
+                    }
                 }
             } else if !can_retain {
                 self.leave_card_there();
@@ -93,15 +101,14 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.go_on_after_card();
     }
 
-    fn is_being_kept(&self) -> bool {
-        matches!(&self.dialogue, Dialogue::Card(CardScreen::Take { then, .. })
-            if matches!(**then, Dialogue::Message { title: Word::CardKept, .. }))
-    }
-
     /// The citizen went away without the card, before anybody saw the code: nothing is paid.
     fn abandon(&mut self) {
         let current = self.session.current().map(|payment| (payment.id, payment.card_standing()));
         if let Some((payment, Some(CardStanding::Authorized))) = current {
+            sometimes(Site::CardAbandoned);
+            if planted(Fault::ForgottenCardPays) {
+                return self.code_seen(payment);
+            }
             self.act(Input::Card(payment, CardStep::ReversalOwed(VoidReason::Abandoned)));
             self.act(Input::Leave);
             self.set_after_card(Word::PaymentRefused, Word::CardLeftUnpaid);
@@ -112,6 +119,14 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let after = Dialogue::Message { title, lead, since: self.now };
         if let Dialogue::Card(CardScreen::Take { then, .. }) = &mut self.dialogue {
             **then = after;
+        }
+    }
+
+    /// What is shown, or will be when the card is home.
+    pub(super) fn behind_card(&mut self) -> &mut Dialogue {
+        match &mut self.dialogue {
+            Dialogue::Card(CardScreen::Take { then, .. }) => then,
+            shown => shown,
         }
     }
 

@@ -66,21 +66,20 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         if printed {
             self.lamp(Lamp::ReceiptSlot, true);
         }
-        match (&self.dialogue, open.paper) {
-            (Dialogue::SlipPrinting, Paper::ClaimSlip) => self.dialogue = Dialogue::Slip { since, printed },
+        let next = match (&*self.behind_card(), open.paper) {
+            (Dialogue::SlipPrinting, Paper::ClaimSlip) => Dialogue::Slip { since, printed },
             (Dialogue::Handing { .. }, Paper::Receipt) => {
                 self.trace(19, "kiosk has the payment code and prints it on the receipt");
-                self.dialogue = Dialogue::Code { since, printed, copy: open.copy };
                 if printed {
                     self.trace(20, "citizen keeps the receipt with the payment code");
                 }
+                Dialogue::Code { since, printed, copy: open.copy }
             }
-            (Dialogue::Handing { .. }, Paper::Voucher) => self.dialogue = Dialogue::Held { since, printed },
-            (Dialogue::Found { .. }, Paper::Voucher | Paper::ClaimSlip) => {
-                self.dialogue = Dialogue::Found { since, printed }
-            }
-            _ => {}
-        }
+            (Dialogue::Handing { .. }, Paper::Voucher) => Dialogue::Held { since, printed },
+            (Dialogue::Found { .. }, Paper::Voucher | Paper::ClaimSlip) => Dialogue::Found { since, printed },
+            _ => return,
+        };
+        *self.behind_card() = next;
     }
 
     /// The final answer is here: ask for the print right, if a code is printed.

@@ -9,6 +9,7 @@
 
 use super::{Decision, Effect, Payment, Session, Stage, account};
 use serde::{Deserialize, Serialize};
+use tolem_probe::{Fault, planted};
 use tolem_protocol::{
     PaymentId, UtcTime,
     card::{CardMark, CardMoved, CardStep, ChipEvidence, DeclineReason, VoidReason},
@@ -180,7 +181,7 @@ impl Session {
         let cut_off =
             |payment: &&Payment| self.current != Some(payment.id) && self.print_of(payment.id).is_none();
         self.payments.iter().filter(cut_off).find_map(|payment| {
-            let seen = payment.maybe_printed || payment.handed_over;
+            let seen = payment.maybe_printed || payment.handed_over || planted(Fault::CutOffConfirmed);
             let step = match payment.card_standing()? {
                 CardStanding::Authorized if seen => CardStep::ConfirmOwed,
                 CardStanding::Sent | CardStanding::Authorized => CardStep::ReversalOwed(VoidReason::PowerCut),

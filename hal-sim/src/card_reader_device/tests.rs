@@ -154,6 +154,19 @@ fn a_jam_calls_a_person_and_the_card_is_still_known() {
 }
 
 #[test]
+fn whoever_frees_a_card_need_not_say_so() {
+    let mut world = World::with_card();
+    world.reader.set_trouble(world.now, Some(Trouble::Jam));
+    world.order(Order::Eject);
+    world.run(300_000);
+    assert_eq!(world.take(), [Event::Fault(ReaderFault::Jam, true)]);
+    world.reader.set_trouble(world.now, None);
+    world.run(70_000);
+    let expected = [Event::Fault(ReaderFault::Jam, false), Event::Ready(Found::Inside), Event::Captured(0)];
+    assert_eq!(world.take(), expected);
+}
+
+#[test]
 fn a_power_cut_with_a_card_inside_ends_where_the_reset_said() {
     for (goes, found) in [(CardGoes::Out, Whereabouts::Gate), (CardGoes::Held, Whereabouts::Inside)] {
         let mut world = World::started();

@@ -65,6 +65,8 @@ pub struct KeyStore {
     initial: Option<(Zeroizing<[u8; 16]>, dukpt_tdes::Ksn)>,
     slots: BTreeMap<KeySlot, (Use, TdesKey)>,
     wiped: bool,
+    /// The serial number used last before it was wiped: the owner's list goes on from there.
+    wiped_at: Option<dukpt_tdes::Ksn>,
 }
 
 impl KeyStore {
@@ -76,7 +78,13 @@ impl KeyStore {
 
     /// A pad that only knows who may load keys.
     pub fn with_wrapping_key_only(keys: &PinPadKeys) -> Self {
-        Self { wrapping: Some(keys.wrapping.clone()), initial: None, slots: BTreeMap::new(), wiped: false }
+        Self {
+            wrapping: Some(keys.wrapping.clone()),
+            initial: None,
+            slots: BTreeMap::new(),
+            wiped: false,
+            wiped_at: None,
+        }
     }
 
     /// The serial number used last.
@@ -94,20 +102,22 @@ impl KeyStore {
     }
 
     pub(super) fn wipe(&mut self) {
+        self.wiped_at = self.serial().or(self.wiped_at);
         (self.wrapping, self.initial) = (None, None);
         self.slots.clear();
         self.wiped = true;
     }
 
     pub(super) fn restore(&mut self, delivered: &Self) {
-        let serial = self.serial();
+        let serial = self.serial().or(self.wiped_at);
         *self = delivered.clone();
         if let (Some((_, now)), Some(serial)) = (&mut self.initial, serial) {
             *now = serial;
         }
     }
 
-    pub(super) fn is_wiped(&self) -> bool {
+    /// They were wiped because somebody opened the pad.
+    pub fn is_wiped(&self) -> bool {
         self.wiped
     }
 

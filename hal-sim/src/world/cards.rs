@@ -2,10 +2,11 @@
 
 use super::{Center, Station};
 use crate::{
-    card_reader_device::{CardReaderDevice, ReaderOutput},
-    chip_card::{CardProfile, ChipCard, IssuerKeys},
+    card_reader_device::{CardReaderDevice, ReaderOutput, Whereabouts},
+    chip_card::{CardFaults, CardProfile, ChipCard, IssuerKeys},
     dip_reader::{self, DipReader},
-    issuer::{Account, TestIssuer, Vault, ZONE},
+    issuer::{Account, Code, TestIssuer, Vault, ZONE},
+    line::LineFaults,
     pin_pad_device::{KeyStore, PadOutput, PinPadDevice, PinPadKeys},
 };
 use std::collections::VecDeque;
@@ -51,8 +52,9 @@ impl CardBench {
         Self { dip: Some(DipReader::default()), ..Self::new(seed) }
     }
 
-    /// How the kiosk is set up for them.
-    pub fn settings(&self) -> Cards {
+    /// How kiosk number `kiosk` is set up for them.
+    pub fn settings(&self, kiosk: u32) -> Cards {
+        let name = format!("KSK{kiosk:05}");
         let motor = Abilities { can_eject: true, can_retain: true, has_latch: true };
         let line = Reader::Line(card_reader::Config::default());
         let (reader, abilities) =
@@ -62,7 +64,7 @@ impl CardBench {
             abilities,
             pad: pinpad::Config::default(),
             terminal: Terminal {
-                terminal_id: *b"KSK00042",
+                terminal_id: name.as_bytes().first_chunk().copied().unwrap_or(*b"KSK00000"),
                 merchant_id: *b"KIOSKTEST000001",
                 ..Terminal::default()
             },
@@ -94,8 +96,30 @@ impl CardBench {
         self.pad.handle_timeout(now);
     }
 
-    /// Brings out what they say.
-    pub fn drain(&mut self, inbox: &mut VecDeque<Event>) {
+    /// Nothing is wrong with them any more; a technician has taken out what was stuck.
+    pub fn mend(&mut self, now: Instant) {
+        self.reader.set_trouble(now, None);
+        self.reader.set_silent(false);
+        self.reader.refuse_next(0);
+        self.reader.set_line_faults(LineFaults::default());
+        self.pad.set_silent(false);
+        self.pad.refuse_next(0);
+        self.pad.set_line_faults(LineFaults::default());
+        if !self.reader.is_powered() {
+            self.reader.set_power(now, true);
+        }
+        if !self.pad.is_powered() {
+            self.pad.set_power(now, true);
+        }
+    }
+
+    /// No card is anywhere in the reader.
+    pub fn is_empty(&self) -> bool {
+        self.reader.place() == Whereabouts::Nowhere
+    }
+
+    /// Brings out what they say, and tells what happened.
+    pub fn drain(&mut self, inbox: &mut VecDeque<Event>, mut tell: impl FnMut(String)) {
         while let Some(event) = self.dip.as_mut().and_then(DipReader::poll) {
             inbox.push_back(Event::Reader(event));
         }
@@ -105,14 +129,14 @@ impl CardBench {
                     inbox.push_back(Event::CardReader(secret(&bytes)));
                 }
                 ReaderOutput::Transmit(_) => {}
-                ReaderOutput::Happened(_) => {}
+                ReaderOutput::Happened(what) => tell(what),
                 ReaderOutput::Wait(until) => break until,
             }
         };
         let pad = loop {
             match self.pad.poll() {
                 PadOutput::Transmit(bytes) => inbox.push_back(Event::PinPad(secret(&bytes))),
-                PadOutput::Happened(_) => {}
+                PadOutput::Happened(what) => tell(what),
                 PadOutput::Wait(until) => break until,
             }
         };
@@ -165,4 +189,80 @@ pub fn bank(available: Amount) -> TestIssuer {
     let mut bank = TestIssuer::new(IssuerKeys::test(), vault);
     bank.open(&number(), Account::new(available, Pin::parse(PIN).expect("invariant: four digits")));
     bank
+}
+
+/// The PIN of the cards of the town: so long that its digits are nowhere by chance.
+pub const LONG_PIN: &str = "259913570864";
+
+/// Numbers of the cards of the town, all public test numbers: the first two can pay, the third has no money.
+fn town() -> [CardNumber; 3] {
+    let number = |text| CardNumber::parse(text).expect("invariant: a public test number");
+    [
+        self::number(),
+        number(concat!("4761", "7390", "0101", "0119")),
+        number(concat!("4012", "3456", "7890", "9")),
+    ]
+}
+
+/// Digits that nobody may read outside of the center and the bank.
+pub fn town_secrets() -> Vec<String> {
+    let digits = |number: &CardNumber| number.digits().iter().map(|digit| char::from(b'0' + digit)).collect();
+    town().iter().map(digits).chain([LONG_PIN.to_owned()]).collect()
+}
+
+/// The bank of the town.
+pub fn town_bank() -> TestIssuer {
+    let mut bank = bank(Amount::ZERO);
+    let pin = || Pin::parse(LONG_PIN).expect("invariant: twelve digits");
+    for (number, tenge) in town().iter().zip([50_000_000, 50_000_000, 100]) {
+        bank.open(number, Account::new(Amount::from_tenge(tenge), pin()));
+    }
+    bank
+}
+
+/// The cards of a town: each is in a pocket, or in some reader.
+pub struct Wallet([Option<ChipCard>; 3]);
+
+impl Default for Wallet {
+    fn default() -> Self {
+        let [rich, double, poor] = town();
+        let keys = IssuerKeys::test();
+        let double = CardProfile::with_two_applications(double, &keys);
+        Self([
+            Some(ChipCard::new(CardProfile::common(rich, &keys), Transport::T0)),
+            Some(ChipCard::new(double, Transport::T1)),
+            Some(ChipCard::new(CardProfile::common(poor, &keys), Transport::T0)),
+        ])
+    }
+}
+
+impl Wallet {
+    /// The card in this place, if it is here.
+    pub fn take(&mut self, place: usize) -> Option<ChipCard> {
+        self.0.get_mut(place).and_then(Option::take)
+    }
+
+    /// A card is back, and well.
+    pub fn put(&mut self, mut card: ChipCard) {
+        card.faults = CardFaults::default();
+        let number = card.profile().applications.first().map(|application| application.number.clone());
+        let place = town().iter().position(|known| Some(known) == number.as_ref());
+        if let Some(pocket) = place.and_then(|place| self.0.get_mut(place)) {
+            *pocket = Some(card);
+        }
+    }
+}
+
+/// What the bank says when it is told to decline.
+pub fn decline(why: u64) -> Code {
+    let codes = [
+        Code::FUNDS,
+        Code::EXPIRED,
+        Code::LIMIT,
+        Code::BLOCKED,
+        Code::PIN_TRIES,
+        Code::REFUSED,
+        Code(*b"91"),
+    ];
+    codes[(why % codes.len() as u64) as usize]
 }

@@ -1,6 +1,7 @@
 //! The center as the world sees it. The world's crate may not know the real one; whoever does plugs it in.
 
 use super::invariants::Ledger;
+use crate::issuer::TestIssuer;
 use tolem_core::ports::Signer;
 use tolem_protocol::{
     KioskNumber, PaymentCode, PaymentId, UtcTime,
@@ -24,6 +25,24 @@ pub trait Center: Clone {
 
     /// Answers one request; `None` when nothing can be answered, which the kiosk hears as silence.
     fn handle(&self, now: UtcTime, who: KioskNumber, request: Request) -> Option<Response>;
+
+    /// An acquirer is connected, and this bank is behind it.
+    fn open_cards(&self, bank: TestIssuer);
+
+    /// Looks at the bank, or changes it; `None` without one.
+    fn bank<R>(&self, look: impl FnOnce(&mut TestIssuer) -> R) -> Option<R>;
+
+    /// The line to the acquirer is up, or down.
+    fn set_acquirer_open(&self, open: bool);
+
+    /// Does what a center does by itself, without being asked.
+    fn work(&self, now: UtcTime);
+
+    /// Its program ends and starts again: what was only in memory is gone.
+    fn restart(&self);
+
+    /// Card payments that have no end at the acquirer yet.
+    fn cards_owed(&self) -> usize;
 
     /// An operator reads in the deposit of a slip.
     fn import(&self, now: UtcTime, slip: &Signed<Deposit>);

@@ -34,7 +34,7 @@ impl<C: Center> Station<C> {
 
     /// A powered kiosk `kiosk` at `center`. `counter`: whether its acceptor counts stacked notes.
     pub fn at(kiosk: u32, center: C, seed: u64, counter: bool) -> Self {
-        Self::build(center, Setup { kiosk, seed, counter, supervised: false, thorough: false })
+        Self::build(center, Setup { kiosk, seed, counter, cards: false, supervised: false, thorough: false })
     }
 
     /// The same kiosk, waited for until it is ready to sell.
@@ -202,6 +202,13 @@ impl<C: Center> Station<C> {
         story::tell(&self.disk.records())
     }
 
+    /// Whether the start screen says that cards can be used.
+    pub fn takes_cards(&self) -> bool {
+        let yes = Language::ALL.map(|language| word(language, Word::StateCardYes));
+        matches!(&self.view.body, Body::Attract { states, .. }
+            if states.iter().any(|state| yes.contains(&state.text.as_str())))
+    }
+
     /// Waits until nothing is under way: no order, no unsettled payment.
     pub fn until_settled(&mut self) {
         self.until("everything settled", |rig| {
@@ -220,7 +227,7 @@ impl<C: Center> Station<C> {
 
     /// Every tenge is accounted for: cassette = journal = ledger. Demands that everything is settled.
     pub fn check_books(&self) {
-        let books = Books { tills: vec![self.till()], ledger: self.center.ledger() };
+        let books = Books { tills: vec![self.till()], ledger: self.center.ledger(), charges: None };
         let broken = at_rest(&books);
         assert!(broken.is_empty(), "{}\n{}", told(&broken), self.story());
         let cassette = i64::try_from(self.cassette_sum().tiyn()).unwrap_or(i64::MAX);

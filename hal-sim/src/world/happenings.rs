@@ -22,6 +22,8 @@ pub enum Kind {
     Link,
     /// The center and its neighbours.
     Center,
+    /// Cards, their devices and their bank.
+    Card,
     /// The kiosk's clock.
     Clock,
     /// What happens to a kiosk or a center once.
@@ -182,6 +184,46 @@ happenings! {
     QuotesShort, "quotes-short", Center, 0 { seconds: 1..=9, ms: 60_000..=240_000 };
     /// The disk of the center's database fails for `ms`: nothing is kept, so nothing is answered.
     CenterDiskFails, "center-disk-fails", Center, 0 { ms: 500..=20_000 };
+    /// The card reader alone has no power for `ms`, whatever is inside.
+    ReaderOff, "reader-off", Card, 0 { ms: 100..=8_000 };
+    /// The PIN pad alone has no power for `ms`.
+    PadOff, "pad-off", Card, 0 { ms: 100..=8_000 };
+    /// Frames on the card reader's line are lost, flipped, doubled or late: thousandths each, for `ms`.
+    ReaderLine, "reader-line", Card, 0 { drop: 0..=120, flip: 0..=120, double: 0..=120, late: 0..=120, ms: 1_000..=30_000 };
+    /// Frames on the PIN pad's line are lost, flipped, doubled or late: thousandths each, for `ms`.
+    PadLine, "pad-line", Card, 0 { drop: 0..=120, flip: 0..=120, double: 0..=120, late: 0..=120, ms: 1_000..=30_000 };
+    /// The card reader answers its next `naks` commands with NAK.
+    ReaderRefuses, "reader-refuses", Card, 0 { naks: 1..=12 };
+    /// The PIN pad answers its next `naks` messages with NAK.
+    PadRefuses, "pad-refuses", Card, 0 { naks: 1..=12 };
+    /// The card reader answers nothing for `ms`.
+    ReaderSilent, "reader-silent", Card, 0 { ms: 500..=40_000 };
+    /// The PIN pad answers nothing for `ms`.
+    PadSilent, "pad-silent", Card, 0 { ms: 500..=40_000 };
+    /// The card reader's motor (`how` 0), shutter (1) or box (2) is stuck until a technician frees it after `ms`.
+    CardStuck, "card-stuck", Card, 0 { how: 0..=2, ms: 5_000..=60_000 };
+    /// Somebody opens the PIN pad: it wipes its keys; a technician loads it anew after `ms`.
+    PadOpened, "pad-opened", Card, 0 { ms: 5_000..=60_000 };
+    /// The bank carries out the next message it hears, and its answer is lost.
+    BankLosesAnswer, "bank-loses-answer", Card, 0 {};
+    /// The next message to the bank is lost.
+    BankLosesRequest, "bank-loses-request", Card, 0 {};
+    /// The bank's next answer comes late.
+    BankLate, "bank-late", Card, 0 {};
+    /// The bank declines the next request, for reason number `why`.
+    BankDeclines, "bank-declines", Card, 0 { why: 0..=6 };
+    /// The line to the acquirer is down for `ms`.
+    AcquirerGone, "acquirer-gone", Card, 0 { ms: 1_000..=90_000 };
+    /// The center's program is killed and starts again: what it had in memory is gone.
+    CenterDies, "center-dies", Card, 0 {};
+    /// The center cannot be reached for `ms`, beginning `after` ms behind the order of a card.
+    LinkDiesInOrder, "link-dies-in-order", Card, 0 { after: 0..=80, ms: 300..=90_000 };
+    /// Once a card is asked for, the program dies before its next effect but `effects`; all power goes with it for `ms`, if that is not 0.
+    DiesInOrder, "dies-in-order", Card, 0 { effects: 0..=80, ms: 0..=8_000 };
+    /// Once a card is asked for, the card reader has no power for `ms`.
+    ReaderDiesInOrder, "reader-dies-in-order", Card, 0 { ms: 100..=8_000 };
+    /// The next approval of a card comes with the code of an earlier payment.
+    ApprovalStale, "approval-stale", Card, 0 {};
     /// A backup of the center's database is taken.
     BackedUp, "center-backed-up", Disaster, 0 {};
     /// The center's database is replaced by the backup.
@@ -214,6 +256,8 @@ pub struct Plan {
     pub seed: u64,
     /// Kiosks with a counter in their acceptor, from 0, as bits.
     pub counters: u64,
+    /// Kiosks with a card reader and a PIN pad, from 0, as bits.
+    pub cards: u64,
     /// When the faults stop.
     pub heals_at: Instant,
     /// In order of time.
@@ -240,6 +284,7 @@ impl Plan {
         }
         let weights: Vec<(&str, u64)> = What::TABLE
             .iter()
+            .filter(|(_, kind, _)| *kind != Kind::Card)
             .map(|(word, _, weight)| (*word, weight * [0, 1, 1, 4][dice.below(4) as usize]))
             .collect();
         let total: u64 = weights.iter().map(|(_, weight)| weight).sum();
@@ -256,8 +301,9 @@ impl Plan {
         }
         disaster(&mut dice, &mut happenings);
         rare(&mut dice, &mut happenings);
+        let cards = if seed < CARDS_FROM { 0 } else { by_card(&mut dice, &mut happenings) };
         happenings.sort_by_key(|happening| happening.at);
-        Self { seed, counters, heals_at: Instant(SPAN_MS + 10_000), happenings }
+        Self { seed, counters, cards, heals_at: Instant(SPAN_MS + 10_000), happenings }
     }
 
     /// The same story without some of its happenings.
@@ -268,7 +314,7 @@ impl Plan {
 
     /// Reads what [`fmt::Display`] wrote. The error names the line and what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut plan = Self { seed: 0, counters: 0, heals_at: Instant(0), happenings: Vec::new() };
+        let mut plan = Self { seed: 0, counters: 0, cards: 0, heals_at: Instant(0), happenings: Vec::new() };
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.split('#').next().unwrap_or_default();
             let mut words = line.split_whitespace();
@@ -279,6 +325,7 @@ impl Plan {
             match first {
                 "seed" => plan.seed = value()?,
                 "counters" => plan.counters = value()?,
+                "cards" => plan.cards = value()?,
                 "heals" => plan.heals_at = Instant(value()?),
                 at => plan.happenings.push(happening(at, &rest).ok_or_else(wrong)?),
             }
@@ -343,10 +390,37 @@ fn rare(dice: &mut Dice, happenings: &mut Vec<Happening>) {
     }
 }
 
+/// The first seed of a town in which kiosks may take cards.
+pub const CARDS_FROM: u64 = 1_000_000;
+/// Faults of cards in a plan at most.
+const CARD_FAULTS: u64 = 12;
+
+/// Which kiosks take cards, and what goes wrong with them; drawn last of all, for the same reason.
+fn by_card(dice: &mut Dice, happenings: &mut Vec<Happening>) -> u64 {
+    let cards = dice.below(1 << KIOSKS);
+    if cards == 0 {
+        return cards;
+    }
+    let words: Vec<&str> =
+        What::TABLE.iter().filter(|(_, kind, _)| *kind == Kind::Card).map(|(word, ..)| *word).collect();
+    for _ in 0..dice.below(CARD_FAULTS + 1) {
+        let word = words[dice.below(words.len() as u64) as usize];
+        // Where there is a reader, if only one kiosk has one.
+        let at = somewhere(dice, word);
+        happenings.extend(at.map(|found| match cards {
+            1 => Happening { place: 0, ..found },
+            2 => Happening { place: 1, ..found },
+            _ => found,
+        }));
+    }
+    cards
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "seed {}", self.seed)?;
         writeln!(f, "counters {}   # kiosks whose acceptor counts stacked notes, as bits", self.counters)?;
+        writeln!(f, "cards {}   # kiosks with a card reader, as bits", self.cards)?;
         writeln!(
             f,
             "heals {}   # ms; from here on no fault, and everything must come to rest",
@@ -389,7 +463,7 @@ mod tests {
     #[test]
     fn every_kind_of_fault_is_drawn_by_some_seed() {
         let mut missing: Vec<&str> = What::TABLE.iter().map(|(word, ..)| *word).collect();
-        for seed in 0..200 {
+        for seed in (0..200).chain(CARDS_FROM..CARDS_FROM + 200) {
             let plan = Plan::draw(seed);
             missing.retain(|word| plan.happenings.iter().all(|happening| happening.what.word() != *word));
         }

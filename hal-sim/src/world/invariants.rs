@@ -5,6 +5,10 @@
 //! judged by the same lines. [`always`] holds at every moment, also in the middle of a power cut; [`at_rest`] when nothing is
 //! under way any more. Nothing here knows how a kiosk or a center works.
 
+mod cards;
+
+pub use cards::{CardBooking, CardEnd, CardName, Charge};
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -54,11 +58,13 @@ invariants! {
     OneOriginal, "I5";
     /// One payment id: one start, one account, one booking, one code, whatever is repeated.
     OneBooking, "I6";
+    /// A payment that a card was asked for ends only when a decline was heard, the money is to be taken, or its undoing is in the journal.
+    CardDecided, "I7";
     /// A note passes the point of no return only when its order is on disk.
     StackAfterRecord, "I8";
     /// The journal has no gap, and what the center cosigned is the beginning of it.
     JournalContinues, "I9";
-    /// No readable IIN on disk, on wires to devices, in the view of the start screen.
+    /// No readable IIN on disk, on wires to devices, in the view of the start screen; no number or PIN of a card anywhere.
     SecretsKept, "I10";
     /// What the center answered is durable there, and what the kiosk learned is durable here.
     AnswersDurable, "I11";
@@ -70,6 +76,8 @@ invariants! {
     OwnersOnly, "I15";
     /// A paper that the journal calls printed has come out.
     PapersAreOut, "I16";
+    /// Issuer, center and journal tell the same of each card payment: one request, one end.
+    CardsAgree, "I17";
     /// After the last fault the kiosk alone reaches its start screen, or says why it is closed.
     ComesToRest, "L1";
     /// After the last fault the outbox empties.
@@ -82,6 +90,10 @@ invariants! {
     SlipsHonoured, "M15";
     /// A journal that fails with money in has a last word: a slip comes out, if the printer works.
     LastWord, "M16";
+    /// A card's money is taken only for a code on paper or screen, a code that is out is paid for, and a code is void before money goes back.
+    CodeBeforeMoney, "M17";
+    /// A card is asked for once, under a name of its own, and its number is kept only until the end.
+    AskedOnce, "M18";
     /// The program never ends by a failed assertion.
     NoPanic, "P1";
 }
@@ -195,6 +207,12 @@ pub struct Ledger {
     pub witnessed: Vec<(KioskNumber, u64, Hash)>,
     /// What the center's own audit finds.
     pub findings: Vec<String>,
+    /// Card payments.
+    pub cards: Vec<CardBooking>,
+    /// Card payments that a restored center does not know any more.
+    pub forgotten_cards: Vec<CardBooking>,
+    /// Payments whose reversal was said to the issuer before their code was void.
+    pub early_reversals: Vec<PaymentId>,
 }
 
 /// Everything that is compared.
@@ -204,6 +222,8 @@ pub struct Books {
     pub tills: Vec<Till>,
     /// The center.
     pub ledger: Ledger,
+    /// The card issuer's own ledger; `None` = nobody has asked it.
+    pub charges: Option<Vec<Charge>>,
 }
 
 /// Rules that hold at every moment.
@@ -215,11 +235,13 @@ pub fn always(books: &Books) -> Vec<Violation> {
         found.extend(till, journal_has_no_gap(till));
         found.extend(till, answers_before_papers(till));
         found.extend(till, one_account_per_payment(till));
+        found.extend(till, cards::decided_before_the_end(till));
         found.extend(till, witness_saw_this_journal(till, &books.ledger));
     }
     found.add(Invariant::OneOriginal, originals(books));
     found.add(Invariant::OneBooking, bookings(books));
     found.add(Invariant::OwnersOnly, owners(&books.ledger));
+    cards::always(books, &mut found);
     let told = [books.ledger.settled.as_slice(), books.ledger.forgotten.as_slice()].concat();
     found.add(Invariant::CodeAfterAnswer, codes_on_paper(books, &told));
     found.add(Invariant::MoneyBalances, postings_balance(&books.ledger));
@@ -241,6 +263,7 @@ pub fn at_rest(books: &Books) -> Vec<Violation> {
         }
     }
     found.add(Invariant::SlipsHonoured, slips(books));
+    cards::at_rest(books, &mut found);
     if !books.ledger.forgotten.is_empty() {
         found.add(Invariant::CodeAfterAnswer, codes_on_paper(books, &books.ledger.settled));
     }
@@ -248,14 +271,21 @@ pub fn at_rest(books: &Books) -> Vec<Violation> {
     found.0
 }
 
-/// Searches bytes that anybody might read for the digits of an IIN, as text and as numbers.
+/// Searches bytes that anybody might read for digits of people and cards: as text, as numbers, and two to a byte.
 pub fn secrets_in(place: &str, bytes: &[u8], secrets: &[&str]) -> Option<Violation> {
-    let hit = secrets.iter().find(|secret| {
-        let text = secret.as_bytes();
-        let numbers: Vec<u8> = text.iter().map(|digit| digit.wrapping_sub(b'0')).collect();
-        bytes.windows(text.len()).any(|window| window == text || window == numbers)
-    })?;
-    let what = format!("{place}: an IIN that ends in {} is readable", &hit[hit.len() - 4..]);
+    let mut begins = [false; 256];
+    let mut wanted: Vec<(Vec<u8>, &str)> = Vec::new();
+    for secret in secrets {
+        let numbers: Vec<u8> = secret.bytes().map(|digit| digit.wrapping_sub(b'0')).collect();
+        let packed = numbers.as_chunks::<2>().0.iter().map(|[high, low]| high << 4 | low).collect();
+        for form in [secret.as_bytes().to_vec(), packed, numbers] {
+            form.first().iter().for_each(|first| begins[usize::from(**first)] = true);
+            wanted.push((form, secret));
+        }
+    }
+    let here = |at: usize| wanted.iter().find(|(form, _)| bytes[at..].starts_with(form));
+    let (_, hit) = (0..bytes.len()).filter(|at| begins[usize::from(bytes[*at])]).find_map(here)?;
+    let what = format!("{place}: a number that ends in {} is readable", &hit[hit.len() - 4..]);
     Some(Violation { invariant: Invariant::SecretsKept, what })
 }
 
@@ -489,8 +519,8 @@ fn bookings(books: &Books) -> Vec<String> {
 }
 
 fn codes_on_paper(books: &Books, answers: &[Settlement]) -> Vec<String> {
-    let known: BTreeMap<PaymentId, Option<PaymentCode>> =
-        answers.iter().map(|settled| (settled.payment, settled.code)).collect();
+    let mut known: BTreeMap<PaymentId, Option<PaymentCode>> = cards::good_codes(&books.ledger);
+    known.extend(answers.iter().map(|settled| (settled.payment, settled.code)));
     let mut found = Vec::new();
     for text in books.tills.iter().flat_map(|till| &till.papers) {
         let Ok(Qr::Code(token)) = Qr::parse(text) else { continue };

@@ -2,7 +2,12 @@
 //!
 //! A person sees the screen and nothing else, so what the kiosk does not show cannot be used here.
 
-use super::{Center, station::Station};
+use super::{
+    Center,
+    cards::Wallet,
+    payers::{CardHabit, Next},
+    station::Station,
+};
 use crate::{ccnet_device::Banknote, line::Dice};
 use std::time::Duration;
 use tolem_core::{
@@ -28,6 +33,15 @@ pub struct Slip {
     pub digits: String,
 }
 
+/// What the people of a town have in their pockets.
+#[derive(Default)]
+pub struct Pockets {
+    /// Numbers that they have kept.
+    pub slips: Vec<Slip>,
+    /// Their cards.
+    pub wallet: Wallet,
+}
+
 /// Somebody at a screen.
 #[derive(Clone, Debug)]
 pub struct Citizen {
@@ -40,6 +54,7 @@ pub struct Citizen {
     leaves_at: Instant,
     slip: Option<String>,
     acted: bool,
+    card: CardHabit,
 }
 
 impl Citizen {
@@ -63,8 +78,14 @@ impl Citizen {
             leaves_at: now + Duration::from_millis([15_000, 60_000, 120_000][dice.below(3) as usize]),
             slip,
             acted: false,
+            card: CardHabit::of(mood),
             dice,
         }
+    }
+
+    /// The same with a card.
+    pub fn model_by_card(now: Instant) -> Self {
+        Self { card: CardHabit::model(), ..Self::model(now) }
     }
 
     /// Somebody who does everything right and stays until the end.
@@ -78,6 +99,7 @@ impl Citizen {
             leaves_at: now + Duration::from_secs(600),
             slip: None,
             acted: false,
+            card: CardHabit::none(),
         }
     }
 
@@ -88,7 +110,7 @@ impl Citizen {
     }
 
     /// One look at the screen and what follows. False when this person goes away.
-    pub fn act<C: Center>(&mut self, station: &mut Station<C>, slips: &mut Vec<Slip>) -> bool {
+    pub fn act<C: Center>(&mut self, station: &mut Station<C>, pockets: &mut Pockets) -> bool {
         let now = station.now();
         if now >= self.leaves_at || (self.acted && station.view.screen == "attract" && self.dice.chance(700))
         {
@@ -102,7 +124,18 @@ impl Citizen {
             station.event(Event::Touch(intent));
             return true;
         }
+        match self.card.act(station, &mut pockets.wallet) {
+            Next::NotMine => {}
+            next => {
+                self.acted = true;
+                return next == Next::Stays;
+            }
+        }
         let view = station.view.clone();
+        if let Some(action) = self.card.chooses(view.screen, &view.actions) {
+            self.touch(station, action.intent);
+            return true;
+        }
         match &view.body {
             Body::Attract { links, .. } => self.start(station, links),
             Body::Catalogue { cards, .. } => {
@@ -115,7 +148,7 @@ impl Citizen {
                 self.insert(station, notes);
             }
             Body::Message { number, .. } if !number.is_empty() => {
-                keep(slips, self.iin, number);
+                keep(&mut pockets.slips, self.iin, number);
                 self.press(station, &view.actions);
             }
             _ => {

@@ -2,6 +2,7 @@
 
 use super::{
     Center, DiskFault, Manners, Station, Wire,
+    cards::town_secrets,
     invariants::{Books, Invariant, Violation, at_rest, secrets_in},
     people::{CITIZENS, Citizen, MODEL},
     run::{Report, World, both_ways},
@@ -13,7 +14,7 @@ use crate::{
     line::LineFaults,
 };
 use std::time::Duration;
-use tolem_core::{health::FaultCode, session::Stage};
+use tolem_core::{health::FaultCode, session::Stage, time::Instant};
 use tolem_protocol::{
     merkle::leaf_hash,
     record::{Ending, Fact},
@@ -68,6 +69,7 @@ impl<C: Center> World<C> {
         for place in 0..self.stations.len() {
             self.free_cutter(place);
         }
+        self.heal_cards();
     }
 
     /// Progress is demanded.
@@ -79,7 +81,9 @@ impl<C: Center> World<C> {
         self.run(self.now + LOOKED_AT);
         self.after_care();
         self.wait(REST, Invariant::ComesToRest, is_at_rest);
-        self.somebody_pays();
+        self.somebody_pays(Citizen::model, |_| true);
+        self.wait(REST, Invariant::ComesToRest, is_at_rest);
+        self.somebody_pays(Citizen::model_by_card, |station| station.cards.is_some());
         self.wait(REST, Invariant::ComesToRest, is_at_rest);
         if self.violation.is_none() {
             self.violation = self.look_at_disks().or_else(|| at_rest(&self.books()).into_iter().next());
@@ -126,26 +130,33 @@ impl<C: Center> World<C> {
         }
     }
 
-    /// Somebody who does everything right comes to each kiosk and gets a code.
-    fn somebody_pays(&mut self) {
+    /// Somebody who does everything right comes to each kiosk that is `meant` and gets a code.
+    fn somebody_pays(&mut self, model: fn(Instant) -> Citizen, meant: fn(&Station<C>) -> bool) {
         let paid = |station: &Station<C>| {
             let ends = |fact: &Fact| matches!(fact, Fact::Finished { ending: Ending::Paid, .. });
             station.disk.told().iter().filter(|record| ends(&record.fact)).count()
         };
         let before: Vec<usize> = self.stations.iter().map(paid).collect();
         for place in 0..self.stations.len() {
-            self.come(place, Citizen::model(self.now));
+            self.cards_come_back(place);
+        }
+        for place in 0..self.stations.len() {
+            if meant(&self.stations[place]) {
+                self.come(place, model(self.now));
+            }
         }
         let numbers: Vec<_> = self.stations.iter().map(Station::number).collect();
         self.wait(SERVED, Invariant::ComesToRest, |station| {
             let place = numbers.iter().position(|number| *number == station.number()).unwrap_or(0);
-            paid(station) > before[place]
+            !meant(station) || paid(station) > before[place]
         });
         self.people = [const { None }; super::happenings::KIOSKS];
     }
 
     fn look_at_disks(&self) -> Option<Violation> {
-        let secrets: Vec<&str> = CITIZENS.iter().copied().chain([MODEL]).collect();
+        let cards = if self.plan.cards == 0 { Vec::new() } else { town_secrets() };
+        let people = CITIZENS.iter().copied().chain([MODEL]);
+        let secrets: Vec<&str> = people.chain(cards.iter().map(String::as_str)).collect();
         self.stations.iter().find_map(|station| {
             let place = format!("disk of kiosk {}", station.number());
             secrets_in(&place, &station.disk.bytes(), &secrets)
@@ -153,7 +164,8 @@ impl<C: Center> World<C> {
     }
 
     pub(super) fn books(&self) -> Books {
-        Books { tills: self.stations.iter().map(Station::till).collect(), ledger: self.center.ledger() }
+        let tills = self.stations.iter().map(Station::till).collect();
+        Books { tills, ledger: self.center.ledger(), charges: self.charges() }
     }
 
     pub(super) fn report(self) -> Report {
@@ -168,9 +180,7 @@ impl<C: Center> World<C> {
         }
         tally.merge(&self.tally);
         chronicle.sort_by_key(|(at, ..)| *at);
-        let told = |(at, kiosk, line): &(tolem_core::time::Instant, _, String)| {
-            format!("{:>7} {kiosk} {line}", at.0)
-        };
+        let told = |(at, kiosk, line): &(Instant, _, String)| format!("{:>7} {kiosk} {line}", at.0);
         Report {
             seed: self.plan.seed,
             hash: leaf_hash(&bytes),
@@ -197,8 +207,11 @@ fn is_at_rest<C: Center>(station: &Station<C>) -> bool {
         && kiosk.link_is_up()
         && session.order().is_none()
         && session.print().is_none()
-        && session.payments().iter().all(|payment| payment.stage() == Stage::Settled)
+        && session.payments().iter().all(|payment| payment.stage() == Stage::Settled || payment.card.is_some())
+        && session.card_errands().count() == 0
         && station.acceptor.unconfirmed_credit().is_none()
+        && station.cards.as_ref().is_none_or(|cards| cards.is_empty() && station.takes_cards())
+        && station.center.cards_owed() == 0
 }
 
 fn why_not_at_rest<C: Center>(station: &Station<C>) -> String {
@@ -212,8 +225,23 @@ fn why_not_at_rest<C: Center>(station: &Station<C>) -> String {
         .map(|payment| format!("{} {:?}", payment.id, payment.stage()))
         .collect();
     let closed = kiosk.health().closed_by().map(FaultCode::code);
+    let cards = station.cards.as_ref().map(|cards| {
+        let owed: Vec<String> = kiosk
+            .session()
+            .card_errands()
+            .map(|(payment, standing)| format!("{payment} {standing:?}"))
+            .collect();
+        let place = cards.reader.place();
+        let taken = station.takes_cards();
+        format!(
+            ", reader {place:?}, cards taken {taken} (closed by {:?}), owed {owed:?} and by the center {}",
+            kiosk.health().closed_for_cards().map(FaultCode::code),
+            station.center.cards_owed()
+        )
+    });
+    let cards = cards.unwrap_or_default();
     format!(
-        "kiosk {number} waits: screen {:?} {:?}, closed by {closed:?}, link {}, order {:?}, acceptor {:?}, open {open:?}",
+        "kiosk {number} waits: screen {:?} {:?}, closed by {closed:?}, link {}, order {:?}, acceptor {:?}, open {open:?}{cards}",
         station.view.screen,
         station.view.lead,
         kiosk.link_is_up(),

@@ -4,10 +4,10 @@
 //! must mend, and progress is demanded: everything comes to rest by itself, and a citizen who does everything right gets a code.
 
 use super::{
-    Center, DiskFault, Manners, Station, Wire,
+    Center, DiskFault, Manners, Station, Wire, cards,
     happenings::{KIOSKS, Kind, Plan, What},
     invariants::{Invariant, Violation, always},
-    people::{CITIZENS, Citizen, MODEL, Slip},
+    people::{CITIZENS, Citizen, MODEL, Pockets},
     station::Setup,
     tally::Tally,
 };
@@ -25,6 +25,8 @@ use tolem_protocol::{merkle::Hash, messages::Deposit, qr::Qr, signed::Signed};
 
 /// A printer is itself again, and the kiosk knows it, so long after the last thing that happened to it.
 const PRINTER_RECOVERS: Duration = Duration::from_secs(30);
+/// How often the center looks what is owed.
+const TICK: Duration = Duration::from_secs(1);
 /// Numbers of the kiosks.
 const NUMBERS: [u32; KIOSKS] = [42, 43];
 /// How a plan is lived.
@@ -77,6 +79,8 @@ enum Thing {
     Looks(usize),
     /// A technician switches the printer of this kiosk on again.
     PrinterOn(usize),
+    /// The center looks what is to be done.
+    Works,
 }
 
 /// Lives a plan at `center`.
@@ -105,7 +109,7 @@ pub(super) struct World<C: Center> {
     heap: BinaryHeap<Reverse<(Instant, u64, Thing)>>,
     queued: u64,
     pub(super) people: [Option<Citizen>; KIOSKS],
-    slips: Vec<Slip>,
+    pub(super) pockets: Pockets,
     pub(super) violation: Option<Violation>,
     pub(super) tally: Tally,
     imported: Vec<Signed<Deposit>>,
@@ -114,14 +118,21 @@ pub(super) struct World<C: Center> {
 impl<C: Center> World<C> {
     fn new(plan: Plan, options: Options) -> Self {
         let center = C::found(plan.seed);
+        if plan.cards != 0 {
+            center.open_cards(cards::town_bank());
+        }
         let mut stations = Vec::new();
         for (place, kiosk) in NUMBERS.into_iter().enumerate() {
             let counter = plan.counters >> place & 1 == 1;
             let seed = plan.seed.wrapping_mul(31).wrapping_add(u64::from(kiosk));
-            let setup = Setup { kiosk, seed, counter, supervised: true, thorough: options.thorough };
+            let cards = plan.cards >> place & 1 == 1;
+            let setup = Setup { kiosk, seed, counter, cards, supervised: true, thorough: options.thorough };
             let mut station = Station::build(center.clone(), setup);
             station.manners.reconnect = Duration::from_secs(1);
             station.secrets = CITIZENS.iter().chain([&MODEL]).map(|iin| (*iin).to_owned()).collect();
+            if plan.cards != 0 {
+                station.secrets.extend(cards::town_secrets());
+            }
             if options.chronicle {
                 station.chronicle.open();
             }
@@ -134,12 +145,13 @@ impl<C: Center> World<C> {
             heap: BinaryHeap::new(),
             queued: 0,
             people: [const { None }; KIOSKS],
-            slips: Vec::new(),
+            pockets: Pockets::default(),
             violation: None,
             tally: Tally::default(),
             imported: Vec::new(),
             plan,
         };
+        world.center_works();
         for (index, happening) in world.plan.happenings.clone().iter().enumerate() {
             world.queue(happening.at, Thing::Happens(index));
         }
@@ -175,9 +187,17 @@ impl<C: Center> World<C> {
         }
     }
 
+    /// The center's own clock ticks, if it has anything to do by itself.
+    fn center_works(&mut self) {
+        if self.plan.cards != 0 {
+            self.queue(self.now + TICK, Thing::Works);
+        }
+    }
+
     /// No happening of the plan comes any more, and everybody goes home.
     pub(super) fn forget_the_plan(&mut self) {
         self.heap.clear();
+        self.center_works();
         self.people = [const { None }; KIOSKS];
     }
 
@@ -192,6 +212,10 @@ impl<C: Center> World<C> {
     fn happens(&mut self, thing: Thing) {
         match thing {
             Thing::Looks(place) => self.looks(place),
+            Thing::Works => {
+                self.center.work(self.stations[0].utc());
+                self.center_works();
+            }
             Thing::PrinterOn(place) => {
                 let station = &mut self.stations[place];
                 if station.has_light() {
@@ -204,7 +228,7 @@ impl<C: Center> World<C> {
                 let (now, place, what) = (self.now, happening.place, happening.what);
                 self.tally.add(what.word());
                 self.stations[place].chronicle.say(now, || format!("--- {what}"));
-                if !matches!(what.kind(), Kind::People | Kind::Clock) {
+                if !matches!(what.kind(), Kind::People | Kind::Card | Kind::Clock) {
                     self.stations[place].disturbed();
                 }
                 let span = self.apply(place, what);
@@ -232,9 +256,12 @@ impl<C: Center> World<C> {
 
     fn looks(&mut self, place: usize) {
         let Some(mut citizen) = self.people[place].take() else { return };
-        if citizen.act(&mut self.stations[place], &mut self.slips) {
+        if citizen.act(&mut self.stations[place], &mut self.pockets) {
             self.queue(self.now + citizen.pause(), Thing::Looks(place));
             self.people[place] = Some(citizen);
+        }
+        if let Some(cards) = &mut self.stations[place].cards {
+            cards.reader.put_away().into_iter().for_each(|card| self.pockets.wallet.put(card));
         }
     }
 
@@ -250,14 +277,18 @@ impl<C: Center> World<C> {
         let now = self.now;
         let of = Duration::from_millis;
         if let What::Visit { who, mood } = what {
+            self.cards_come_back(place);
             // Who finds somebody there mostly turns around.
             if self.people[place].is_none() || mood % 3 == 0 {
-                self.come(place, Citizen::new(now, who, mood, &self.slips));
+                self.come(place, Citizen::new(now, who, mood, &self.pockets.slips));
             }
             return None;
         }
         if what.kind() == Kind::Center || what.kind() == Kind::Disaster {
             return self.apply_far(place, what);
+        }
+        if what.kind() == Kind::Card {
+            return self.apply_to_cards(place, what);
         }
         let station = &mut self.stations[place];
         let light = station.has_light();
@@ -524,6 +555,9 @@ impl<C: Center> World<C> {
 
     /// A fault is over, or a technician has mended it.
     fn mend(&mut self, place: usize, what: What) {
+        if what.kind() == Kind::Card {
+            return self.mend_cards(place, what);
+        }
         let now = self.now;
         let station = &mut self.stations[place];
         let light = station.has_light();
@@ -564,6 +598,7 @@ impl<C: Center> World<C> {
             What::CenterDiskFails { .. } => self.center.set_disk_failing(false),
             What::LinkSlow { .. } => station.answer_delay = Duration::ZERO,
             What::CenterDown { .. } => {
+                self.center.restart();
                 self.stations.iter_mut().for_each(|station| station.set_wire(Wire::Up));
             }
             What::GatewaySilent { .. } => self.center.set_gateway_silent(false),

@@ -5,6 +5,7 @@
 //! kiosk and keep the disk; they may come before any single effect and inside any append.
 
 mod watch;
+mod watch_cards;
 
 use super::{
     cards::CardBench,
@@ -29,7 +30,7 @@ use tolem_core::{
 };
 use tolem_protocol::{
     Denomination, KioskNumber, PaymentCode, UtcTime,
-    messages::{Request, Response},
+    messages::{self, Request, Response},
     record::Fact,
 };
 use watch::{Watch, open_order};
@@ -95,6 +96,26 @@ struct Death {
     dark: Option<Duration>,
 }
 
+/// What happens to a station a while after something else did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Later {
+    LinkDown,
+    LinkUp,
+    ReaderOff,
+    ReaderOn,
+}
+
+/// What waits for the next order of a card.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Armed {
+    /// So long after it.
+    Later(Duration, Later),
+    /// The program dies so many effects after it; all power goes with it for so long.
+    Dies(u32, Option<Duration>),
+    /// Its approval comes with the code of an earlier payment.
+    Stale,
+}
+
 /// What a station is made of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Setup {
@@ -104,6 +125,8 @@ pub struct Setup {
     pub seed: u64,
     /// Its acceptor counts stacked notes.
     pub counter: bool,
+    /// It has a card reader and a PIN pad.
+    pub cards: bool,
     /// A supervisor starts the program again when it ends, and when the power comes back.
     pub supervised: bool,
     /// The papers are read, and wires are searched for secrets. Takes time.
@@ -176,6 +199,7 @@ pub struct Station<C: Center> {
     light_at: Option<Instant>,
     boot_at: Option<Instant>,
     death: Option<Death>,
+    later: Vec<(Instant, Later)>,
     dark: Duration,
     touched: bool,
     seen: u64,
@@ -202,7 +226,7 @@ impl<C: Center> Station<C> {
         let mut station = Self {
             acceptor: CcnetDevice::new(acceptor),
             printer: EscposDevice::new(EscposConfig { seed, ..EscposConfig::fast() }),
-            cards: None,
+            cards: setup.cards.then(|| CardBench::new(seed)),
             disk: Disk::default(),
             view: ViewModel::default(),
             trace: Vec::new(),
@@ -241,6 +265,7 @@ impl<C: Center> Station<C> {
             light_at: None,
             boot_at: None,
             death: None,
+            later: Vec::new(),
             dark: BOOT,
             touched: false,
             seen: 0,
@@ -447,7 +472,7 @@ impl<C: Center> Station<C> {
             // Less often than a real one: nothing depends on it, and idle questions are most of what happens here.
             printer: escpos::Config { poll_idle: Duration::from_secs(2), ..escpos::Config::default() },
             page_width: 576,
-            cards: self.cards.as_ref().map(CardBench::settings),
+            cards: self.cards.as_ref().map(|cards| cards.settings(self.number.get())),
             patience: self.patience(),
         }
     }
@@ -627,6 +652,7 @@ impl<C: Center> Station<C> {
                 Output::Trace { step, .. } => self.trace.push(step),
                 Output::Wait(until) => {
                     self.kiosk_wait = until;
+                    self.watch_code_shown();
                     return;
                 }
                 Output::Abort(reason) => {
@@ -643,6 +669,9 @@ impl<C: Center> Station<C> {
     fn send(&mut self, number: u32, request: Box<Request>) {
         if !self.connected || self.wire == Wire::Down {
             return;
+        }
+        if self.setup.thorough {
+            self.look_for_cards("wire to the center", &messages::encode(number, &*request));
         }
         if self.link_dice.chance(self.manners.lose_request) {
             self.tally.add("request lost");
@@ -672,6 +701,9 @@ impl<C: Center> Station<C> {
                     "a code is on the screen, not on the center's books",
                 );
             }
+        }
+        if self.setup.thorough {
+            self.look_for_cards("screen", format!("{view:?}").as_bytes());
         }
         self.view = view;
     }
@@ -706,7 +738,8 @@ impl<C: Center> Station<C> {
             }
         }
         if let Some(cards) = &mut self.cards {
-            cards.drain(&mut self.inbox);
+            let (now, chronicle) = (self.now, &mut self.chronicle);
+            cards.drain(&mut self.inbox, |what| chronicle.say(now, || format!("card: {what}")));
         }
     }
 
@@ -717,7 +750,8 @@ impl<C: Center> Station<C> {
             next = next.min(self.kiosk_wait);
         }
         let cards = self.cards.as_ref().map(CardBench::wait);
-        let others = [self.transit.front().map(|(due, _)| *due), self.light_at, self.boot_at, cards];
+        let later = self.later.iter().map(|(due, _)| *due).min();
+        let others = [self.transit.front().map(|(due, _)| *due), self.light_at, self.boot_at, cards, later];
         others.into_iter().flatten().fold(next, Instant::min)
     }
 
@@ -730,6 +764,7 @@ impl<C: Center> Station<C> {
         if self.boot_at.is_some_and(|at| at <= self.now) && self.light && self.kiosk.is_none() {
             self.power_on();
         }
+        self.do_later();
         while self.transit.front().is_some_and(|(due, _)| *due <= self.now) {
             let Some((_, transit)) = self.transit.pop_front() else { break };
             self.deliver(transit);

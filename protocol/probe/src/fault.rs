@@ -101,4 +101,34 @@ faults! {
     OwnerForgotten;
     /// A claim slip is answered whoever asks.
     ClaimForAnybody;
+
+    // Cards at the kiosk.
+    /// The number of a card stands in its label in the journal.
+    PanLogged;
+    /// The money is to be taken as soon as chip and issuer agree, before anybody has seen the code.
+    ConfirmBeforePrint;
+    /// Silence counts as a decline: nothing is undone.
+    SilenceIsDecline;
+    /// After a restart an approval that nobody saw is taken.
+    CutOffConfirmed;
+    /// Whoever left the card at the gate has paid all the same.
+    ForgottenCardPays;
+
+    // Cards at the center.
+    /// An order that comes twice asks the issuer twice, under another name.
+    RetryAuthorizeWithNewId;
+    /// A reversal is said once, whether it is acknowledged or not.
+    ReversalForgotten;
+    /// Each message to the acquirer has the same trace number.
+    TraceNumberReused;
+    /// An approval that comes after a reversal was decided is good again.
+    LateApprovalWins;
+    /// The money goes back before the gateway has acknowledged that the code is void.
+    ReversalBeforeVoid;
+    /// The code of a declined card stays good.
+    DeclineLeavesCode;
+    /// A confirmation is said once, whether it is acknowledged or not.
+    ConfirmationForgotten;
+    /// The card's number is kept after the end.
+    NumberKept;
 }

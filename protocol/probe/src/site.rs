@@ -143,4 +143,22 @@ sites! {
     VoidedUnknown;
     /// An answer from before a restore was booked again.
     RecallBooked;
+
+    // Cards.
+    /// An approval or decline came when nobody waited for it any more.
+    CardAnswerLate;
+    /// A confirmation or reversal had to be said to the acquirer again.
+    CardErrandRepeated;
+    /// A card payment that a restart cut off was undone.
+    CardCutOffUndone;
+    /// One whose code may have been seen was confirmed.
+    CardCutOffConfirmed;
+    /// A card was left at the gate with its approval.
+    CardAbandoned;
+    /// An approval came with the answer to something else.
+    CardAnswerRefused;
+    /// The chip, or its loss, said no after the approval.
+    CardRefusedAfter;
+    /// A wrong PIN was tried again.
+    CardPinAgain;
 }

@@ -127,7 +127,7 @@ fn books(bench: &Bench, disturbances: usize) -> Books {
         ..Till::new(number, bench.cassette(), records)
     };
     let center = SqliteStore::open(&bench.place.ledger()).expect("the ledger can be opened");
-    Books { tills: vec![till], ledger: ledger_of(&center).expect("the ledger can be read") }
+    Books { tills: vec![till], ledger: ledger_of(&center).expect("the ledger can be read"), charges: None }
 }
 
 /// Python's own eyes on an export of the journal (`tests/oracles/journal`).

@@ -1,6 +1,6 @@
 //! What somebody who stands beside a station sees with own eyes, and the rules that only such eyes can judge.
 
-use super::Station;
+use super::{Armed, Station};
 use crate::{
     ccnet_device::{Fault, PhysicalEvent, Place},
     world::{
@@ -37,6 +37,11 @@ pub(super) struct Watch {
     pub(super) loses_memory: bool,
     /// Answers of a kind are answered with the one before.
     pub(super) stale: bool,
+    /// What waits for the next order of a card.
+    pub(super) armed: Vec<Armed>,
+    /// The money of a card is to be taken for a code that is not on paper: it is on the screen next.
+    pub(super) must_show: bool,
+    pub(super) last_approval: Option<Signed<Outcome>>,
     last_outcome: Option<Signed<Outcome>>,
     last_quote: Option<Signed<Quote>>,
 }
@@ -44,7 +49,7 @@ pub(super) struct Watch {
 impl Watch {
     /// The program ends, and what it was about to do.
     pub(super) fn forget_program(&mut self) {
-        (self.ordered, self.failed) = (None, None);
+        (self.ordered, self.failed, self.must_show) = (None, None, false);
     }
 }
 
@@ -78,6 +83,7 @@ impl<C: Center> Station<C> {
     pub(in crate::world) fn calm(&mut self) {
         (self.watch.takes_note_out, self.watch.sticks) = (false, false);
         (self.watch.loses_memory, self.watch.stale) = (false, false);
+        self.watch.armed.clear();
     }
 
     /// Something is wrong with the printer until then.
@@ -97,6 +103,7 @@ impl<C: Center> Station<C> {
             self.chronicle.say(self.now, || story::line(fact).unwrap_or_else(|| format!("{fact:.40?}")));
             self.watch_papers(fact);
             self.watch_owner(fact);
+            self.watch_card(fact);
             if matches!(fact, Fact::StackOrdered { .. }) && std::mem::take(&mut self.watch.takes_note_out) {
                 self.disturbances += 1;
                 self.tally.add("note taken out");
@@ -200,6 +207,7 @@ impl<C: Center> Station<C> {
                 let before = self.watch.last_quote.replace(quote.clone());
                 Response::Quote(before.filter(|_| stale).unwrap_or(quote))
             }
+            Response::Card(answer) => Response::Card(self.maybe_stale_approval(answer)),
             other => other,
         }
     }
@@ -250,8 +258,8 @@ impl<C: Center> Station<C> {
 
     pub(super) fn look_for_secrets(&mut self, place: &str, bytes: &[u8]) {
         if self.setup.thorough && self.violation.is_none() {
-            let digits = self.secrets.iter().filter(|secret| secret.len() == 12).map(String::as_str);
-            self.violation = secrets_in(place, bytes, &digits.collect::<Vec<_>>());
+            let digits: Vec<&str> = self.secrets.iter().map(String::as_str).collect();
+            self.violation = secrets_in(place, bytes, &digits);
         }
     }
 }

@@ -8,11 +8,12 @@
 //! cargo swarm --replay FILE       a scenario that an earlier run has written
 //! cargo swarm --survey 500        the first 500: which fail and why, in a line each, none made short
 //! cargo swarm --nightly           a million, each hundredth lived twice
+//! cargo swarm --cards 500         the first 500 of the towns in which kiosks take cards (seeds from 1000000 on)
 //! ```
 //! A failure prints the seed, shortens the story and writes it to a file in `target/scenarios/`. The exit code is then 1.
 
 use std::process::ExitCode;
-use tolem_hal_sim::world::{Options, Plan, Report};
+use tolem_hal_sim::world::{CARDS_FROM, Options, Plan, Report};
 use tolem_world::swarm::{MOST_FAILURES, campaign, campaign_on, live_plan, quiet_but_for_the_harness};
 
 /// Seeds of a run without arguments.
@@ -35,6 +36,7 @@ fn perform() -> ExitCode {
         ["--seeds", count, "--from", from] => number(count)
             .and_then(|count| Ok((count, number(from)?)))
             .map(|(count, from)| run(from, count, 100)),
+        ["--cards", count] => number(count).map(|count| run(CARDS_FROM, count, 100)),
         ["--survey", count] => number(count).map(|count| survey(0, count)),
         ["--survey", count, "--from", from] => number(count)
             .and_then(|count| Ok((count, number(from)?)))
@@ -48,7 +50,7 @@ fn perform() -> ExitCode {
             .map_err(|error| format!("{file}: {error}"))
             .and_then(|text| Plan::parse(&text).map_err(|error| format!("{file}: {error}")))
             .map(|plan| one(&plan)),
-        _ => Err("use: cargo swarm [--seeds N [--from M] | --survey N [--from M] | --seed N | --plan N | --replay FILE | --nightly]".into()),
+        _ => Err("use: cargo swarm [--seeds N [--from M] | --survey N [--from M] | --seed N | --plan N | --replay FILE | --nightly | --cards N]".into()),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -10,7 +10,7 @@ pub use keys::KioskKeys;
 pub use tolem_hal_sim::world::{Disk, DiskFault, Wire};
 
 use crate::ledger::ledger_of;
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 use tolem_center::{
     catalogue::{Catalogue, REFERENCE, REFERENCE_PERSONS, parse_persons},
     keys::{CenterKeys, Seeds},
@@ -29,11 +29,12 @@ use tolem_hal_sim::{
     line::Dice,
     world::{
         self, Station,
-        invariants::{Ledger, Settlement},
+        invariants::{CardBooking, Ledger, Settlement},
     },
 };
 use tolem_protocol::{
     Iin, KioskNumber, PaymentCode, PaymentId, UtcTime,
+    card::CardOrder,
     messages::{Deposit, Request, Response},
     signed::Signed,
     utc::Date,
@@ -65,6 +66,12 @@ struct CenterState {
     dice: Dice,
     public: ([u8; 32], [u8; 32]),
     bank: Option<TestIssuer>,
+    /// Orders by card whose code is not made yet; only in memory, as a served center has them.
+    orders: BTreeMap<PaymentId, CardOrder>,
+    /// Answers of the bank that are on their way for too long.
+    late: Vec<(UtcTime, Vec<u8>)>,
+    forgotten_cards: Vec<CardBooking>,
+    early_reversals: Vec<PaymentId>,
 }
 
 impl SharedCenter {
@@ -98,6 +105,10 @@ impl SharedCenter {
             dice,
             public,
             bank: None,
+            orders: BTreeMap::new(),
+            late: Vec::new(),
+            forgotten_cards: Vec::new(),
+            early_reversals: Vec::new(),
         };
         Self(Rc::new(RefCell::new(state)))
     }
@@ -178,6 +189,32 @@ impl world::Center for SharedCenter {
         }
     }
 
+    fn open_cards(&self, bank: TestIssuer) {
+        Self::open_cards(self, bank);
+    }
+
+    fn bank<R>(&self, look: impl FnOnce(&mut TestIssuer) -> R) -> Option<R> {
+        self.0.borrow_mut().bank.as_mut().map(look)
+    }
+
+    fn set_acquirer_open(&self, open: bool) {
+        if let Some(acquirer) = &mut self.0.borrow_mut().center.acquirer {
+            acquirer.is_open = open;
+        }
+    }
+
+    fn work(&self, now: UtcTime) {
+        self.settle_cards(now);
+    }
+
+    fn restart(&self) {
+        self.0.borrow_mut().orders.clear();
+    }
+
+    fn cards_owed(&self) -> usize {
+        self.cards_without_end()
+    }
+
     fn import(&self, now: UtcTime, slip: &Signed<Deposit>) {
         // An operator who sees it fail does it again.
         let broken = std::mem::take(&mut self.0.borrow_mut().store.broken);
@@ -196,7 +233,10 @@ impl world::Center for SharedCenter {
         let state = &mut *self.0.borrow_mut();
         let Some(backup) = state.backup.clone() else { return false };
         // The kiosks' certificates did not get lost with the database, nor how many lives it had.
-        state.forgotten.extend(ledger_of(&state.store).expect(MEMORY).settled);
+        let lost = ledger_of(&state.store).expect(MEMORY);
+        state.forgotten.extend(lost.settled);
+        state.forgotten_cards.extend(lost.cards);
+        state.orders.clear();
         let lives = state.store.center_epoch().expect(MEMORY);
         let kiosks = state.store.kiosks().expect(MEMORY);
         state.store = backup;
@@ -245,7 +285,10 @@ impl world::Center for SharedCenter {
     fn has_booked(&self, code: PaymentCode) -> bool {
         let state = self.0.borrow();
         let before = |settled: &Settlement| settled.code == Some(code);
-        state.store.code(code).expect(MEMORY).is_some() || state.forgotten.iter().any(before)
+        let forgotten_card = |booking: &CardBooking| booking.code == Some(code);
+        state.store.code(code).expect(MEMORY).is_some()
+            || state.forgotten.iter().any(before)
+            || state.forgotten_cards.iter().any(forgotten_card)
     }
 
     fn service(&self, code: &str) -> Option<u16> {
@@ -255,7 +298,15 @@ impl world::Center for SharedCenter {
     }
 
     fn ledger(&self) -> Ledger {
-        let forgotten = self.0.borrow().forgotten.clone();
-        Ledger { forgotten, ..self.store(|store| ledger_of(store)).expect(MEMORY) }
+        let state = self.0.borrow();
+        let (forgotten, early_reversals) = (state.forgotten.clone(), state.early_reversals.clone());
+        let forgotten_cards = state.forgotten_cards.clone();
+        drop(state);
+        Ledger {
+            forgotten,
+            forgotten_cards,
+            early_reversals,
+            ..self.store(|store| ledger_of(store)).expect(MEMORY)
+        }
     }
 }
