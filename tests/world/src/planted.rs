@@ -5,7 +5,7 @@
 
 use crate::swarm::{Campaign, MOST_FAILURES, campaign_with, is_thorough, live, on_lanes};
 use std::{collections::BTreeMap, ops::Range};
-use tolem_hal_sim::world::{Options, invariants::Invariant};
+use tolem_hal_sim::world::{CARDS_FROM, Options, invariants::Invariant};
 use tolem_probe::{Fault, Reached, Site, plant, take_reached, times_planted};
 
 /// The tables of the session, as its own tests write them: all that matters to notes and papers, and what cards add to it.
@@ -34,9 +34,27 @@ pub enum Search {
     NotHealthy(u64),
 }
 
-/// Plants `fault` in the lives from `first` on, at most `budget` of them. The healthy code is known to keep all rules in the lives `sound`.
+/// Faults that only a town with cards can show.
+const OF_CARDS: &[Fault] = &[
+    Fault::PanLogged,
+    Fault::ConfirmBeforePrint,
+    Fault::SilenceIsDecline,
+    Fault::CutOffConfirmed,
+    Fault::ForgottenCardPays,
+    Fault::RetryAuthorizeWithNewId,
+    Fault::ReversalForgotten,
+    Fault::TraceNumberReused,
+    Fault::LateApprovalWins,
+    Fault::ReversalBeforeVoid,
+    Fault::DeclineLeavesCode,
+    Fault::ConfirmationForgotten,
+    Fault::NumberKept,
+];
+
+/// Plants `fault` in the lives from `first` on, among towns with cards if it is of cards, at most `budget` of them. The healthy code is known to keep all rules in the lives `sound`.
 pub fn search(fault: Fault, first: u64, budget: u64, sound: &Range<u64>) -> Search {
     let mut chances = 0;
+    let first = if OF_CARDS.contains(&fault) { first.saturating_add(CARDS_FROM) } else { first };
     for seed in first..first.saturating_add(budget) {
         plant(Some(fault));
         let report = live(seed, options(seed));
