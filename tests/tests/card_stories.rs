@@ -2,7 +2,7 @@
 //! ledger is the judge; virtual time.
 
 use expect_test::{Expect, expect};
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 use tolem_center::logic::store::Store as _;
 use tolem_core::{
     health::FaultCode,
@@ -15,7 +15,10 @@ use tolem_hal_sim::{
     escpos_device::PaperSupply,
     issuer::{Code, Mood},
     pin_pad_device::{Display, Key},
-    world::cards::{self, PIN},
+    world::{
+        DiskFault,
+        cards::{self, PIN},
+    },
 };
 use tolem_protocol::{
     Amount,
@@ -561,6 +564,38 @@ fn without_paper_the_code_on_the_screen_is_what_the_money_is_taken_for() {
     take(&mut rig);
     rig.until_screen("cannot-print");
     judge(&mut rig, true);
+}
+
+/// The journal fails at each record around the end: whoever reads a code on the screen has paid for it, and nobody else has.
+#[test]
+fn without_paper_no_code_is_shown_whose_record_was_not_kept() {
+    let mut ends = [0; 2];
+    for appends in 0..4 {
+        let mut rig = ready(40 + appends);
+        open_slot(&mut rig);
+        insert(&mut rig, cards::card());
+        enter(&mut rig, PIN);
+        rig.until_screen("card-take");
+        let now = rig.now();
+        rig.printer.set_paper(now, PaperSupply::Out);
+        rig.rest(Duration::from_secs(5));
+        rig.disk.fail_after(appends, DiskFault::FailedNotKept);
+        take(&mut rig);
+        let shown = Cell::new(false);
+        rig.until("the end of the process, or of the payment", |rig| {
+            shown.set(shown.get() || ["code", "cannot-print"].contains(&rig.view.screen));
+            rig.aborted.is_some() || rig.story().contains("Finished")
+        });
+        let owed = rig.story().contains("ConfirmOwed");
+        assert!(owed || !shown.get(), "after {appends}: {}", rig.story());
+        ends[usize::from(owed)] += 1;
+        rig.disk.fail_after(0, DiskFault::None);
+        if rig.aborted.is_some() {
+            rig.power_on();
+        }
+        judge(&mut rig, owed);
+    }
+    assert!(ends.iter().all(|count| *count > 0), "not kept, kept: {ends:?}");
 }
 
 #[test]

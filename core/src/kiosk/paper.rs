@@ -133,6 +133,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             if paper == Paper::Receipt {
                 self.code_seen(outcome.payment);
             }
+            // Nobody reads a code for which no money is to be taken: the next start undoes what has no such record.
+            if self.dying.is_some() {
+                return;
+            }
             self.dialogue = match paper {
                 Paper::Receipt => Dialogue::Code { since, printed: false, copy },
                 Paper::Voucher | Paper::ClaimSlip => Dialogue::Held { since, printed: false },
