@@ -36,6 +36,7 @@ on_all_stores!(
     money_under_the_number_of_a_card_payment_is_disputed,
     a_restored_center_takes_the_money_of_a_request_that_it_knows,
     a_restored_center_hands_a_request_that_it_forgot_to_a_person_and_its_kiosk_is_free,
+    an_undoing_of_what_a_restored_center_forgot_is_handed_to_a_person,
     an_approval_that_nobody_decides_about_is_alarmed,
     a_gateway_that_never_voids_a_code_holds_nobodys_money_for_ever,
     kiosks_are_told_whether_the_acquirer_is_there_and_its_loss_is_alarmed,
@@ -426,6 +427,22 @@ fn a_restored_center_hands_a_request_that_it_forgot_to_a_person_and_its_kiosk_is
     assert_eq!(town.alarms(), ["card-recalled"]);
     assert_eq!(town.owed_by_cards(), i64::try_from(tenge(FEE).tiyn()).unwrap());
     town.audit();
+}
+
+fn an_undoing_of_what_a_restored_center_forgot_is_handed_to_a_person(lab: &impl Lab) {
+    let mut lost = town(lab, true);
+    let (payment, request) = lost.asked();
+    lost.decided(&request, b"00");
+    let mut town = town(lab, true);
+    for _ in 0..2 {
+        assert_eq!(town.card(void(payment)), CardAnswer::Voided, "its kiosk is free");
+        assert_eq!(town.alarms(), ["card-recalled"], "the issuer may still hold the money");
+    }
+    // One that was quoted and never asked for holds nothing. (The number that was forgotten is used up.)
+    town.next_id(1);
+    let quoted = town.card_quote().read_unverified().unwrap().payment;
+    assert_eq!(town.card(void(quoted)), CardAnswer::Voided);
+    assert_eq!(town.alarms(), ["card-recalled"]);
 }
 
 fn an_approval_that_nobody_decides_about_is_alarmed(lab: &impl Lab) {

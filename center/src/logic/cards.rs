@@ -452,6 +452,13 @@ impl Center {
                 store.put_payment(&PaymentRow { state: PaymentState::Voided, ..row })?;
             }
         } else {
+            if store.payment(payment)?.is_none() {
+                // A kiosk asks for cards with our quote in hand, so this database had it once.
+                let text = format!(
+                    "kiosk {who} undoes card payment {payment}, which this center has forgotten: ask the acquirer whether money is held for it"
+                );
+                self.alarm_once(store, at, ("card-recalled", *payment, text))?;
+            }
             // Cash that is on its way, or paid, is not undone by this word.
             if !matches!(self.void(store, at, who, payment)?, Response::NoOutcome)
                 || store.waiting(payment)?.is_some()
