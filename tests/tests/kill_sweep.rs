@@ -5,7 +5,7 @@ use tolem_hal_sim::ccnet_device::{Banknote, Contents};
 use tolem_tests::kill::{Plan, Template, count_twice, run_case_with_foreign_notes, sweep};
 
 /// Cases that run side by side: each waits most of its time, for devices and answers.
-const LANES: usize = 6;
+const LANES: usize = 10;
 /// A payment of two notes writes and syncs far more often than this, also when a busy machine leaves some places unreached; fewer mean
 /// that something is not counted.
 const AT_LEAST: u32 = 300;

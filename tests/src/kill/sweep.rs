@@ -12,7 +12,7 @@ use super::{
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::PathBuf,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -426,23 +426,26 @@ fn row_of(case: &Case) -> String {
 pub fn sweep(plan: Plan, lanes: usize, budget: Option<Budget>) -> Report {
     let began = Instant::now();
     let template = Template::make();
-    let counts = run_case(&template, &Case::Nothing).unwrap_or_else(|why| panic!("without any cut: {why}"));
-    println!("calls of the terminal: {:?}\ncalls of the center: {:?}", counts.kiosk, counts.center);
-    let chain = run_case(&template, &Case::NothingAttached)
-        .unwrap_or_else(|why| panic!("with a gateway, without any cut: {why}"));
+    let undisturbed = |case: Case, what: &str| {
+        run_case(&template, &case).unwrap_or_else(|why| panic!("{what}, without any cut: {why}"))
+    };
+    let [counts, chain, card] = std::thread::scope(|scope| {
+        [
+            (Case::Nothing, "by cash"),
+            (Case::NothingAttached, "with a gateway"),
+            (Case::NothingByCard, "by card"),
+        ]
+        .map(|(case, what)| scope.spawn(move || undisturbed(case, what)))
+        .map(|lane| lane.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
     println!(
-        "calls of a center with a gateway: {:?}\ncalls of the gateway: {:?}",
-        chain.center, chain.gateway
+        "calls of the terminal: {:?}\ncalls of the center: {:?}\ncalls of a center with a gateway: {:?}\n\
+         calls of the gateway: {:?}\ncalls of a terminal that takes a card: {:?}\ncalls of its center: {:?}",
+        counts.kiosk, counts.center, chain.center, chain.gateway, card.kiosk, card.center
     );
     let mut report = Report::default();
     report.add(&Case::Nothing, Ok(counts.clone()));
     report.add(&Case::NothingAttached, Ok(chain.clone()));
-    let card = run_case(&template, &Case::NothingByCard)
-        .unwrap_or_else(|why| panic!("by card, without any cut: {why}"));
-    println!(
-        "calls of a terminal that takes a card: {:?}\ncalls of its center: {:?}",
-        card.kiosk, card.center
-    );
     report.add(&Case::NothingByCard, Ok(card.clone()));
     let mut cases = cases(plan, [&counts, &chain, &card]);
     if let Some(Budget { seed, .. }) = budget {
@@ -456,22 +459,36 @@ pub fn sweep(plan: Plan, lanes: usize, budget: Option<Budget>) -> Report {
         return report;
     }
     // A run has not always the same number of calls: go on until the end is passed for certain.
-    for at in KIOSK_PLACES {
-        let counted = counts.kiosk.get(at).copied().unwrap_or_default();
-        let mut missed = 0;
-        for number in counted + 1..counted + 40 {
-            let case = Case::Cut { side: Side::Kiosk, at: at.into(), number, how: How::Kill };
-            let result = run_case(&template, &case);
-            let hit = result.as_ref().map_or(true, |outcome| outcome.hit);
-            report.add(&case, result);
-            missed = if hit { 0 } else { missed + 1 };
-            if missed >= BEYOND {
-                break;
-            }
-        }
+    let beyond = std::thread::scope(|scope| {
+        let template = &template;
+        KIOSK_PLACES
+            .map(|at| {
+                let counted = counts.kiosk.get(at).copied().unwrap_or_default();
+                scope.spawn(move || beyond_the_end(template, at, counted))
+            })
+            .map(|lane| lane.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    for (case, result) in beyond.into_iter().flatten() {
+        report.add(&case, result);
     }
     report.took = began.elapsed();
     report
+}
+
+/// Cuts the terminal at the calls of a kind after the counted ones, until [`BEYOND`] in a row are not reached.
+fn beyond_the_end(template: &Template, at: &str, counted: u32) -> Vec<(Case, Result<Outcome, String>)> {
+    let (mut done, mut missed) = (Vec::new(), 0);
+    for number in counted + 1..counted + 40 {
+        let case = Case::Cut { side: Side::Kiosk, at: at.into(), number, how: How::Kill };
+        let result = run_case(template, &case);
+        let hit = result.as_ref().map_or(true, |outcome| outcome.hit);
+        done.push((case, result));
+        missed = if hit { 0 } else { missed + 1 };
+        if missed >= BEYOND {
+            break;
+        }
+    }
+    done
 }
 
 fn run_all(template: &Template, cases: Vec<Case>, lanes: usize, end: Option<Instant>, report: &mut Report) {
