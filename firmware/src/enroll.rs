@@ -11,7 +11,7 @@
 
 use crate::{
     config::{Center, Config},
-    keys::{OnMissing, RingSigner, read_private, write_private},
+    keys::{KioskKeys, OnMissing, read_private, write_private},
     link::{
         list,
         tls::{self, Clock},
@@ -283,7 +283,7 @@ pub async fn enroll(config: &Config, code: InviteCode, again: bool) -> Result<En
     let empty = store.size().map_err(|error| error.to_string())? == 0;
     let missing = if empty { OnMissing::Create } else { OnMissing::Refuse };
     let signer =
-        RingSigner::open(&config.journal.keys, &center.keys, missing).map_err(|error| error.to_string())?;
+        KioskKeys::open(&config.journal.keys, &center.keys, missing).map_err(|error| error.to_string())?;
     let clock = Arc::new(Clock::new());
     if let Some(path) = &center.crl
         && list::in_force(center, path, clock.now()).is_err()

@@ -1,10 +1,14 @@
-//! The kiosk's own keys on disk, and the center's public keys: the [`Signer`] of the core on ring.
+//! The kiosk's own keys on disk, and the center's public keys: the [`Signer`] of the core.
 //!
 //! Two secrets live in a directory that only the kiosk may read: the Ed25519 key that signs the journal and the deposits, and the site key
 //! under which an IIN becomes a search tag. Both are made at the first start of a kiosk and never again: a journal whose
 //! key is gone must not be continued under a new one, so a missing key beside a journal is an error. IINs are sealed to the
 //! center (HPKE); this program holds nothing that opens them.
+//!
+//! ring makes the key and judges every signature; `ed25519-dalek` signs, because it is the faster of the two and the signature is
+//! the most expensive part of an append (`docs/decisions/095-signed-by-dalek-judged-by-ring.md`).
 
+use ed25519_dalek::{Signer as _, SigningKey, pkcs8::DecodePrivateKey};
 use hpke::{
     Deserializable, OpModeS, Serializable, aead::ChaCha20Poly1305, kdf::HkdfSha256, kem::X25519HkdfSha256,
     rand_core,
@@ -79,21 +83,22 @@ pub enum OnMissing {
 }
 
 /// Signs, verifies and seals for one kiosk.
-pub struct RingSigner {
-    journal: Ed25519KeyPair,
+pub struct KioskKeys {
+    /// Wiped when dropped.
+    journal: SigningKey,
     site: hmac::Key,
     statement: [u8; 32],
     sealing: <X25519HkdfSha256 as hpke::Kem>::PublicKey,
     random: SystemRandom,
 }
 
-impl fmt::Debug for RingSigner {
+impl fmt::Debug for KioskKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RingSigner(…)")
+        f.write_str("KioskKeys(…)")
     }
 }
 
-impl RingSigner {
+impl KioskKeys {
     /// Loads the keys in `directory`; at the first start of a kiosk makes them, readable by this user alone.
     pub fn open(directory: &Path, center: &CenterKeys, missing: OnMissing) -> Result<Self, KeyError> {
         let random = SystemRandom::new();
@@ -105,12 +110,7 @@ impl RingSigner {
             let document = Ed25519KeyPair::generate_pkcs8(&random).map_err(|_| no_randomness())?;
             Ok(Zeroizing::new(document.as_ref().to_vec()))
         })?;
-        let journal = Ed25519KeyPair::from_pkcs8(&journal).map_err(|cause| {
-            fail(
-                &directory.join(JOURNAL_KEY_FILE),
-                &format!("this is not an Ed25519 key in PKCS#8 ({cause})"),
-            )
-        })?;
+        let journal = read_key(&directory.join(JOURNAL_KEY_FILE), &journal)?;
         let site = load_or_create(&directory.join(SITE_KEY_FILE), missing, || {
             let mut bytes = Zeroizing::new(vec![0; SITE_KEY_BYTES]);
             random.fill(&mut bytes).map_err(|_| no_randomness())?;
@@ -128,14 +128,14 @@ impl RingSigner {
     pub fn ephemeral(center: &CenterKeys) -> Result<Self, KeyError> {
         let random = SystemRandom::new();
         let document = Ed25519KeyPair::generate_pkcs8(&random).map_err(|_| no_randomness())?;
-        let journal = Ed25519KeyPair::from_pkcs8(document.as_ref()).expect("invariant: ring made this key");
+        let journal = SigningKey::from_pkcs8_der(document.as_ref()).expect("invariant: ring made this key");
         let mut site = Zeroizing::new([0; SITE_KEY_BYTES]);
         random.fill(&mut site[..]).map_err(|_| no_randomness())?;
         Self::assemble(journal, hmac::Key::new(hmac::HMAC_SHA256, &site[..]), center, random)
     }
 
     fn assemble(
-        journal: Ed25519KeyPair,
+        journal: SigningKey,
         site: hmac::Key,
         center: &CenterKeys,
         random: SystemRandom,
@@ -177,14 +177,13 @@ impl RingSigner {
     }
 }
 
-impl Signer for RingSigner {
+impl Signer for KioskKeys {
     fn sign(&self, message: &[u8]) -> Signature {
-        let signature = self.journal.sign(message);
-        Signature(signature.as_ref().try_into().expect("invariant: Ed25519 signatures have 64 bytes"))
+        Signature(self.journal.sign(message).to_bytes())
     }
 
     fn public_key(&self) -> [u8; 32] {
-        self.journal.public_key().as_ref().try_into().expect("invariant: Ed25519 public keys have 32 bytes")
+        self.journal.verifying_key().to_bytes()
     }
 
     fn verify_own(&self, message: &[u8], signature: &Signature) -> bool {
@@ -228,9 +227,20 @@ impl Signer for RingSigner {
 pub fn journal_public_key(directory: &Path) -> Result<[u8; 32], KeyError> {
     let path = directory.join(JOURNAL_KEY_FILE);
     let key = read_private(&path)?;
-    let pair = Ed25519KeyPair::from_pkcs8(&key)
-        .map_err(|cause| fail(&path, &format!("this is not an Ed25519 key in PKCS#8 ({cause})")))?;
-    Ok(pair.public_key().as_ref().try_into().expect("invariant: Ed25519 public keys have 32 bytes"))
+    Ok(read_key(&path, &key)?.verifying_key().to_bytes())
+}
+
+/// The key of the file `path`. Both libraries must take it and agree on its public half: a signature that only one of them believes in
+/// would be found out by the next start.
+fn read_key(path: &Path, document: &[u8]) -> Result<SigningKey, KeyError> {
+    let none =
+        |cause: &dyn fmt::Display| fail(path, &format!("this is not an Ed25519 key in PKCS#8 ({cause})"));
+    let judge = Ed25519KeyPair::from_pkcs8(document).map_err(|cause| none(&cause))?;
+    let key = SigningKey::from_pkcs8_der(document).map_err(|cause| none(&cause))?;
+    if judge.public_key().as_ref() != key.verifying_key().as_bytes() {
+        return Err(none(&"its public half is not that of its private one"));
+    }
+    Ok(key)
 }
 
 /// Reads a file that only its owner may read: keys and the TLS key.
@@ -339,8 +349,8 @@ mod tests {
         let dir = Scratch::new("keys");
         let keys = dir.path().join("keys");
         let (center, _) = center();
-        let first = RingSigner::open(&keys, &center, OnMissing::Create).unwrap();
-        let again = RingSigner::open(&keys, &center, OnMissing::Create).unwrap();
+        let first = KioskKeys::open(&keys, &center, OnMissing::Create).unwrap();
+        let again = KioskKeys::open(&keys, &center, OnMissing::Create).unwrap();
         assert_eq!(first.public_key(), again.public_key());
         assert_eq!(journal_public_key(&keys).unwrap(), first.public_key());
         let (one, two) = (iin("000101300019"), iin("000101400015"));
@@ -355,10 +365,23 @@ mod tests {
         assert!(!again.verify_center(b"deposit", &signature));
     }
 
+    /// The signatures of RFC 8032 are the same bytes whoever makes them, so ring, the judge, must make what the signer makes.
+    #[test]
+    fn signer_and_judge_make_the_same_signatures() {
+        let dir = Scratch::new("keys");
+        let signer = KioskKeys::open(dir.path(), &center().0, OnMissing::Create).unwrap();
+        let document = read_private(&dir.path().join(JOURNAL_KEY_FILE)).unwrap();
+        let judge = Ed25519KeyPair::from_pkcs8(&document).unwrap();
+        for length in [0, 1, 31, 32, 63, 64, 111, 112, 127, 128, 200, 4096] {
+            let message: Vec<u8> = (0..length).map(|byte| byte as u8).collect();
+            assert_eq!(&signer.sign(&message).0[..], judge.sign(&message).as_ref(), "{length} bytes");
+        }
+    }
+
     #[test]
     fn a_key_lost_beside_a_journal_is_not_replaced() {
         let dir = Scratch::new("keys");
-        let error = RingSigner::open(dir.path(), &center().0, OnMissing::Refuse).unwrap_err().to_string();
+        let error = KioskKeys::open(dir.path(), &center().0, OnMissing::Refuse).unwrap_err().to_string();
         assert!(error.contains("journal.pk8: the key file is missing"), "{error}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
@@ -367,15 +390,15 @@ mod tests {
     fn a_key_that_others_can_read_or_that_is_none_is_refused() {
         let dir = Scratch::new("keys");
         let (center, _) = center();
-        RingSigner::open(dir.path(), &center, OnMissing::Create).unwrap();
+        KioskKeys::open(dir.path(), &center, OnMissing::Create).unwrap();
         let path = dir.path().join(JOURNAL_KEY_FILE);
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
-        let error = RingSigner::open(dir.path(), &center, OnMissing::Create).unwrap_err().to_string();
+        let error = KioskKeys::open(dir.path(), &center, OnMissing::Create).unwrap_err().to_string();
         assert!(error.ends_with("others can read it (mode 0640); run `chmod 600` on it"), "{error}");
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
         for bytes in [&b""[..], b"-----BEGIN PRIVATE KEY-----", &[0x30; 83]] {
             std::fs::write(&path, bytes).unwrap();
-            let error = RingSigner::open(dir.path(), &center, OnMissing::Create).unwrap_err().to_string();
+            let error = KioskKeys::open(dir.path(), &center, OnMissing::Create).unwrap_err().to_string();
             assert!(error.contains("this is not an Ed25519 key in PKCS#8"), "{error}");
         }
     }
@@ -384,7 +407,7 @@ mod tests {
     fn only_the_center_opens_a_sealed_iin_and_only_for_its_payment() {
         let dir = Scratch::new("keys");
         let (center, private) = center();
-        let mut signer = RingSigner::open(dir.path(), &center, OnMissing::Create).unwrap();
+        let mut signer = KioskKeys::open(dir.path(), &center, OnMissing::Create).unwrap();
         let sealed = signer.seal_iin(&iin("000101300019"), &payment(5));
         assert_ne!(sealed, signer.seal_iin(&iin("000101300019"), &payment(5)), "sealing is randomised");
         let open = |aad: &str| {
@@ -406,7 +429,7 @@ mod tests {
     fn a_sealing_key_that_is_no_point_is_named() {
         let dir = Scratch::new("keys");
         let center = CenterKeys { statement: [0; 32], sealing: [0; 32] };
-        let error = RingSigner::open(dir.path(), &center, OnMissing::Create).unwrap_err().to_string();
+        let error = KioskKeys::open(dir.path(), &center, OnMissing::Create).unwrap_err().to_string();
         assert!(error.starts_with("[center] sealing_key: "), "{error}");
     }
 }

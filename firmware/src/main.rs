@@ -285,7 +285,7 @@ fn journal_key(config: &Config) -> anyhow::Result<()> {
     // Opening proves that no terminal runs on it, so that two first starts cannot make two keys.
     let empty = SqliteStore::open(&config.journal.path)?.reader().size()? == 0;
     let missing = if empty { OnMissing::Create } else { OnMissing::Refuse };
-    let signer = keys::RingSigner::open(&config.journal.keys, &config.center.keys, missing)?;
+    let signer = keys::KioskKeys::open(&config.journal.keys, &config.center.keys, missing)?;
     let public = tolem_core::ports::Signer::public_key(&signer);
     let key = NoteKey { name: journal_origin(config.kiosk.number), kind: KeyKind::Log, public };
     println!("{}\n{}", BASE64.encode(&public), key.to_vkey());

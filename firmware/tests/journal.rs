@@ -21,7 +21,7 @@ use tolem_core::{
 };
 use tolem_firmware::{
     export::{ExportDirectory, export},
-    keys::{CenterKeys, OnMissing, RingSigner},
+    keys::{CenterKeys, KioskKeys, OnMissing},
     store::{Reader, SqliteStore},
     verify::{BadJournal, Keys, Report, Source, Witness, ed25519, verify},
 };
@@ -36,7 +36,7 @@ use tolem_protocol::{
 /// A kiosk's journal with a witness that cosigns every tenth record.
 struct Bench {
     dir: Scratch,
-    signer: RingSigner,
+    signer: KioskKeys,
     witness: Ed25519KeyPair,
 }
 
@@ -45,7 +45,7 @@ impl Bench {
         let dir = Scratch::new("journal");
         // Any point but the few weak ones will do: nothing is opened here.
         let center = CenterKeys { statement: [1; 32], sealing: [9; 32] };
-        let signer = RingSigner::open(&dir.path().join("keys"), &center, OnMissing::Create).unwrap();
+        let signer = KioskKeys::open(&dir.path().join("keys"), &center, OnMissing::Create).unwrap();
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
         let witness = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
         let bench = Self { dir, signer, witness };

@@ -12,7 +12,7 @@
 //! kiosk-1/pinpad.txt    how many keys the simulated PIN pad has used
 //! ```
 
-use crate::keys::{CenterKeys, OnMissing, RingSigner};
+use crate::keys::{CenterKeys, KioskKeys, OnMissing};
 use anyhow::{Context, bail, ensure};
 use data_encoding::BASE64;
 use rustix::fs::{FlockOperation, flock};
@@ -264,7 +264,7 @@ impl Place {
 
     /// Makes the kiosk's keys just as its first start would, tells the center the public one and takes its certificate.
     fn enroll(&self, center: &CenterConfig) -> anyhow::Result<()> {
-        let signer = RingSigner::open(&self.directory.join("keys"), &self.center_keys()?, OnMissing::Create)?;
+        let signer = KioskKeys::open(&self.directory.join("keys"), &self.center_keys()?, OnMissing::Create)?;
         let identity = setup::enroll(center, self.number, signer.public_key(), None, system_clock())?;
         let tls = self.directory.join("tls");
         let root = read(&self.center.join("pki/root.crt"))?;

@@ -1,7 +1,7 @@
 //! The kiosk thread: takes events, lets the core decide and write, and hands out what the core wishes.
 
 use super::{Heart, Input, Time, io::Orders, log};
-use crate::{keys::RingSigner, link::LinkOrder, store::SqliteStore, systemd::Notifier};
+use crate::{keys::KioskKeys, link::LinkOrder, store::SqliteStore, systemd::Notifier};
 use std::{
     sync::{
         Arc,
@@ -16,7 +16,7 @@ use tolem_core::{
 };
 
 pub(super) struct KioskThread {
-    pub kiosk: Kiosk<SqliteStore, RingSigner>,
+    pub kiosk: Kiosk<SqliteStore, KioskKeys>,
     pub time: Time,
     pub inputs: Receiver<Input>,
     pub views: SyncSender<ViewModel>,

@@ -6,7 +6,7 @@
 use super::log;
 use crate::{
     config::{Cards, Config, ReaderDriver},
-    keys::{OnMissing, RingSigner},
+    keys::{KioskKeys, OnMissing},
     link::tls::Clock,
     store::{Reader, SqliteStore},
     verify::Keys,
@@ -33,7 +33,7 @@ const LOOK_BACK: u64 = 1024;
 
 /// A terminal ready to run.
 pub(super) struct Opened {
-    pub kiosk: Kiosk<SqliteStore, RingSigner>,
+    pub kiosk: Kiosk<SqliteStore, KioskKeys>,
     pub clock: Arc<Clock>,
     pub seed: u64,
     /// Space for finishing a payment is set aside.
@@ -64,8 +64,8 @@ pub(super) fn open(config: &Config, now: Instant, utc: UtcTime) -> anyhow::Resul
         }
         Err(fault) => {
             log(&format!("CLOSED: {fault}"));
-            let signer = RingSigner::ephemeral(&config.center.keys)
-                .context("the terminal cannot even start closed")?;
+            let signer =
+                KioskKeys::ephemeral(&config.center.keys).context("the terminal cannot even start closed")?;
             let nonce = signer.nonce()?;
             let kiosk = Kiosk::closed(core, &fault, signer, nonce, now, utc);
             Ok(Opened { kiosk, clock, seed: seed(nonce), reserve_ready: false, verify_with: None })
@@ -73,10 +73,10 @@ pub(super) fn open(config: &Config, now: Instant, utc: UtcTime) -> anyhow::Resul
     }
 }
 
-fn open_parts(config: &Config, clock: &Clock) -> Result<(SqliteStore, RingSigner), JournalFault> {
+fn open_parts(config: &Config, clock: &Clock) -> Result<(SqliteStore, KioskKeys), JournalFault> {
     let store = SqliteStore::open(&config.journal.path)?;
     let missing = if store.size()? == 0 { OnMissing::Create } else { OnMissing::Refuse };
-    let signer = RingSigner::open(&config.journal.keys, &config.center.keys, missing)
+    let signer = KioskKeys::open(&config.journal.keys, &config.center.keys, missing)
         .map_err(|error| JournalFault::Store(error.to_string()))?;
     if let Some(seen) = last_seen(store.reader())? {
         clock.raise(seen);

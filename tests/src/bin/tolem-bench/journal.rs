@@ -16,7 +16,7 @@ use tolem_core::{
     time::Instant,
 };
 use tolem_firmware::{
-    keys::{CenterKeys, RingSigner},
+    keys::{CenterKeys, KioskKeys},
     store::SqliteStore,
 };
 use tolem_protocol::{KioskNumber, UtcTime, merkle::Hash, record::Fact};
@@ -39,10 +39,10 @@ pub(super) fn kiosk() -> KioskNumber {
     KioskNumber::new(42).expect("in range")
 }
 
-pub(super) fn signer() -> RingSigner {
+pub(super) fn signer() -> KioskKeys {
     // Any X25519 public key will do: nothing is sealed here.
     let center = CenterKeys { statement: [1; 32], sealing: [9; 32] };
-    RingSigner::ephemeral(&center).expect("keys in memory")
+    KioskKeys::ephemeral(&center).expect("keys in memory")
 }
 
 /// A fact that leaves no trace in the session, so that only the number of records counts.
@@ -156,7 +156,7 @@ pub(super) fn open(directory: &Path) -> Vec<Verdict> {
 }
 
 /// Writes a sound journal with the real tree, notes and snapshots, but in one transaction.
-fn write_journal(path: &Path, records: u64, signer: &RingSigner) {
+fn write_journal(path: &Path, records: u64, signer: &KioskKeys) {
     drop(SqliteStore::open(path).expect("a journal"));
     let connection = Rc::new(Connection::open(path).expect("the journal"));
     connection.execute_batch("PRAGMA synchronous = OFF; BEGIN").expect("a transaction");

@@ -14,7 +14,7 @@ use tolem_core::{
     words::{Word, word},
 };
 use tolem_firmware::{
-    keys::{CenterKeys, RingSigner},
+    keys::{CenterKeys, KioskKeys},
     store::SqliteStore,
 };
 use tolem_hal_sim::world::Center as _;
@@ -31,7 +31,7 @@ const NOTES: usize = 9;
 const MAX_STEPS: usize = 100_000;
 
 struct Bench {
-    kiosk: Kiosk<SqliteStore, RingSigner>,
+    kiosk: Kiosk<SqliteStore, KioskKeys>,
     acceptor: CcnetDevice,
     printer: EscposDevice,
     center: SharedCenter,
@@ -49,7 +49,7 @@ impl Bench {
     fn new(journal: &Path) -> Self {
         let center = SharedCenter::new(1);
         let (statement, sealing) = center.public_keys();
-        let signer = RingSigner::ephemeral(&CenterKeys { statement, sealing }).expect("keys in memory");
+        let signer = KioskKeys::ephemeral(&CenterKeys { statement, sealing }).expect("keys in memory");
         let number = super::journal::kiosk();
         center.enrol(number, signer.public_key());
         let mut acceptor = CcnetDevice::new(CcnetConfig { timing: Timing::FAST, ..CcnetConfig::default() });
