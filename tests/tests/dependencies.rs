@@ -220,14 +220,17 @@ fn no_key_of_the_card_world_is_in_the_kiosk() {
 fn only_the_shell_knows_tokio_sqlite_and_keys() {
     for room in ["tolem-protocol", "tolem-core", "tolem-ui"] {
         let tree = tree(&["-p", room, "--edges", "normal"]);
-        for shell in ["tokio", "rusqlite", "libsqlite3-sys", "ring", "rustls", "getrandom", "rand"] {
+        for shell in
+            ["tokio", "rusqlite", "libsqlite3-sys", "ring", "ed25519-dalek", "rustls", "getrandom", "rand"]
+        {
             assert!(!tree.contains_key(shell), "{room} reaches {shell}");
         }
     }
     // The simulator checks no signature and makes no key; the models stay pure.
-    assert!(
-        !tree(&["-p", "tolem-hal-sim", "--no-default-features", "--edges", "normal"]).contains_key("ring")
-    );
+    let simulator = tree(&["-p", "tolem-hal-sim", "--no-default-features", "--edges", "normal"]);
+    for keys in ["ring", "ed25519-dalek"] {
+        assert!(!simulator.contains_key(keys), "the simulator reaches {keys}");
+    }
 }
 
 /// Planted faults (`probe`) are for the tests' own room. Neither a default nor any feature of another room brings them in.
