@@ -150,7 +150,7 @@ fn verified(
         return Err(BadExport { file, reason });
     }
     let missing = witness.map_or(0, |row| row.size.saturating_sub(checkpoint.size));
-    let rescue = pass.reading.end(kiosk, checkpoint.size, checkpoint.root);
+    let rescue = pass.reading.end(kiosk, checkpoint.size, checkpoint.root, missing);
     Ok(Export { rescue, missing })
 }
 

@@ -333,11 +333,16 @@ fn tell(effect: &Effect) -> anyhow::Result<()> {
         Effect::Done => println!("done"),
         Effect::Disputes(rows) => rows.iter().for_each(super::disputes::tell),
         Effect::Journal(done) => {
-            let Rescued { settled, waiting, held, recalled, refused, known } = done;
+            let Rescued { settled, waiting, held, recalled, refused, known, confirmed, undone, unclear } =
+                done;
             println!(
                 "settled {settled}, waiting for the gateway {waiting}, held without a deposit {held}, recalled {recalled}, \
-                 known before {known}, refused {refused}"
+                 known before {known}, refused {refused}; card payments confirmed {confirmed}, undone {undone}, \
+                 without a known end {unclear}"
             );
+            if *unclear > 0 {
+                println!("next: tolem-center card list");
+            }
             ensure!(*refused == 0, "{refused} were refused; see: tolem-center alarms");
         }
         Effect::Slip(response) => match &**response {

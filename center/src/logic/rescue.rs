@@ -1,8 +1,13 @@
 //! The journal of a kiosk that cannot send it any more: what is open in it, and how that is settled once.
 //!
 //! A journal is signed by its kiosk, so every deposit in it is as good as one that came over the link. Notes without a
-//! deposit (the kiosk died before it wrote one) are held for their payer on the journal's word. What the center knows already
+//! deposit (the kiosk died before it wrote one) are held for their payer on the journal's word. A card payment gets the end that the kiosk
+//! itself would have given it after its next start ([`cards`]). What the center knows already
 //! is left alone, and a later drain of the same kiosk meets the answers that were given here.
+
+mod cards;
+
+pub use cards::{CardEnd, LeftCard};
 
 use crate::logic::{
     Center, Moment,
@@ -61,6 +66,8 @@ pub struct Rescue {
     pub loose: Vec<Loose>,
     /// The note whose way nobody knows.
     pub unknown: Option<Unknown>,
+    /// Card payments of which the center may not know the end.
+    pub cards: Vec<LeftCard>,
 }
 
 impl Rescue {
@@ -87,6 +94,7 @@ impl fmt::Display for Rescue {
             self.total(),
             self.answered.len()
         )?;
+        cards::tell(f, &self.cards)?;
         match &self.unknown {
             Some(note) => write!(f, "; a note of {} that must be counted", note.denomination.amount()),
             None => Ok(()),
@@ -109,6 +117,12 @@ pub struct Rescued {
     pub refused: u32,
     /// What the center knew already.
     pub known: u32,
+    /// Card payments that are confirmed now.
+    pub confirmed: u32,
+    /// Card payments that are undone now.
+    pub undone: u32,
+    /// Card payments whose end nobody knows; a person must say it.
+    pub unclear: u32,
 }
 
 /// Reads a journal record by record.
@@ -119,6 +133,7 @@ pub struct Reading {
     outcomes: BTreeMap<PaymentId, Signed<Outcome>>,
     piles: BTreeMap<PaymentId, (NotePile, HoldReason, PaymentId)>,
     order: Option<(u64, Unknown)>,
+    cards: cards::Reading,
 }
 
 impl Reading {
@@ -127,6 +142,7 @@ impl Reading {
     /// # Errors
     /// If it says something that no kiosk writes.
     pub fn record(&mut self, record: &Record) -> std::result::Result<(), &'static str> {
+        self.cards.record(&record.fact);
         match &record.fact {
             Fact::Started { payment, quote, payer, .. } => {
                 self.started.insert(*payment, (quote.clone(), payer.clone()));
@@ -169,7 +185,7 @@ impl Reading {
             | Fact::PrintFailed { .. }
             | Fact::Finished { .. }
             | Fact::Resumed { .. }
-            // No cash is in these; what a card owes and is owed, the center has from the acquirer.
+            // No cash is in these; of cards see `cards`.
             | Fact::AuthorizeSent { .. }
             | Fact::Card { .. }
             | Fact::CardMoved { .. }
@@ -204,9 +220,9 @@ impl Reading {
         Ok(())
     }
 
-    /// What the whole journal tells.
-    pub fn end(self, kiosk: KioskNumber, size: u64, root: Hash) -> Rescue {
-        let Self { started, deposits, outcomes, piles, order } = self;
+    /// What the whole journal tells. `missing` records of it are known to exist and were not read.
+    pub fn end(self, kiosk: KioskNumber, size: u64, root: Hash, missing: u64) -> Rescue {
+        let Self { started, deposits, outcomes, piles, order, cards } = self;
         let mut rescue = Rescue {
             kiosk,
             size,
@@ -215,6 +231,7 @@ impl Reading {
             open: Vec::new(),
             loose: Vec::new(),
             unknown: order.map(|(_, order)| order),
+            cards: cards.end(&outcomes, missing > 0),
         };
         for (payment, (notes, reason, from)) in piles {
             if deposits.contains_key(&payment) || outcomes.contains_key(&payment) || notes.is_empty() {
@@ -244,8 +261,13 @@ impl Center {
             Ok(store.payment(payment)?.is_some_and(|row| row.outcome.is_some()))
         };
         let id = |deposit: &Signed<Deposit>| deposit.read_unverified().map(|read| read.payment);
-        let mut sifted =
-            Rescue { answered: Vec::new(), open: Vec::new(), loose: Vec::new(), ..rescue.clone() };
+        let mut sifted = Rescue {
+            answered: Vec::new(),
+            open: Vec::new(),
+            loose: Vec::new(),
+            cards: Vec::new(),
+            ..rescue.clone()
+        };
         for (deposit, outcome) in rescue.answered {
             if !id(&deposit).map_or(Ok(true), |payment| known(&payment))? {
                 sifted.answered.push((deposit, outcome));
@@ -264,6 +286,11 @@ impl Center {
         for loose in rescue.loose {
             if !known(&loose.payment)? {
                 sifted.loose.push(loose);
+            }
+        }
+        for card in rescue.cards {
+            if self.is_news(store, &card)? {
+                sifted.cards.push(card);
             }
         }
         Ok(sifted)
@@ -295,6 +322,9 @@ impl Center {
                 true => done.held += 1,
                 false => done.known += 1,
             }
+        }
+        for card in &rescue.cards {
+            self.end_card(store, at, rescue, card, &mut done)?;
         }
         let kiosk = rescue.kiosk;
         self.heard_all_of(store, at, kiosk)?;
