@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use clap::{Args, Parser, Subcommand};
 use cli::{
     At, audit,
+    cards::{self, CardCommand},
     disputes::{self, DisputeCommand},
     office::{self, OperatorCommand, RequestCommand, Signer},
     open,
@@ -112,6 +113,9 @@ enum Command {
     /// Complaints of payers, and money that the acquirer of cards takes back.
     #[command(subcommand)]
     Dispute(DisputeCommand),
+    /// Card payments, and how they stand with the acquirer.
+    #[command(subcommand)]
+    Card(CardCommand),
     /// Registered kiosks.
     #[command(subcommand)]
     Kiosk(KioskCommand),
@@ -357,6 +361,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Balance(command) => balance(command),
         Command::Register(command) => register::register(command),
         Command::Dispute(command) => disputes::dispute(command),
+        Command::Card(command) => cards::card(command),
         Command::Kiosk(command) => kiosk(command),
         Command::Crl(CrlCommand::Refresh { at, days }) => {
             let config = Config::read(&at.config)?;

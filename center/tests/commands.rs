@@ -14,13 +14,18 @@ use std::{
 use tolem_center::{
     config::Config,
     keys::seal_iin,
-    logic::{Moment, store::Transact as _},
+    logic::{
+        Keys as _, Moment,
+        acquirer::{self, Ask, Why},
+        store::{Alarm, AttemptRow, PaymentRow, PaymentState, Store as _, Transact as _},
+    },
     pki::Pki,
     server::{self, Faults, desk::fresh, system_clock},
     sqlite::SqliteStore,
 };
 use tolem_protocol::{
-    KioskNumber, PaymentId,
+    Amount, KioskNumber, PaymentId,
+    emv::CardNumber,
     messages::{Deposit, DepositKind, HoldReason, Method, Request, Response},
     qr::Qr,
     signed::{Signature, Signed},
@@ -270,4 +275,90 @@ fn slips_that_are_none_are_refused_with_the_reason() {
     std::fs::write(office.0.join("center.toml"), "listen = 7").unwrap();
     assert!(office.bad(&["serve"]).contains("listen"));
     assert!(office.bad(&["audit", "--config", "other.toml"]).contains("other.toml"));
+}
+
+/// A reversal that the acquirer refuses, as the center's database has it.
+fn refused_reversal(directory: &Path) -> PaymentId {
+    let mut store = SqliteStore::open(&directory.join("center.db")).unwrap();
+    let kiosk = KioskNumber::new(42).unwrap();
+    let payment = PaymentId { kiosk, epoch: 1, number: 17, nonce: [3; 16] };
+    let number = CardNumber::parse(concat!("5413", "3300", "8902", "0011")).unwrap();
+    let ask = Ask {
+        payment,
+        terminal: *b"KSK00042",
+        merchant: *b"KIOSKTEST000001",
+        amount: tenge(4_325),
+        sealed_number: Pki::at(directory).keys().unwrap().seal_number(&number, &payment, [1; 12]),
+        outcome: None,
+    };
+    let row = PaymentRow {
+        payment,
+        state: PaymentState::Voided,
+        payer: None,
+        payer_tail: 0,
+        day: system_clock().date(),
+        payee: None,
+        quote: None,
+        deposit: None,
+        outcome: None,
+        inserted: Amount::ZERO,
+        printed_by: None,
+    };
+    store
+        .transact(|store| {
+            let now = system_clock();
+            store.put_payment(&row)?;
+            acquirer::begin(store, now, ask.clone())?;
+            acquirer::void(store, now, &payment, Why::Void)?;
+            acquirer::due(store, now, 9)?;
+            store.put_attempts(&format!("card-disputed:{payment}"), AttemptRow { first: now, count: 1 })?;
+            store.raise(&Alarm {
+                at: now,
+                kiosk,
+                kind: "card-disputed".into(),
+                text: format!("the acquirer refuses the reversal of payment {payment}: code 12"),
+                disputed: Amount::ZERO,
+                evidence: Vec::new(),
+            })
+        })
+        .unwrap();
+    payment
+}
+
+#[test]
+fn an_operator_sees_a_card_payment_and_two_end_it() {
+    let office = Office(scratch("office"));
+    office.good(&["init", "."]);
+    office.staff();
+    let key = Ed25519KeyPair::from_seed_unchecked(&[5; 32]).unwrap();
+    let public = data_encoding::BASE64.encode(key.public_key().as_ref());
+    office.good(&["enroll", "--kiosk", "42", "--journal-key", &public]);
+    assert_eq!(office.good(&["card", "list"]), "no card payment is open\n");
+    let payment = refused_reversal(&office.0).to_string();
+    let listed = office.good(&["card", "list"]);
+    assert!(listed.contains(&payment) && listed.contains("waits for a person"), "{listed}");
+    let shown = office.good(&["card", "show", &payment]);
+    for wanted in [
+        "4\u{202f}325",
+        "KSK00042",
+        "trace 000001",
+        "trace 000002",
+        "**** 0011",
+        "card-disputed",
+        "code 12",
+        "next ",
+    ] {
+        assert!(shown.contains(wanted), "{wanted}: {shown}");
+    }
+    assert!(!shown.contains("5413") && !shown.contains("8902"), "{shown}");
+    let end = |ruling| ["card", "end", &payment, ruling, "--why", "by phone"].map(str::to_owned);
+    let wrong = end("taken");
+    let wrong: Vec<&str> = wrong.iter().map(String::as_str).chain(["--as", "aigul.key"]).collect();
+    assert!(office.bad(&wrong).contains("given-back"));
+    let right = end("given-back");
+    office.decided(&right.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(office.good(&["card", "list"]), "no card payment is open; --all shows the others\n");
+    assert!(office.good(&["card", "list", "--all"]).contains("given back"));
+    assert!(office.good(&["card", "show", &payment]).contains("not kept any more"));
+    assert!(office.good(&["deeds"]).contains("end card payment"));
 }

@@ -141,7 +141,7 @@ pub fn tell(row: &DisputeRow) {
 }
 
 /// The payment that somebody means.
-fn find(store: &SqlStore, text: &str) -> anyhow::Result<PaymentId> {
+pub fn find(store: &SqlStore, text: &str) -> anyhow::Result<PaymentId> {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     if let Some(code) = PaymentCode::parse(text).filter(|_| digits.len() == 16) {
         let mut found = None;

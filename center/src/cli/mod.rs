@@ -1,6 +1,7 @@
 //! The commands, by who gives them.
 
 pub mod audit;
+pub mod cards;
 pub mod disputes;
 pub mod office;
 pub mod register;

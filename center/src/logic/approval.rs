@@ -218,6 +218,7 @@ impl Center {
                 | Action::Complain { .. }
                 | Action::Rule { .. }
                 | Action::Chargebacks(_)
+                | Action::EndCard { .. }
         );
         if rests_on_the_books && store.rebuilding()?.is_some() {
             return Ok(Some("the center is rebuilding: first it must hear what it has forgotten".into()));
@@ -275,6 +276,7 @@ impl Center {
             }
             Action::Complain { payment, why } => self.cannot_complain(store, payment, why)?,
             Action::Rule { dispute, ruling } => self.cannot_rule(store, *dispute, *ruling)?,
+            Action::EndCard { payment, ruling, why } => self.cannot_end_card(store, payment, *ruling, why)?,
             Action::TakeRegister(compared) => self.cannot_adopt(store, compared)?,
             Action::LeaveRegister => match store.rebuilding()? {
                 Some(state) if state.register_due => None,
@@ -342,6 +344,10 @@ impl Center {
             }
             Action::Rule { dispute, ruling } => {
                 return Ok(Effect::Disputes(self.rule(store, at.now, *dispute, *ruling)?));
+            }
+            Action::EndCard { payment, ruling, why } => {
+                let dispute = self.rule_card(store, at, payment, *ruling, why)?;
+                return Ok(dispute.map_or(Effect::Done, |row| Effect::Disputes(vec![row])));
             }
             Action::TakeRegister(compared) => self.adopt_register(store, at, compared)?,
             Action::LeaveRegister => self.register_heard(store, at)?,

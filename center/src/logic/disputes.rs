@@ -135,6 +135,11 @@ fn tiyn(amount: Amount) -> i64 {
 }
 
 impl Center {
+    /// Whether a payment is booked as paid by card.
+    pub(super) fn is_paid_by_card(&self, store: &dyn Store, payment: &PaymentId) -> Result<bool> {
+        Ok(self.paid(store, payment)?.is_some_and(|paid| paid.is_card))
+    }
+
     fn paid(&self, store: &dyn Store, payment: &PaymentId) -> Result<Option<Paid>> {
         let Some(row) = store.payment(payment)? else { return Ok(None) };
         let outcome = row.outcome.as_ref().and_then(Signed::read_unverified);
@@ -209,8 +214,8 @@ impl Center {
         payment: &PaymentId,
         why: &str,
     ) -> Result<Option<String>> {
-        if why.trim().is_empty() || why.chars().count() > MAX_WHY || why.chars().any(char::is_control) {
-            return Ok(Some(format!("a complaint has a reason of one line, up to {MAX_WHY} letters")));
+        if let Some(fault) = wrong_reason(why) {
+            return Ok(Some(fault));
         }
         if self.paid(store, payment)?.is_none() {
             let text = format!(
@@ -422,6 +427,12 @@ impl Center {
             evidence: Vec::new(),
         })
     }
+}
+
+/// What is wrong with a reason that somebody gives, if anything.
+pub(super) fn wrong_reason(why: &str) -> Option<String> {
+    let wrong = why.trim().is_empty() || why.chars().count() > MAX_WHY || why.chars().any(char::is_control);
+    wrong.then(|| format!("a reason is one line, up to {MAX_WHY} letters"))
 }
 
 /// How the acquirer finds a payment.

@@ -6,6 +6,7 @@
 
 pub mod acquirer;
 pub mod approval;
+pub mod card_office;
 pub mod cards;
 mod claims;
 mod deposit;

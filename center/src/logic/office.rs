@@ -5,6 +5,7 @@
 //! were; nothing is done before the second signature is on disk.
 
 use crate::logic::{
+    card_office::CardRuling,
     disputes::{Chargeback, Move, Ruling},
     operator::Found,
     register::Compared,
@@ -92,6 +93,15 @@ pub enum Action {
     TakeRegister(Compared),
     /// Opens a restored center without the gateway's register.
     LeaveRegister,
+    /// Ends what a person must end of a card payment.
+    EndCard {
+        /// Which.
+        payment: PaymentId,
+        /// What was found out.
+        ruling: CardRuling,
+        /// From whom, one line without an IIN.
+        why: String,
+    },
 }
 
 impl Action {
@@ -151,6 +161,9 @@ impl fmt::Display for Action {
             Self::TakeRegister(compared) => write!(f, "{compared}"),
             Self::LeaveRegister => {
                 f.write_str("rebuild without the gateway's register: what no kiosk tells of stays forgotten")
+            }
+            Self::EndCard { payment, ruling, why } => {
+                write!(f, "end card payment {payment}: {ruling} ({why})")
             }
             Self::Chargebacks(lines) => {
                 let sum = |way| -> Amount {

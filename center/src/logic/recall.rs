@@ -176,7 +176,7 @@ impl Center {
             return Ok(true);
         }
         let text = format!("card payment {payment} was recalled; compare it with the acquirer's register");
-        self.alarm(store, at, payment.kiosk, "card-recalled", text, &[])?;
+        self.alarm_once(store, at, ("card-recalled", payment, text))?;
         Ok(true)
     }
 

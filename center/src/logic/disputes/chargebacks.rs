@@ -3,7 +3,7 @@
 //! It comes as a file ([`parse`]): card schemes pass chargebacks on in clearing, days after the payment, and an acquirer hands its merchants a list.
 //! A line names the payment as the authorisation did: terminal (field 41), trace number (11) and time (7); no card number is needed or kept.
 
-use super::{Cause, DisputeRow, DisputeState};
+use super::{Cause, DisputeRow, DisputeState, Paid};
 use crate::logic::{
     Center, Moment,
     acquirer::{CardRow, Standing},
@@ -12,7 +12,7 @@ use crate::logic::{
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use tolem_protocol::Amount;
+use tolem_protocol::{Amount, PaymentId, UtcTime};
 
 /// The first line of a file.
 pub const HEAD: &str = "case,move,terminal,trace,sent,amount_tiyn,reason";
@@ -223,14 +223,9 @@ impl Center {
         let Some(paid) = self.paid(store, &card.payment)? else { return Ok(None) };
         let (payment, sum) = (card.payment, tiyn(line.amount));
         if line.way == Move::Taken {
-            let lines = vec![(Account::Cards, -sum), (Account::Disputed, sum)];
-            self.book_dispute(store, at.now, payment, "charged-back", lines)?;
-            let taken_before = store.disputes_of(&payment)?.iter().any(|row| row.state.took_code());
-            let what = (payment, Cause::Chargeback, line.amount);
-            let row = self.open_dispute(store, at.now, what, (&line.case, &line.reason))?;
-            // A part of the sum leaves the citizen the code; and a code is taken back once.
-            let whole = line.amount == paid.total && !taken_before;
-            return Ok(Some(if whole { self.ask_for_code(store, at.now, &row, paid.code)? } else { row }));
+            return self
+                .charged_back(store, at.now, &paid, line.amount, (&line.case, &line.reason))
+                .map(Some);
         }
         let case = store.disputes_of(&payment)?.into_iter().find(|row| row.case == line.case);
         let Some(row) = case else { return Ok(None) };
@@ -245,6 +240,41 @@ impl Center {
             self.hold_disputed(store, at, (&row, &paid))?;
         }
         self.set_dispute(store, at.now, &row, state).map(Some)
+    }
+}
+
+impl Center {
+    /// The acquirer has taken `amount` of a payment back.
+    fn charged_back(
+        &self,
+        store: &mut dyn Store,
+        now: UtcTime,
+        paid: &Paid,
+        amount: Amount,
+        (case, reason): (&str, &str),
+    ) -> Result<DisputeRow> {
+        let (payment, sum) = (paid.row.payment, tiyn(amount));
+        let lines = vec![(Account::Cards, -sum), (Account::Disputed, sum)];
+        self.book_dispute(store, now, payment, "charged-back", lines)?;
+        let taken_before = store.disputes_of(&payment)?.iter().any(|row| row.state.took_code());
+        let what = (payment, Cause::Chargeback, amount);
+        let row = self.open_dispute(store, now, what, (case, reason))?;
+        // A part of the sum leaves the citizen the code; and a code is taken back once.
+        let whole = amount == paid.total && !taken_before;
+        if whole { self.ask_for_code(store, now, &row, paid.code) } else { Ok(row) }
+    }
+
+    /// The acquirer does not pay a card payment whose code is out, two people say: as if it had taken all of it back.
+    pub(in crate::logic) fn not_paid(
+        &self,
+        store: &mut dyn Store,
+        at: &Moment<'_>,
+        payment: &PaymentId,
+        why: &str,
+    ) -> Result<Option<DisputeRow>> {
+        let Some(paid) = self.paid(store, payment)? else { return Ok(None) };
+        let case = format!("not-paid-{payment}");
+        self.charged_back(store, at.now, &paid, paid.total, (&case, why.trim())).map(Some)
     }
 }
 
