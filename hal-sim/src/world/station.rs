@@ -808,18 +808,18 @@ impl<C: Center> Station<C> {
 
     /// QR texts of all papers that came out, oldest first.
     pub fn qr_texts(&self) -> Vec<String> {
+        self.printer.papers().flat_map(|piece| self.texts_of(piece)).collect()
+    }
+
+    /// QR texts of one of them.
+    fn texts_of(&self, piece: &Arc<paper::Paper>) -> Vec<String> {
         let mut read = self.read.borrow_mut();
-        let mut texts = Vec::new();
-        for piece in self.printer.papers() {
-            if let Some((_, known)) = read.iter().find(|(known, _)| Arc::ptr_eq(known, piece)) {
-                texts.extend(known.iter().cloned());
-            } else {
-                let new = piece.qr_texts();
-                texts.extend(new.iter().cloned());
-                read.push((piece.clone(), new));
-            }
+        if let Some((_, known)) = read.iter().find(|(known, _)| Arc::ptr_eq(known, piece)) {
+            return known.clone();
         }
-        texts
+        let new = piece.qr_texts();
+        read.push((piece.clone(), new.clone()));
+        new
     }
 
     /// What somebody outside can see of it.

@@ -3,6 +3,7 @@
 use super::{Armed, Station};
 use crate::{
     ccnet_device::{Fault, PhysicalEvent, Place},
+    paper::Paper,
     world::{
         center::Center,
         disk::Disk,
@@ -10,11 +11,13 @@ use crate::{
         story,
     },
 };
+use std::sync::Arc;
 use tolem_core::{health::FaultCode, session::Stage, time::Instant, view::ViewModel};
 use tolem_protocol::{
     PaymentId,
-    messages::{Outcome, Quote, Response},
-    record::{Fact, Paper},
+    messages::{Deposit, Outcome, Quote, Response},
+    qr::Qr,
+    record::{Fact, Paper as Kind},
     signed::Signed,
 };
 
@@ -27,8 +30,10 @@ pub(super) struct Watch {
     printer_unwell_until: Instant,
     /// Pieces of paper that had come out when a print was ordered, by its number.
     ordered: Option<(u64, u64)>,
-    /// The journal has failed. Pieces of paper at that moment, if a slip must follow.
-    failed: Option<Option<u64>>,
+    /// The journal has failed. Pieces of paper at that moment, and whether a slip must follow.
+    failed: Option<(u64, bool)>,
+    /// Pieces of paper that came out while a journal had failed.
+    last_words: Vec<Arc<Paper>>,
     /// The next note that is ordered is taken out of the path by hand.
     pub(super) takes_note_out: bool,
     /// The next note that is ordered sticks in the path.
@@ -115,7 +120,7 @@ impl<C: Center> Station<C> {
                 self.acceptor.set_fault(self.now, Fault::Jam);
             }
             match fact {
-                Fact::PrintOrdered { paper: Paper::Receipt | Paper::Voucher, .. } if !self.touched => {
+                Fact::PrintOrdered { paper: Kind::Receipt | Kind::Voucher, .. } if !self.touched => {
                     self.break_rule(Invariant::NobodyPrintsAlone, "a paper is printed and nobody is there");
                 }
                 Fact::NoteStacked { by, .. } => self.tally.add(stacked_word(*by)),
@@ -156,7 +161,7 @@ impl<C: Center> Station<C> {
     fn watch_owner(&mut self, fact: &Fact) {
         let payment: PaymentId = match fact {
             Fact::Resumed { payment }
-            | Fact::PrintOrdered { payment, paper: Paper::Receipt | Paper::Voucher, .. } => *payment,
+            | Fact::PrintOrdered { payment, paper: Kind::Receipt | Kind::Voucher, .. } => *payment,
             _ => return,
         };
         let stranger =
@@ -177,17 +182,28 @@ impl<C: Center> Station<C> {
             .current()
             .is_some_and(|payment| payment.stage() == Stage::Collecting && !payment.notes.is_empty());
         let due = money && kiosk.session().print().is_none() && self.printer_is_well();
-        self.watch.failed = Some(due.then(|| self.printer.pieces()));
+        self.watch.failed = Some((self.printer.pieces(), due));
     }
 
     /// The program ends because its journal failed.
     pub(super) fn watch_last_words(&mut self) {
-        if let Some(Some(before)) = self.watch.failed
-            && self.printer_is_well()
-            && self.printer.pieces() <= before
-        {
+        let Some((before, due)) = self.watch.failed else { return };
+        let out = self.printer.pieces().saturating_sub(before);
+        if due && out == 0 && self.printer_is_well() {
             self.break_rule(Invariant::LastWord, "the journal failed with money in, and no slip came out");
         }
+        let older = self.printer.papers().len().saturating_sub(usize::try_from(out).unwrap_or(usize::MAX));
+        self.watch.last_words.extend(self.printer.papers().skip(older).cloned());
+    }
+
+    /// The deposits on papers that came out while a journal had failed: their holders go to the desk with them, whatever the
+    /// terminal has told the center since.
+    pub(in crate::world) fn emergency_slips(&self) -> Vec<Signed<Deposit>> {
+        let slip = |text: String| match Qr::parse(&text) {
+            Ok(Qr::Deposit(slip)) => Some(slip),
+            _ => None,
+        };
+        self.watch.last_words.iter().flat_map(|paper| self.texts_of(paper)).filter_map(slip).collect()
     }
 
     fn printer_is_well(&self) -> bool {
