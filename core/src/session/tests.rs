@@ -322,29 +322,33 @@ fn table() -> BTreeMap<String, BTreeSet<String>> {
     rows
 }
 
-/// Blessed by `UPDATE_EXPECT=1 cargo test -p tolem-core --lib session`. The swarm reads the same file.
-#[test]
-fn each_state_and_input_has_one_consequence() {
-    let mut text = String::from(HEAD);
-    let mut last = "";
-    let table = table();
-    for (row, consequences) in &table {
+/// A table as it is written, with what is to be said of its rows.
+fn written(head: &str, table: &BTreeMap<String, BTreeSet<String>>, notes: &[(&str, &str)]) -> String {
+    let (mut text, mut last) = (String::from(head), "");
+    for (row, consequences) in table {
         assert_eq!(consequences.len(), 1, "{row}: the words are too coarse: {consequences:?}");
         let (input, state) = row.split_once(" | ").unwrap();
         if input != last {
             text += &format!("\n{input}\n");
             last = input;
         }
-        let note = NOTES.iter().find(|(noted, _)| noted == row).map(|(_, note)| *note);
+        let note = notes.iter().find(|(noted, _)| noted == row).map(|(_, note)| *note);
         let line = format!("    {state:<42} -> {}", consequences.first().unwrap());
         match note {
             Some(note) => text += &format!("{line:<110} ({note})\n"),
             None => text += &format!("{line}\n"),
         }
     }
-    for (row, _) in NOTES {
+    for (row, _) in notes {
         assert!(table.contains_key(*row), "a remark about a row that does not exist: {row}");
     }
+    text
+}
+
+/// Blessed by `UPDATE_EXPECT=1 cargo test -p tolem-core --lib session`. The swarm reads the same file.
+#[test]
+fn each_state_and_input_has_one_consequence() {
+    let text = written(HEAD, &table(), NOTES);
     expect_file!["states.txt"].assert_eq(&text);
 }
 

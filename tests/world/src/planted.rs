@@ -3,7 +3,7 @@
 //! A swarm that finds nothing is good, or blind. So the healthy code is lived first, and must come to every reach mark and every row of
 //! the session's table; then each [`Fault`] is planted in the same lives, and it is counted how many it takes until a rule is broken.
 
-use crate::swarm::{Campaign, MOST_FAILURES, campaign_with, is_thorough, live, on_lanes};
+use crate::swarm::{Campaign, MOST_FAILURES, campaign, campaign_with, is_thorough, live, on_lanes};
 use std::{collections::BTreeMap, ops::Range};
 use tolem_hal_sim::world::{CARDS_FROM, Options, invariants::Invariant};
 use tolem_probe::{Fault, Reached, Site, plant, take_reached, times_planted};
@@ -30,8 +30,6 @@ pub enum Search {
     Found(Found),
     /// No rule was broken; so often the fault had its chance.
     Missed(u64),
-    /// The healthy code breaks the same rule in this life: nothing is proven.
-    NotHealthy(u64),
 }
 
 /// Faults that only a town with cards can show.
@@ -51,8 +49,9 @@ const OF_CARDS: &[Fault] = &[
     Fault::NumberKept,
 ];
 
-/// Plants `fault` in the lives from `first` on, among towns with cards if it is of cards, at most `budget` of them. The healthy code is known to keep all rules in the lives `sound`.
-pub fn search(fault: Fault, first: u64, budget: u64, sound: &Range<u64>) -> Search {
+/// Plants `fault` in the lives from `first` on, among towns with cards if it is of cards, at most `budget` of them. The healthy code is
+/// known to keep all rules in the lives `sound`; a life in which it breaks one too proves nothing, and the next one is looked at.
+pub fn search(fault: Fault, first: u64, budget: u64, sound: &[Range<u64>]) -> Search {
     let mut chances = 0;
     let first = if OF_CARDS.contains(&fault) { first.saturating_add(CARDS_FROM) } else { first };
     for seed in first..first.saturating_add(budget) {
@@ -60,10 +59,9 @@ pub fn search(fault: Fault, first: u64, budget: u64, sound: &Range<u64>) -> Sear
         let report = live(seed, options(seed));
         chances += times_planted();
         plant(None);
-        if let Some(violation) = report.violation {
-            if !sound.contains(&seed) && live(seed, options(seed)).violation.is_some() {
-                return Search::NotHealthy(seed);
-            }
+        let Some(violation) = report.violation else { continue };
+        let known = sound.iter().any(|seeds| seeds.contains(&seed));
+        if known || live(seed, options(seed)).violation.is_none() {
             return Search::Found(Found { seeds: seed - first + 1, seed, invariant: violation.invariant });
         }
     }
@@ -75,25 +73,35 @@ pub fn options(seed: u64) -> Options {
     Options { thorough: is_thorough(seed), ..Options::default() }
 }
 
-/// Lives the healthy code on `lanes` threads: what it went through, and where it has been.
-pub fn healthy(lanes: u64, seeds: Range<u64>) -> (Campaign, Reached) {
-    let (campaign, been) = campaign_with(lanes, seeds, 100, MOST_FAILURES, take_reached);
+/// Lives the healthy code on `lanes` threads, in each of `towns`: what it went through, and where it has been.
+pub fn healthy(lanes: u64, towns: &[Range<u64>]) -> (Campaign, Reached) {
     let mut reached = Reached::default();
-    been.into_iter().for_each(|been| reached.merge(been));
+    let lived = towns.iter().map(|seeds| {
+        let (campaign, been) = campaign_with(lanes, seeds.clone(), 100, MOST_FAILURES, take_reached);
+        been.into_iter().for_each(|been| reached.merge(been));
+        campaign
+    });
+    let campaign = lived.reduce(Campaign::and).unwrap_or_else(|| campaign(0..0, 0, 0));
     (campaign, reached)
 }
 
 /// Searches for each of `faults` from `first`, on `lanes` threads.
-pub fn search_all(lanes: u64, faults: &[Fault], first: u64, budget: u64, sound: &Range<u64>) -> Vec<Search> {
+pub fn search_all(
+    lanes: u64,
+    faults: &[Fault],
+    first: u64,
+    budget: u64,
+    sound: &[Range<u64>],
+) -> Vec<Search> {
     let one = |place: u64| search(faults[place as usize], first, budget, sound);
     on_lanes(lanes, 0..faults.len() as u64, |places| places.map(one).collect::<Vec<_>>()).concat()
 }
 
-/// Reach marks and rows of the session's table that should have been visited and were not.
+/// Reach marks and rows of the session's tables that should have been visited and were not.
 pub fn missed(reached: &Reached) -> Vec<String> {
     let marks = Site::ALL.iter().filter(|site| !reached.sites.contains_key(site));
     let marks = marks.map(|site| format!("mark {site:?}: {}", site.says()));
-    let rows = table(STATES).into_iter();
+    let rows = [table(STATES), table(CARDS)].concat().into_iter();
     let rows = rows.filter(|(row, wanted)| *wanted == Wanted::Sometimes && !reached.rows.contains_key(row));
     marks.chain(rows.map(|(row, _)| format!("row {row}"))).collect()
 }

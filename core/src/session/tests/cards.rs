@@ -103,22 +103,14 @@ fn card_table() -> BTreeMap<String, BTreeSet<String>> {
     rows
 }
 
+/// What is to be said of rows, as in the table of the session.
+const CARD_NOTES: &[(&str, &str)] = &[];
+
 /// Blessed like the table of the session.
 #[test]
 fn each_state_of_a_card_and_input_has_one_consequence() {
-    let mut text = String::from(
-        "What follows for cards, beside `states.txt`: each state of a card payment with each input. Made by a test, read by people.\n",
-    );
-    let mut last = String::new();
-    for (row, consequences) in card_table() {
-        assert_eq!(consequences.len(), 1, "{row}: the words are too coarse: {consequences:?}");
-        let (input, state) = row.split_once(" | ").unwrap();
-        if input != last {
-            text += &format!("\n{input}\n");
-            input.clone_into(&mut last);
-        }
-        text += &format!("    {state:<42} -> {}\n", consequences.first().unwrap());
-    }
+    let head = "What follows for cards, beside `states.txt`: each state of a card payment with each input. Made by a test, read by people.\n";
+    let text = written(head, &card_table(), CARD_NOTES);
     expect_file!["../cards.txt"].assert_eq(&text);
 }
 

@@ -1,8 +1,8 @@
 //! `cargo planted`: plants bugs and counts how many lives it takes to find each.
 //!
 //! ```text
-//! cargo planted                   the healthy code in 2000 lives, then every fault from three first seeds
-//! cargo planted --quick           the same lives, then every fault from one first seed, with a small budget
+//! cargo planted                   the healthy code in 2000 lives and 500 with cards, then every fault from three first seeds
+//! cargo planted --quick           fewer lives, then every fault from one first seed, with a small budget: what ./tests/run does
 //! cargo planted --fault NAME      one fault from three first seeds; `list` names them
 //! cargo planted ... --seeds N     lives at most for each search
 //! cargo planted ... --lanes N     threads; as many as there are processors
@@ -11,16 +11,17 @@
 //! of the session's table.
 
 use std::{ops::Range, process::ExitCode, time::Instant};
+use tolem_hal_sim::world::CARDS_FROM;
 use tolem_probe::Fault;
 use tolem_world::{
     planted::{Search, healthy, missed, search_all, untold},
     swarm::quiet_but_for_the_harness,
 };
 
-/// Lives of the healthy code, and at most for each search.
-const BUDGET: u64 = 2_000;
-/// For each search with `--quick`.
-const QUICK: u64 = 400;
+/// Lives of the healthy code in towns without cards and in towns with them, and lives at most for each search.
+const WHOLE: Lives = Lives { cash: 2_000, cards: 500, search: 2_000 };
+/// The same with `--quick`.
+const QUICK: Lives = Lives { cash: 1_200, cards: 300, search: 400 };
 /// Where the searches begin.
 const FIRST: [u64; 3] = [0, 100_000, 200_000];
 
@@ -32,14 +33,15 @@ fn perform() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match chosen(&arguments) {
         Ok(Chosen { quick, fault: None, seeds, lanes }) => {
-            let whole = is_whole(lanes);
-            let sound = if whole { 0..BUDGET } else { 0..0 };
-            let (firsts, budget) = if quick { (&FIRST[..1], QUICK) } else { (&FIRST[..], BUDGET) };
-            let all = plant_all(Fault::ALL, firsts, seeds.unwrap_or(budget), lanes, &sound);
+            let (firsts, lives) = if quick { (&FIRST[..1], QUICK) } else { (&FIRST[..], WHOLE) };
+            let towns = [0..lives.cash, CARDS_FROM..CARDS_FROM + lives.cards];
+            let whole = is_whole(lanes, &towns);
+            let sound: &[Range<u64>] = if whole { &towns } else { &[] };
+            let all = plant_all(Fault::ALL, firsts, seeds.unwrap_or(lives.search), lanes, sound);
             if whole && all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Ok(Chosen { fault: Some(fault), seeds, lanes, .. }) => {
-            if plant_all(&[fault], &FIRST, seeds.unwrap_or(BUDGET), lanes, &(0..0)) {
+            if plant_all(&[fault], &FIRST, seeds.unwrap_or(WHOLE.search), lanes, &[]) {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE
@@ -50,6 +52,12 @@ fn perform() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+struct Lives {
+    cash: u64,
+    cards: u64,
+    search: u64,
 }
 
 struct Chosen {
@@ -87,8 +95,8 @@ fn chosen(arguments: &[String]) -> Result<Chosen, String> {
 }
 
 /// Whether the healthy code keeps all rules and comes everywhere.
-fn is_whole(lanes: u64) -> bool {
-    let (campaign, reached) = healthy(lanes, 0..BUDGET);
+fn is_whole(lanes: u64, towns: &[Range<u64>]) -> bool {
+    let (campaign, reached) = healthy(lanes, towns);
     print!("{}", campaign.summary());
     println!("  reached: {} marks, {} rows of the session's tables", reached.sites.len(), reached.rows.len());
     let (missed, untold) = (missed(&reached), untold(&reached));
@@ -98,7 +106,7 @@ fn is_whole(lanes: u64) -> bool {
 }
 
 /// Plants each and prints a row for it; whether all were found from every first seed.
-fn plant_all(faults: &[Fault], firsts: &[u64], budget: u64, lanes: u64, sound: &Range<u64>) -> bool {
+fn plant_all(faults: &[Fault], firsts: &[u64], budget: u64, lanes: u64, sound: &[Range<u64>]) -> bool {
     let begun = Instant::now();
     let searches: Vec<Vec<Search>> =
         firsts.iter().map(|first| search_all(lanes, faults, *first, budget, sound)).collect();
@@ -127,13 +135,12 @@ fn cell(search: Search) -> String {
     match search {
         Search::Found(found) => format!("{} ({})", found.seeds, found.invariant.code()),
         Search::Missed(chances) => format!("NOT FOUND, {chances} chances"),
-        Search::NotHealthy(seed) => format!("seed {seed} FAILS WITHOUT IT"),
     }
 }
 
 fn lives(search: &Search) -> Option<u64> {
     match search {
         Search::Found(found) => Some(found.seeds),
-        Search::Missed(_) | Search::NotHealthy(_) => None,
+        Search::Missed(_) => None,
     }
 }
