@@ -240,6 +240,10 @@ const NOTES: &[(&str, &str)] = &[
         "note stacked, at power-up | ordered, its payment went on without it",
         "never: nothing is asked of the center while an order is open",
     ),
+    (
+        "order overdue, absent | ordered",
+        "rare: an acceptor has to be gone from the order of a note on, and for long",
+    ),
     ("begin | a payment is open", "never: a quote is shown when no payment is open"),
     (
         "center answered | answered before",

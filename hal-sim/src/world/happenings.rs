@@ -224,6 +224,8 @@ happenings! {
     ReaderDiesInOrder, "reader-dies-in-order", Card, 0 { ms: 100..=8_000 };
     /// The next approval of a card comes with the code of an earlier payment.
     ApprovalStale, "approval-stale", Card, 0 {};
+    /// The next order of a card arrives twice.
+    OrderTwice, "order-twice", Card, 0 {};
     /// A backup of the center's database is taken.
     BackedUp, "center-backed-up", Disaster, 0 {};
     /// The center's database is replaced by the backup.
@@ -302,6 +304,7 @@ impl Plan {
         disaster(&mut dice, &mut happenings);
         rare(&mut dice, &mut happenings);
         let cards = if seed < CARDS_FROM { 0 } else { by_card(&mut dice, &mut happenings) };
+        happenings.extend(order_twice(seed, cards));
         happenings.sort_by_key(|happening| happening.at);
         Self { seed, counters, cards, heals_at: Instant(SPAN_MS + 10_000), happenings }
     }
@@ -395,14 +398,26 @@ pub const CARDS_FROM: u64 = 1_000_000;
 /// Faults of cards in a plan at most.
 const CARD_FAULTS: u64 = 12;
 
+/// Drawn from dice of its own, so that the other faults of cards stay as they were.
+const ORDER_TWICE: &str = "order-twice";
+
+/// In each third town with cards.
+fn order_twice(seed: u64, cards: u64) -> Option<Happening> {
+    let mut dice = Dice::new(seed ^ 0x0020_0d0e);
+    (cards != 0 && dice.below(3) == 0).then(|| somewhere(&mut dice, ORDER_TWICE)).flatten()
+}
+
 /// Which kiosks take cards, and what goes wrong with them; drawn last of all, for the same reason.
 fn by_card(dice: &mut Dice, happenings: &mut Vec<Happening>) -> u64 {
     let cards = dice.below(1 << KIOSKS);
     if cards == 0 {
         return cards;
     }
-    let words: Vec<&str> =
-        What::TABLE.iter().filter(|(_, kind, _)| *kind == Kind::Card).map(|(word, ..)| *word).collect();
+    let words: Vec<&str> = What::TABLE
+        .iter()
+        .filter(|(word, kind, _)| *kind == Kind::Card && *word != ORDER_TWICE)
+        .map(|(word, ..)| *word)
+        .collect();
     for _ in 0..dice.below(CARD_FAULTS + 1) {
         let word = words[dice.below(words.len() as u64) as usize];
         // Where there is a reader, if only one kiosk has one.

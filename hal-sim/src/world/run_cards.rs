@@ -70,6 +70,10 @@ impl<C: Center> World<C> {
                 station.arm(Armed::Stale);
                 return None;
             }
+            What::OrderTwice {} => {
+                station.arm(Armed::Twice);
+                return None;
+            }
             _ => {}
         }
         let cards = station.cards.as_mut()?;

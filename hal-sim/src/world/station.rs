@@ -114,6 +114,8 @@ pub(super) enum Armed {
     Dies(u32, Option<Duration>),
     /// Its approval comes with the code of an earlier payment.
     Stale,
+    /// It arrives twice.
+    Twice,
 }
 
 /// What a station is made of.
@@ -677,7 +679,8 @@ impl<C: Center> Station<C> {
             self.tally.add("request lost");
             return;
         }
-        if self.link_dice.chance(self.manners.double_request) {
+        let again = matches!(*request, Request::Authorize(_)) && self.take_armed(Armed::Twice);
+        if self.link_dice.chance(self.manners.double_request) || again {
             self.tally.add("request twice");
             self.travel(Duration::ZERO, Transit::ToCenter(number, request.clone()));
         }

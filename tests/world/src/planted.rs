@@ -101,8 +101,11 @@ pub fn search_all(
 pub fn missed(reached: &Reached) -> Vec<String> {
     let marks = Site::ALL.iter().filter(|site| !reached.sites.contains_key(site));
     let marks = marks.map(|site| format!("mark {site:?}: {}", site.says()));
-    let rows = [table(STATES), table(CARDS)].concat().into_iter();
-    let rows = rows.filter(|(row, wanted)| *wanted == Wanted::Sometimes && !reached.rows.contains_key(row));
+    // Of the rows of cards most are guards: the kiosk does not even ask there.
+    let cards = table(CARDS).into_iter().filter(|(_, wanted)| *wanted != Wanted::Guard);
+    let rows = table(STATES).into_iter().chain(cards);
+    let wanted = |wanted: &Wanted| matches!(wanted, Wanted::Sometimes | Wanted::Guard);
+    let rows = rows.filter(|(row, how)| wanted(how) && !reached.rows.contains_key(row));
     marks.chain(rows.map(|(row, _)| format!("row {row}"))).collect()
 }
 
@@ -112,7 +115,7 @@ pub fn untold(reached: &Reached) -> Vec<String> {
     let wrong = |row: &String| match told.get(row) {
         None => Some(format!("{row}: in no table")),
         Some(Wanted::Never) => Some(format!("{row}: its table says that nothing leads there")),
-        Some(Wanted::Sometimes | Wanted::Rare) => None,
+        Some(Wanted::Sometimes | Wanted::Guard | Wanted::Rare) => None,
     };
     reached.rows.keys().filter_map(wrong).collect()
 }
@@ -122,6 +125,8 @@ pub fn untold(reached: &Reached) -> Vec<String> {
 enum Wanted {
     /// It is reached.
     Sometimes,
+    /// The same, and nothing follows there.
+    Guard,
     /// It may be.
     Rare,
     /// It is not.
@@ -138,6 +143,7 @@ fn table(text: &str) -> Vec<(String, Wanted)> {
                 let wanted = match then {
                     then if then.contains("(never") => Wanted::Never,
                     then if then.contains("(rare") => Wanted::Rare,
+                    "nothing" => Wanted::Guard,
                     _ => Wanted::Sometimes,
                 };
                 rows.push((format!("{input} | {}", state.trim()), wanted));

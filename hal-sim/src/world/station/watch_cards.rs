@@ -64,7 +64,7 @@ impl<C: Center> Station<C> {
             match armed {
                 Armed::Later(after, what) => self.later.push((self.now + after, what)),
                 Armed::Dies(effects, dark) => self.die_after(effects, dark),
-                Armed::Stale => self.watch.armed.push(armed),
+                Armed::Stale | Armed::Twice => self.watch.armed.push(armed),
             }
         }
     }
@@ -90,15 +90,19 @@ impl<C: Center> Station<C> {
     pub(super) fn maybe_stale_approval(&mut self, answer: CardAnswer) -> CardAnswer {
         let CardAnswer::Approved { outcome, approval, issuer } = answer else { return answer };
         let before = self.watch.last_approval.replace(outcome.clone());
-        let armed = self.watch.armed.iter().position(|armed| *armed == Armed::Stale);
-        match (before.filter(|before| *before != outcome), armed) {
-            (Some(before), Some(armed)) => {
-                self.watch.armed.remove(armed);
+        match before.filter(|before| *before != outcome) {
+            Some(before) if self.take_armed(Armed::Stale) => {
                 self.tally.add("stale approval");
                 CardAnswer::Approved { outcome: before, approval, issuer }
             }
             _ => CardAnswer::Approved { outcome, approval, issuer },
         }
+    }
+
+    /// Whether this waits for now; then it waits no more.
+    pub(super) fn take_armed(&mut self, wanted: Armed) -> bool {
+        let found = self.watch.armed.iter().position(|armed| *armed == wanted);
+        found.map(|place| self.watch.armed.remove(place)).is_some()
     }
 
     /// Neither number nor PIN of a card is ever here, where people's own numbers may be.
