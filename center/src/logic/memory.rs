@@ -11,13 +11,13 @@ use crate::logic::{
     rebuild::{Rebuilding, Standing},
     register::{Adopted, AdoptedRow},
     store::{
-        Alarm, AttemptRow, BalanceRow, CodeRow, KioskRow, PayerTag, PaymentRow, Result, Store, StoreError,
-        Transact, WitnessRow,
+        Alarm, AttemptRow, BalanceRow, CodeRow, KioskRow, PayerTag, PaymentRow, PaymentState, Result, Store,
+        StoreError, Transact, WitnessRow,
     },
 };
 use std::collections::BTreeMap;
 use tolem_probe::{Fault, planted};
-use tolem_protocol::{BalanceNumber, KioskNumber, PaymentCode, PaymentId, UtcTime, utc::Date};
+use tolem_protocol::{Amount, BalanceNumber, KioskNumber, PaymentCode, PaymentId, UtcTime, utc::Date};
 
 /// Rows in ordered maps.
 #[derive(Clone, Default, Debug)]
@@ -114,9 +114,17 @@ impl Store for MemoryStore {
         Ok(self.payments.values().rev().filter(on_slip).cloned().collect())
     }
 
-    fn payments_of(&self, payer: &PayerTag, day: Date) -> Result<Vec<PaymentRow>> {
+    fn settled_cash(&self, payer: &PayerTag, day: Date) -> Result<Amount> {
+        let settled = |row: &&PaymentRow| matches!(row.state, PaymentState::Settled | PaymentState::Disputed);
         let of = |row: &&PaymentRow| row.payer.as_ref() == Some(payer) && row.day == day;
-        Ok(self.payments.values().filter(of).cloned().collect())
+        let sums = self.payments.values().filter(of).filter(settled).map(|row| row.inserted);
+        Ok(sums.fold(Amount::ZERO, |sum, cash| sum.checked_add(cash).unwrap_or(Amount::MAX)))
+    }
+
+    fn quoted_of(&self, payer: &PayerTag, day: Date) -> Result<Vec<PaymentRow>> {
+        let of = |row: &&PaymentRow| row.payer.as_ref() == Some(payer) && row.day == day;
+        let quoted = |row: &&PaymentRow| row.state == PaymentState::Quoted;
+        Ok(self.payments.values().filter(of).filter(quoted).cloned().collect())
     }
 
     fn each_payment(&self, each: &mut dyn FnMut(PaymentRow)) -> Result<()> {

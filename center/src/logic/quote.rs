@@ -214,19 +214,14 @@ impl Center {
 
     /// Cash of one payer today: what went in, and what live quotes still ask for.
     fn cash_of(&self, store: &dyn Store, payer: &PayerTag, now: UtcTime) -> Result<Amount> {
-        let rows = store.payments_of(payer, now.date())?;
-        let mut sum = Amount::ZERO;
-        for row in &rows {
+        let mut sum = store.settled_cash(payer, now.date())?;
+        for row in &store.quoted_of(payer, now.date())? {
             let quoted = || {
                 let quote = row.quote.as_ref().and_then(Signed::read_unverified);
                 let quote = quote.filter(|quote| quote.method.has_cash());
                 quote.filter(|quote| quote.valid_until >= now).map_or(Amount::ZERO, |quote| quote.due())
             };
-            let cash = match row.state {
-                PaymentState::Settled | PaymentState::Disputed => row.inserted,
-                PaymentState::Voided => Amount::ZERO,
-                PaymentState::Quoted => self.is_waiting(store, row)?.unwrap_or_else(quoted),
-            };
+            let cash = self.is_waiting(store, row)?.unwrap_or_else(quoted);
             sum = sum.checked_add(cash).unwrap_or(Amount::MAX);
         }
         Ok(sum)

@@ -247,8 +247,10 @@ pub trait Store: Office + Errands + Standing + Presence + Enrolment + Acquiring 
     fn put_payment(&mut self, row: &PaymentRow) -> Result<()>;
     /// Payments of `kiosk` whose number ends in `slip` (modulo ten million), newest epoch first.
     fn payments_on_slip(&self, kiosk: KioskNumber, slip: u64) -> Result<Vec<PaymentRow>>;
-    /// Payments of one payer on one day.
-    fn payments_of(&self, payer: &PayerTag, day: Date) -> Result<Vec<PaymentRow>>;
+    /// Cash that is in and answered for, of one payer on one day: settled or disputed.
+    fn settled_cash(&self, payer: &PayerTag, day: Date) -> Result<Amount>;
+    /// Payments of one payer on one day that are quoted and have no answer.
+    fn quoted_of(&self, payer: &PayerTag, day: Date) -> Result<Vec<PaymentRow>>;
     /// Gives each payment to `each`, in order of id.
     fn each_payment(&self, each: &mut dyn FnMut(PaymentRow)) -> Result<()>;
 

@@ -100,6 +100,32 @@ fn what_we_sign_we_verify_and_only_the_signed_bytes_come_out() {
     }
 }
 
+/// What was found good once is not good for ever, nor for something else.
+#[test]
+fn a_remembered_judgement_ends_with_what_it_rests_on() {
+    let world = world();
+    let trust = world.trust();
+    let message = world.good();
+    let token = message.split("wsu:Id=\"token\">").nth(1).unwrap().split('<').next().unwrap();
+    let certificate = data_encoding::BASE64.decode(token.trim().as_bytes()).unwrap();
+    let signs = |at: i64| said(trust.signer(&certificate, NOW.plus_seconds(at)));
+    let day = 86_400;
+    let fresh = |at: i64| said(world.trust().signer(&certificate, NOW.plus_seconds(at)));
+    for round in 0..2 {
+        // Around the ends of lists, issuer and certificate, with and without something remembered.
+        for at in [0, 1, 6, 7, 8, 30, 31, 364, 365, 366, 400, 4_000].map(|days| days * day) {
+            for near in [-61, -1, 0, 1, 61] {
+                assert_eq!(signs(at + near), fresh(at + near), "round {round}, {at} {near:+} s");
+            }
+        }
+        assert_eq!(signs(-40 * day), fresh(-40 * day), "round {round}, before it was made");
+    }
+    assert_eq!(said(trust.channel(&certificate, NOW)), said(world.trust().channel(&certificate, NOW)));
+    assert_eq!(signs(0), "ACCEPTED");
+    assert_ne!(signs(4_000 * day), "ACCEPTED");
+    assert_ne!(said(trust.channel(&certificate, NOW)), "ACCEPTED", "it signs, it opens no channel");
+}
+
 /// What an attacker makes of a signed message without the key.
 #[test]
 fn a_message_that_was_tampered_with_is_refused_by_name() {

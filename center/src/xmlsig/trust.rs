@@ -6,7 +6,13 @@
 
 use super::{Reason, Refused, Result};
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime, pem::PemObject as _};
-use std::{fs, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 use tolem_protocol::UtcTime;
 use webpki::{
     BorrowedCertRevocationList, CertRevocationList, EndEntityCert, Error, ExpirationPolicy, KeyUsage,
@@ -23,12 +29,33 @@ const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
 static CHAIN: [&dyn rustls::pki_types::SignatureVerificationAlgorithm; 2] =
     [webpki::ring::ECDSA_P256_SHA256, webpki::ring::RSA_PKCS1_2048_8192_SHA256];
 
+/// Judgements that are kept; more certificates than that are not used at one time.
+const MOST_JUDGED: usize = 1_024;
+
 /// Root, issuers and revocation lists.
+///
+/// A certificate that was found good is good until the first moment at which something that the judgement rests on ends: four signatures
+/// are not checked again for each message. Nothing else is remembered, and nothing outlives this value, so a new list judges everybody anew.
 #[derive(Debug)]
 pub struct Trust {
     anchor: TrustAnchor<'static>,
     issuers: Vec<CertificateDer<'static>>,
     lists: Vec<CertRevocationList<'static>>,
+    /// The first end of an issuer or a list, in seconds.
+    ends: i64,
+    /// Good certificates by SHA-256 of purpose and certificate: since when and until before when, in seconds.
+    judged: Mutex<BTreeMap<Vec<u8>, (i64, i64)>>,
+}
+
+/// When an authority's certificate ends, in seconds; one that cannot be read has no time of its own.
+fn end_of_certificate(der: &[u8]) -> i64 {
+    X509Certificate::from_der(der).map_or(i64::MIN, |(_, read)| read.validity().not_after.timestamp())
+}
+
+/// When a list ends, in seconds.
+fn end_of_list(der: &[u8]) -> i64 {
+    let next = CertificateRevocationList::from_der(der).ok().and_then(|(_, list)| list.next_update());
+    next.map_or(i64::MIN, |next| next.timestamp())
 }
 
 impl Trust {
@@ -48,7 +75,10 @@ impl Trust {
                 .map_err(|error| Refused::new(Reason::Certificate, format!("revocation list: {error}")))?;
             read.push(list.into());
         }
-        Ok(Self { anchor, issuers: issuers.into_iter().map(CertificateDer::from).collect(), lists: read })
+        let ends = issuers.iter().map(|der| end_of_certificate(der));
+        let ends = ends.chain(lists.iter().map(|der| end_of_list(der))).min().unwrap_or(i64::MIN);
+        let issuers = issuers.into_iter().map(CertificateDer::from).collect();
+        Ok(Self { anchor, issuers, lists: read, ends, judged: Mutex::default() })
     }
 
     /// Reads `root.crt`, `ca.crt` (PEM) and `root.crl`, `ca.crl` (DER) from a directory.
@@ -86,6 +116,24 @@ impl Trust {
     }
 
     fn check(&self, certificate: &[u8], now: UtcTime, purpose: &'static [u8]) -> Result<()> {
+        let mut name = ring::digest::Context::new(&ring::digest::SHA256);
+        name.update(purpose);
+        name.update(certificate);
+        let (name, second) = (name.finish().as_ref().to_vec(), now.seconds());
+        let judged = || self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        if judged().get(&name).is_some_and(|(from, until)| (*from..*until).contains(&second)) {
+            return Ok(());
+        }
+        self.judge(certificate, now, purpose)?;
+        let mut judged = judged();
+        if judged.len() >= MOST_JUDGED {
+            judged.clear();
+        }
+        judged.insert(name, (second, self.ends.min(end_of_certificate(certificate))));
+        Ok(())
+    }
+
+    fn judge(&self, certificate: &[u8], now: UtcTime, purpose: &'static [u8]) -> Result<()> {
         let der = CertificateDer::from(certificate);
         let leaf = EndEntityCert::try_from(&der)
             .map_err(|error| Refused::new(Reason::Certificate, error.to_string()))?;
