@@ -50,7 +50,7 @@ fn end<S: Transact>(town: &mut Town<S>, payment: PaymentId, ruling: CardRuling) 
             assert_eq!(alone, Err(Denied::SamePerson("aigul".into())));
             approve(town, &pen("bolat"), number)
         }
-        Asked::Founded => panic!("two people"),
+        other => panic!("{other:?}"),
     }
 }
 

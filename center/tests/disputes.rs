@@ -11,9 +11,11 @@ use common::{
     *,
 };
 use tolem_center::logic::{
+    Moment,
     acquirer::CardRow,
     approval::{Asked, Denied, Effect},
     disputes::{Cause, Chargeback, DisputeRow, DisputeState, Disputes as _, Fits, Move, Ruling},
+    errands::{NoticeKind, Reply},
     gateway,
     ledger::{self, Account},
     office::Action,
@@ -30,7 +32,47 @@ use tolem_protocol::{
     messages::{Request, Verdict},
 };
 
+/// The gateway refuses the only word that is due, for good.
+fn refuse_paid<S: Transact>(town: &mut Town<S>) {
+    let due = town.center.notices_due(&town.store, town.now).unwrap();
+    let kinds: Vec<_> = due.iter().map(|notice| notice.kind).collect();
+    assert_eq!(kinds, [NoticeKind::Paid]);
+    let (center, now) = (&town.center, town.now);
+    let no = Reply::Refused("another bank's".into());
+    let mut fresh = || 5;
+    town.store
+        .transact(|store| {
+            let mut at = Moment { now, fresh: &mut fresh, trace: &mut |_| {} };
+            center.notice_answered(store, &mut at, due[0].id, &no)
+        })
+        .unwrap();
+}
+
+/// The gateway never takes the word that it is paid; the dispute ends all the same.
+fn a_payment_that_the_gateway_never_took_is_given_back(lab: &impl Lab) {
+    let (mut town, ..) = two::staffed(lab.create());
+    let quote = town.quote(1, "marriage", ANNA, None);
+    let payment = quote.read_unverified().unwrap().payment;
+    town.pay(&quote, ANNA, &[5_000]);
+    refuse_paid(&mut town);
+    town.now = town.now.plus_seconds(400);
+    let why = "the portal knows no such code".to_owned();
+    town.two_decide(&Action::Complain { payment, why }).unwrap();
+    town.two_decide(&Action::Rule { dispute: 1, ruling: Ruling::GiveBack }).unwrap();
+    refuse_paid(&mut town);
+    let mut town = town.restart(lab);
+    town.notices();
+    assert_eq!(town.store.dispute(1).unwrap().unwrap().state, DisputeState::Returned);
+    assert_eq!(town.store.code_of(&payment).unwrap().unwrap().state, CodeState::Void, "nobody can use it");
+    assert_eq!(town.center.notices_due(&town.store, town.now.plus_seconds(9_999)).unwrap().len(), 0);
+    let mut held = Vec::new();
+    town.store.each_balance(&mut |row| held.push(row.amount)).unwrap();
+    assert!(held.contains(&tenge(FEE)), "{held:?}");
+    town.audit();
+}
+
 on_all_stores!(
+    a_payment_that_the_gateway_never_took_is_given_back,
     a_complaint_withholds_the_money_until_it_is_given_back,
     a_used_code_is_not_given_back_and_the_payment_stands,
     a_rejected_complaint_leaves_everything_as_it_was,
@@ -54,7 +96,7 @@ impl<S: Transact> Town<S> {
     fn two_decide(&mut self, action: &Action) -> Result<Vec<DisputeRow>, Denied> {
         let request = match ask(self, &pen("aigul"), action)? {
             Asked::Waits(number) => number,
-            Asked::Founded => panic!("not an operator"),
+            other => panic!("{other:?}"),
         };
         assert!(matches!(approve(self, &pen("aigul"), request), Err(Denied::SamePerson(_))));
         match approve(self, &pen("bolat"), request)? {

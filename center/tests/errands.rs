@@ -12,7 +12,7 @@ use tolem_center::logic::{
     gateway::Elsewhere,
     rebuild::{self, Standing as _},
     registry::Lookup,
-    store::{BalanceState, Store as _, Transact},
+    store::{BalanceState, PaymentRow, PaymentState, Store as _, Transact},
 };
 use tolem_protocol::{
     Amount, KioskNumber, PaymentCode, PaymentId,
@@ -31,7 +31,7 @@ impl Distant {
     fn create(&mut self, order: &Order) -> Made {
         let next = self.codes.len() as u64 + 1;
         let code = *self.codes.entry(order.payment).or_insert_with(|| PaymentCode::from_random(next * 977));
-        Made { code, valid_until: order.valid_until }
+        Made { code, valid_until: order.valid_until, is_paid: false }
     }
 
     fn notify(&mut self, code: PaymentCode, kind: NoticeKind) {
@@ -319,7 +319,11 @@ fn a_restored_center_asks_nobody_before_it_has_heard_everybody(lab: &impl Lab) {
     assert_eq!(commit(&mut town, &deposit, false), Some(Answer::Code(payment)));
     let (other, paid) = paying(&mut town);
     commit(&mut town, &paid, false);
-    let made = Made { code: PaymentCode::from_random(3), valid_until: town.now.plus_seconds(86_400) };
+    let made = Made {
+        code: PaymentCode::from_random(3),
+        valid_until: town.now.plus_seconds(86_400),
+        is_paid: false,
+    };
     rules(&mut town, false, |center, store, at| center.code_arrived(store, at, &other, &Reply::Done(made)));
     let notices = |town: &Town<_>| town.center.notices_due(&town.store, town.now).unwrap().len();
     assert_eq!((orders(&town).len(), notices(&town)), (1, 1));
@@ -332,7 +336,48 @@ fn a_restored_center_asks_nobody_before_it_has_heard_everybody(lab: &impl Lab) {
     assert_eq!((orders(&town).len(), notices(&town)), (1, 1));
 }
 
+/// The gateway has the payment as paid: told in a life that is forgotten. It is not told again, with another moment.
+fn what_the_gateway_has_as_paid_owes_no_notice(lab: &impl Lab) {
+    for held in [false, true] {
+        let mut town = far(lab.create());
+        let (payment, deposit) = paying(&mut town);
+        assert_eq!(commit(&mut town, &deposit, false), Some(Answer::Code(payment)));
+        let made = Made { is_paid: true, ..Distant::default().create(&orders(&town).pop().unwrap()) };
+        if held {
+            // It cannot be paid here any more: the payment was voided meanwhile.
+            town.store
+                .transact(|store| {
+                    let row = store.payment(&payment)?.unwrap();
+                    store.put_payment(&PaymentRow { state: PaymentState::Voided, ..row })
+                })
+                .unwrap();
+        }
+        let reply = Reply::Done(made);
+        let answer =
+            rules(&mut town, false, |center, store, at| center.code_arrived(store, at, &payment, &reply));
+        let verdict = outcome_of(answer.unwrap());
+        assert_eq!(matches!(verdict, Verdict::Held(_)), held);
+        let due = town.center.notices_due(&town.store, town.now).unwrap();
+        if held {
+            let kinds: Vec<_> = due.iter().map(|notice| notice.kind).collect();
+            assert_eq!(kinds, [NoticeKind::Refund], "it is not void there, it is paid");
+            let used = Reply::Refused("used".into());
+            rules(&mut town, false, |center, store, at| {
+                center.notice_answered(store, at, due[0].id, &used).map(|_| Some(()))
+            });
+            assert!(town.store.alarms().unwrap().iter().any(|alarm| alarm.kind == "code-not-returned"));
+        } else {
+            assert!(due.is_empty());
+            let mut taken = Vec::new();
+            town.store.each_notice(&mut |row| taken.push((row.kind, row.taken_at.is_some()))).unwrap();
+            assert_eq!(taken, [(NoticeKind::Paid, true)], "reports count it as told");
+        }
+        town.audit();
+    }
+}
+
 on_all_stores!(
+    what_the_gateway_has_as_paid_owes_no_notice,
     a_deposit_waits_on_disk_and_its_answer_never_changes,
     a_cut_at_any_moment_gives_one_code_one_booking_and_one_notice,
     a_final_refusal_holds_the_money_and_gives_the_voucher_back,

@@ -596,7 +596,7 @@ impl Neighbours for Slow {
             self.asked.lock().unwrap().push(order.payment);
             self.passes().await;
             let code = PaymentCode::from_random(order.payment.number);
-            Reply::Done(Made { code, valid_until: order.valid_until })
+            Reply::Done(Made { code, valid_until: order.valid_until, is_paid: false })
         })
     }
 

@@ -16,7 +16,7 @@ use tolem_center::{
     logic::{
         office::Action,
         rebuild::Standing as _,
-        register::{Listed, newest},
+        register::{Listed, first_day},
         store::Store as _,
     },
     server::system_clock,
@@ -100,8 +100,8 @@ fn compare(at: &At, since: Option<&str>, bank: &str, signer: &Signer) -> anyhow:
         Some(day) => {
             Date::parse_iso(day).with_context(|| format!("--since {day:?}: a day looks like 2026-11-25"))?
         }
-        None => match newest(&store)? {
-            Some(moment) => moment.plus_seconds(-DAY_S).date(),
+        None => match first_day(&store)? {
+            Some(day) => day,
             None => bail!("nothing is booked here: say from which day on with --since 2026-11-25"),
         },
     };
@@ -121,9 +121,14 @@ fn compare(at: &At, since: Option<&str>, bank: &str, signer: &Signer) -> anyhow:
         .collect();
     println!("the gateway's register has {} payments since {first:?}", listed.len());
     let (center, store) = office::center(at)?;
-    let compared = center.compare_register(&store, &listed)?;
+    let mut compared = center.compare_register(&store, &listed)?;
+    compared.since = Some(first);
     if rebuilding.is_none() {
         println!("the center is open: this is not part of a rebuilding");
+        if compared.agrees() {
+            println!("{compared}: nothing is to be done");
+            return Ok(());
+        }
     }
     let told = store.kiosks()?.len() - tolem_center::logic::rebuild::missing(&store)?.len();
     if rebuilding.is_some() && told < store.kiosks()?.len() {

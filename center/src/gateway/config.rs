@@ -1,6 +1,7 @@
 //! The configuration of a gateway: a TOML file. Every error names the key, the value and what is allowed.
 
 use super::{
+    guesses::WRONG_CODES,
     rules::{Group, Participant},
     words::Token,
 };
@@ -33,6 +34,8 @@ pub struct GatewayConfig {
     pub code_valid_s: i64,
     /// How often files are looked at for changes, in milliseconds.
     pub reload_ms: u64,
+    /// Codes that do not exist which a portal or service center may ask for within an hour.
+    pub wrong_codes: i64,
     /// Who may attach.
     pub participants: BTreeMap<String, Participant>,
 }
@@ -46,6 +49,7 @@ struct File {
     registry: Option<PathBuf>,
     code_valid_days: Option<u64>,
     reload_ms: Option<u64>,
+    wrong_codes_per_hour: Option<u64>,
     #[serde(default)]
     participant: Vec<Entry>,
 }
@@ -94,6 +98,11 @@ impl GatewayConfig {
                 * 86_400,
             reload_ms: between("reload_ms", file.reload_ms.unwrap_or(5_000), (100, 3_600_000))?
                 .unsigned_abs(),
+            wrong_codes: between(
+                "wrong_codes_per_hour",
+                file.wrong_codes_per_hour.unwrap_or(WRONG_CODES.unsigned_abs()),
+                (10, 100_000),
+            )?,
             participants,
         })
     }
@@ -148,6 +157,9 @@ listen = "127.0.0.1:7543"
 # registry = "registry.toml"
 
 # code_valid_days = 365
+
+# Codes that do not exist which a portal or service center may ask for within an hour; then it waits for the next. Counted in memory.
+# wrong_codes_per_hour = 100
 # reload_ms = 5000        # certificates, lists and participants are looked at this often
 
 # Who may attach. The name is the common name of both certificates; the group decides what may be called:
@@ -180,7 +192,7 @@ mod tests {
         let config = GatewayConfig::parse(EXAMPLE, Path::new("/srv/gateway")).unwrap();
         assert_eq!(config.participants.len(), 4);
         assert_eq!(config.participants["bank"].kiosks, [(1, 99_999)]);
-        assert_eq!(config.code_valid_s, 365 * 86_400);
+        assert_eq!((config.code_valid_s, config.wrong_codes), (365 * 86_400, 100));
         let start = "listen = \"127.0.0.1:1\"\n";
         let said: String = [
             "listen = \"here\"",

@@ -6,6 +6,7 @@ use super::{
     DESCRIPTIONS, channel,
     config::{GATEWAY_FILE, GatewayConfig},
     desk::Desk,
+    guesses::Guesses,
     party::Party,
     rules::Rules,
     setup::{GATEWAY_DATABASE, read_key},
@@ -214,7 +215,7 @@ pub fn open(config: &GatewayConfig, faults: &Faults, now: UtcTime) -> anyhow::Re
         trust: ArcSwap::from_pointee(party.trust),
         signer: Arc::new(party.signer),
         store: store.into(),
-        guesses: Default::default(),
+        guesses: Guesses::new(config.wrong_codes).into(),
     })
 }
 

@@ -239,7 +239,7 @@ impl Center {
     ) -> Result<Reply<Made>> {
         Ok(match self.order(store, at.now, payment)? {
             Some(order) => match self.gateway.issue(store, at.now, at.fresh, &order)? {
-                Some(code) => Reply::Done(Made { code, valid_until: order.valid_until }),
+                Some(code) => Reply::Done(Made { code, valid_until: order.valid_until, is_paid: false }),
                 None => Reply::Silent("no answer".into()),
             },
             None => Reply::Silent("nothing is waiting".into()),
@@ -288,6 +288,17 @@ impl Center {
             Reply::Refused(why) => {
                 let text = format!("the gateway refuses a code for card payment {payment}: {why}");
                 self.alarm(store, at, payment.kiosk, "code-refused", text, &[])?;
+                store.end_waiting(payment)?;
+                known.state = PaymentState::Voided;
+                store.put_payment(&known)?;
+                Ok(Next::Answer(declined(DeclineReason::Technical)))
+            }
+            Reply::Done(made) if made.is_paid => {
+                // Confirmed in a life that is forgotten. To ask the issuer now would take the money twice.
+                let text = format!(
+                    "the gateway has card payment {payment} as paid, which this center has forgotten: compare it with the acquirer's register"
+                );
+                self.alarm_once(store, at, ("card-recalled", *payment, text))?;
                 store.end_waiting(payment)?;
                 known.state = PaymentState::Voided;
                 store.put_payment(&known)?;

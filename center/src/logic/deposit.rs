@@ -9,11 +9,12 @@ use crate::logic::{
     errands::{Made, NoticeKind, WaitingRow},
     ledger::{Account, Posting, Split},
     quote::{may_take, release, tail},
+    register::transaction_number,
     store::{Alarm, BalanceRow, BalanceState, PayerTag, PaymentRow, PaymentState, Result, Store},
 };
 use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
-    Amount, Bin, Iin, KioskNumber, PaymentCode, PaymentId, UtcTime,
+    Amount, BalanceNumber, Bin, Iin, KioskNumber, PaymentCode, PaymentId, UtcTime,
     messages::{
         CodeToken, Deposit, DepositKind, HeldBalance, HoldReason, Outcome, Quote, Refusal, Response, Verdict,
     },
@@ -44,7 +45,13 @@ pub(super) struct Claimed<'a> {
 }
 
 enum Plan {
-    Pay { quote: Box<Quote>, payer: Iin, balance: Option<Box<BalanceRow>> },
+    Pay {
+        quote: Box<Quote>,
+        payer: Iin,
+        balance: Option<Box<BalanceRow>>,
+        /// A voucher that a forgotten life spent for this payment.
+        forgotten: Option<(BalanceNumber, Amount)>,
+    },
     Hold(HoldReason),
 }
 
@@ -144,11 +151,12 @@ impl Center {
         made: &Made,
     ) -> Result<Verdict> {
         match self.plan(store, at, claimed)? {
-            Plan::Pay { quote, payer, balance } => {
-                self.pay(store, at, claimed, (&quote, &payer, made), balance)
+            Plan::Pay { quote, payer, balance, forgotten } => {
+                self.pay(store, at, claimed, (&quote, &payer, made), (balance, forgotten))
             }
             Plan::Hold(reason) => {
-                self.owe_notice(store, at.now, NoticeKind::Void, claimed.deposit.payment, made.code)?;
+                let kind = if made.is_paid { NoticeKind::Refund } else { NoticeKind::Void };
+                self.owe_notice(store, at.now, kind, claimed.deposit.payment, made.code)?;
                 self.hold(store, at, claimed, reason)
             }
         }
@@ -255,11 +263,19 @@ impl Center {
                 .filter(|row| may_take(row, &owner, Some(&deposit.payment), at.now) && row.amount == sum),
             None => None,
         };
-        let extra = balance.as_ref().map_or(Amount::ZERO, |row| row.amount);
+        // The gateway's register says that it was paid: then its voucher was spent in a life that is forgotten, and its code is out.
+        let adopted = store.adopted(&transaction_number(&deposit.payment))?;
+        let is_out = adopted.is_some_and(|row| !row.replaced && row.fee == quote.fee);
+        let forgotten = quote.balance.filter(|_| balance.is_none() && is_out);
+        let extra = match (&balance, forgotten) {
+            (Some(row), _) => row.amount,
+            (None, Some((_, sum))) => sum,
+            (None, None) => Amount::ZERO,
+        };
         match claimed.inserted.checked_add(extra) {
             Some(sum) if sum >= quote.cash_total => {
                 let quote = Box::new(quote.clone());
-                Ok(Plan::Pay { quote, payer: payer.clone(), balance: balance.map(Box::new) })
+                Ok(Plan::Pay { quote, payer: payer.clone(), balance: balance.map(Box::new), forgotten })
             }
             _ => Ok(Plan::Hold(HoldReason::Stopped)),
         }
@@ -295,14 +311,19 @@ impl Center {
         at: &mut Moment<'_>,
         claimed: &Claimed<'_>,
         (quote, payer, made): (&Quote, &Iin, &Made),
-        balance: Option<Box<BalanceRow>>,
+        (balance, forgotten): (Option<Box<BalanceRow>>, Option<(BalanceNumber, Amount)>),
     ) -> Result<Verdict> {
         let deposit = claimed.deposit;
         let (kiosk, payment) = (deposit.payment.kiosk, Some(deposit.payment));
         for number in 13..=18 {
             at.step(number, kiosk, payment);
         }
-        let extra = balance.as_ref().map_or(Amount::ZERO, |row| row.amount);
+        let from = match (&balance, forgotten) {
+            (Some(row), _) => (Account::Held, row.amount),
+            (None, Some((number, sum))) => (self.spend_again(store, at, claimed, number, sum)?, sum),
+            (None, None) => (Account::Held, Amount::ZERO),
+        };
+        let extra = from.1;
         let rest = claimed.inserted + extra - quote.cash_total;
         let remainder = if rest.is_zero() {
             None
@@ -319,7 +340,6 @@ impl Center {
             }
             None => release(store, Some(quote), &deposit.payment)?,
         }
-        let from = (Account::Held, extra);
         self.book_paid(store, at.now, claimed, quote, from, remainder.as_ref(), "accepted")?;
         let token = CodeToken {
             code: made.code,
@@ -330,7 +350,7 @@ impl Center {
             paid_at: at.now,
             valid_until: made.valid_until,
         };
-        self.owe_notice(store, at.now, NoticeKind::Paid, deposit.payment, made.code)?;
+        self.owe_paid(store, at.now, deposit.payment, made)?;
         let token = Signed::new(&token, |message| self.keys.sign(message));
         Ok(Verdict::Accepted { token, remainder })
     }
@@ -430,7 +450,8 @@ impl Center {
         outcome: &Signed<Outcome>,
         now: UtcTime,
     ) -> Result<()> {
-        self.replace_adopted(store, now, &claimed.deposit.payment)?;
+        let is_held = outcome.read_unverified().is_some_and(|read| matches!(read.verdict, Verdict::Held(_)));
+        self.replace_adopted(store, now, &claimed.deposit.payment, is_held)?;
         let known = claimed.known;
         let payer_tail = match &claimed.payer {
             Some(iin) => tail(iin),

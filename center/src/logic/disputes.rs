@@ -348,6 +348,11 @@ impl Center {
         })
     }
 
+    /// Whether the code of a payment is being asked back for a dispute.
+    pub(super) fn is_returning(&self, store: &dyn Store, payment: &PaymentId) -> Result<bool> {
+        Ok(store.disputes_of(payment)?.iter().any(|row| row.state == DisputeState::Returning))
+    }
+
     fn returning(&self, store: &dyn Store, payment: &PaymentId) -> Result<Option<(DisputeRow, Paid)>> {
         let disputes = store.disputes_of(payment)?;
         let row = disputes.into_iter().find(|row| row.state == DisputeState::Returning);

@@ -55,6 +55,8 @@ pub struct Made {
     pub code: PaymentCode,
     /// Redeem before this.
     pub valid_until: UtcTime,
+    /// The gateway has it as paid already: this center said so in a life that it has forgotten.
+    pub is_paid: bool,
 }
 
 /// What came of a call.
@@ -189,6 +191,28 @@ impl Center {
             tries: 0,
             next: now,
             taken_at: None,
+        })
+    }
+
+    /// The same for a code that was just made. What the gateway has as paid was told in a life that is forgotten, and is not told again: only
+    /// the moment would differ, and the first one stands there.
+    pub(super) fn owe_paid(
+        &self,
+        store: &mut dyn Store,
+        now: UtcTime,
+        payment: PaymentId,
+        made: &Made,
+    ) -> Result<()> {
+        let taken_at = made.is_paid.then_some(now);
+        store.add_notice(&NoticeRow {
+            id: 0,
+            kind: NoticeKind::Paid,
+            payment,
+            code: made.code,
+            made_at: now,
+            tries: 0,
+            next: now,
+            taken_at,
         })
     }
 
@@ -329,7 +353,22 @@ impl Center {
             // Used before: that is an answer, and the dispute ends by it.
             Reply::Refused(why) if row.kind == NoticeKind::Refund => {
                 row.taken_at = Some(at.now);
+                if store.disputes_of(&payment)?.is_empty() {
+                    let text = format!(
+                        "the money of payment {payment} is held here, and the gateway does not take its code back: {why}"
+                    );
+                    self.alarm_once(store, at, ("code-not-returned", payment, text))?;
+                }
                 self.code_stays(store, at.now, &payment, why)?;
+            }
+            // It will not hear that it is paid, and the money goes back: so it is never told, and its word about the refund, which comes
+            // next, decides.
+            Reply::Refused(why) if row.kind == NoticeKind::Paid && self.is_returning(store, &payment)? => {
+                (row.kind, row.taken_at) = (NoticeKind::Void, Some(at.now));
+                let text = format!(
+                    "the gateway refuses the notice of payment {payment}, whose money goes back: {why}"
+                );
+                self.alarm_once(store, at, ("notice-refused", payment, text))?;
             }
             Reply::Refused(why) => {
                 // Somebody must look; until then it is still owed, so it is not given up.
@@ -398,7 +437,7 @@ impl Center {
     ) -> Result<Response> {
         let reply = match self.order(store, at.now, payment)? {
             Some(order) => match self.gateway.issue(store, at.now, at.fresh, &order)? {
-                Some(code) => Reply::Done(Made { code, valid_until: order.valid_until }),
+                Some(code) => Reply::Done(Made { code, valid_until: order.valid_until, is_paid: false }),
                 None => {
                     sometimes(Site::GatewaySilent);
                     Reply::Silent("no answer".into())

@@ -70,7 +70,8 @@ impl Gateway for InProcessGateway {
             return Ok(Reply::Silent("no answer".into()));
         }
         if notice.kind == NoticeKind::Refund {
-            return Ok(if refund(store, notice.code)? {
+            // One that was never paid is made void.
+            return Ok(if refund(store, notice.code)? || void(store, notice.code)? {
                 Reply::Done(())
             } else {
                 Reply::Refused("only a paid, unused code is refunded".into())

@@ -181,7 +181,7 @@ impl Center {
     }
 
     /// Marks a balance as spent by a recalled payment. Gives the account that answers for it.
-    fn spend_again(
+    pub(super) fn spend_again(
         &self,
         store: &mut dyn Store,
         at: &Moment<'_>,

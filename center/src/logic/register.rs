@@ -17,6 +17,7 @@ use tolem_protocol::{
     catalogue::ServiceCode,
     messages::{Method, Verdict},
     signed::Signed,
+    utc::Date,
 };
 
 /// The bank's number of a payment at the gateway: kiosk, epoch, number and half of the boot nonce; at most 54 letters.
@@ -105,6 +106,15 @@ pub struct Compared {
     pub missing: Vec<Listed>,
     /// What contradicts these books, and why.
     pub conflicts: Vec<(Listed, String)>,
+    /// From which day on the register was read.
+    pub since: Option<Date>,
+}
+
+impl Compared {
+    /// Nothing moves by it and nobody is told anything: the register says what the books say.
+    pub fn agrees(&self) -> bool {
+        self.missing.is_empty() && self.conflicts.is_empty()
+    }
 }
 
 impl fmt::Display for Compared {
@@ -287,13 +297,33 @@ impl Center {
         store: &mut dyn Store,
         now: UtcTime,
         payment: &PaymentId,
+        is_held: bool,
     ) -> Result<()> {
         let Some(row) = store.adopted(&transaction_number(payment))?.filter(|row| !row.replaced) else {
             return Ok(());
         };
+        if is_held {
+            // Its code may be used, and its money is held all the same: nobody is paid twice before somebody has looked.
+            store.raise(&Alarm {
+                at: now,
+                kiosk: payment.kiosk,
+                kind: "register-conflict".into(),
+                text: format!(
+                    "payment {payment} is paid in the gateway's register, and its deposit turned up and is held: find out whether its code \
+                     was used before the money is paid back"
+                ),
+                disputed: row.fee,
+                evidence: Vec::new(),
+            })?;
+        }
         book(store, now, &row, "replaced")?;
         store.put_adopted(&AdoptedRow { replaced: true, ..row })
     }
+}
+
+/// The first day that a restored center must compare: the day before the newest thing that its backup knew of.
+pub fn first_day(store: &dyn Store) -> Result<Option<Date>> {
+    Ok(newest(store)?.map(|moment| moment.plus_seconds(-86_400).date()))
 }
 
 /// When the newest thing that these books know of happened. Of a restored center: that its backup knew of, whatever was told to it since, because

@@ -57,7 +57,11 @@ fn created(answer: Result<CreateUpcResponse, CallError>) -> Reply<Made> {
         Ok(made) if matches!(made.state, State::Void | State::Expired | State::Refunded) => {
             Reply::Refused(format!("the code of this payment was made before and is {}", made.state))
         }
-        answer => reply(answer, |made| Made { code: made.code, valid_until: made.valid_until }),
+        answer => reply(answer, |made| Made {
+            code: made.code,
+            valid_until: made.valid_until,
+            is_paid: matches!(made.state, State::Paid | State::Used),
+        }),
     }
 }
 
@@ -155,8 +159,21 @@ impl Neighbours for SoapNeighbours {
                     reply(self.client.notify_payment(&request).await, |_| ())
                 }
                 NoticeKind::Refund => {
-                    let request = VoidUpc { message_id, transaction, code, reason: VoidReason::Refund };
-                    refunded(self.client.void_upc(&request).await)
+                    let request = VoidUpc {
+                        message_id,
+                        transaction: transaction.clone(),
+                        code,
+                        reason: VoidReason::Refund,
+                    };
+                    match self.client.void_upc(&request).await {
+                        // It would not hear that it is paid, so there it never was: then it is made void.
+                        Err(CallError::Refused(fault)) if fault.state == Some(State::Issued) => {
+                            let (message_id, reason) = (Token::random(), VoidReason::Cancelled);
+                            let request = VoidUpc { message_id, transaction, code, reason };
+                            made_void(self.client.void_upc(&request).await)
+                        }
+                        answer => refunded(answer),
+                    }
                 }
                 NoticeKind::Void => {
                     let reason = VoidReason::Cancelled;

@@ -91,7 +91,7 @@ impl Errands for SqlStore {
 
     fn add_notice(&mut self, row: &NoticeRow) -> Result<()> {
         self.run(
-            "INSERT INTO notice (kind, payment, code, made_at, tries, next) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO notice (kind, payment, code, made_at, tries, next, taken_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             values![
                 word_of(row.kind, &KINDS),
                 id_bytes(&row.payment),
@@ -99,6 +99,7 @@ impl Errands for SqlStore {
                 row.made_at.0,
                 row.tries,
                 row.next.0,
+                row.taken_at.map(|at| at.0),
             ],
         )
     }
@@ -109,8 +110,14 @@ impl Errands for SqlStore {
 
     fn put_notice(&mut self, row: &NoticeRow) -> Result<()> {
         self.run(
-            "UPDATE notice SET tries = ?2, next = ?3, taken_at = ?4 WHERE id = ?1",
-            values![number_value(row.id), row.tries, row.next.0, row.taken_at.map(|at| at.0)],
+            "UPDATE notice SET kind = ?2, tries = ?3, next = ?4, taken_at = ?5 WHERE id = ?1",
+            values![
+                number_value(row.id),
+                word_of(row.kind, &KINDS),
+                row.tries,
+                row.next.0,
+                row.taken_at.map(|at| at.0)
+            ],
         )
     }
 
