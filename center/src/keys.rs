@@ -15,7 +15,7 @@ use ring::{
 };
 use tolem_protocol::{
     Iin, PaymentId,
-    card::{CardSecret, SealedCard},
+    card::{CardSecret, SealedCard, SealedNumber, SecretNumber},
     emv::CardNumber,
     messages::SealedIin,
     signed::Signature,
@@ -166,10 +166,16 @@ impl Keys for CenterKeys {
         PayerTag(public_bytes(tag.as_ref()))
     }
 
-    fn seal_number(&self, number: &CardNumber, payment: &PaymentId, nonce: [u8; 12]) -> Vec<u8> {
-        // One length for all numbers, so that nothing is told by it.
-        let mut bytes = vec![0xFF; NUMBER_BYTES];
-        bytes[..number.digits().len()].copy_from_slice(number.digits());
+    fn seal_number(&self, number: &SecretNumber, payment: &PaymentId, nonce: [u8; 12]) -> Vec<u8> {
+        let mut bytes = match number {
+            SecretNumber::Clear(number) => {
+                // One length for all numbers, so that nothing is told by it.
+                let mut bytes = vec![0xFF; NUMBER_BYTES];
+                bytes[..number.digits().len()].copy_from_slice(number.digits());
+                bytes
+            }
+            SecretNumber::Sealed(sealed) => sealed.to_bytes().to_vec(),
+        };
         let aad = Aad::from(payment.to_string());
         self.cards
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut bytes)
@@ -177,15 +183,19 @@ impl Keys for CenterKeys {
         [&nonce[..], &bytes].concat()
     }
 
-    fn open_number(&self, sealed: &[u8], payment: &PaymentId) -> Option<CardNumber> {
+    fn open_number(&self, sealed: &[u8], payment: &PaymentId) -> Option<SecretNumber> {
         let (nonce, sealed) = sealed.split_first_chunk::<12>()?;
         let mut bytes = Zeroizing::new(sealed.to_vec());
         let aad = Aad::from(payment.to_string());
         let digits = self.cards.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut bytes).ok()?;
+        // The two kinds are told apart by their length.
+        if digits.len() != NUMBER_BYTES {
+            return SealedNumber::from_bytes(digits).map(SecretNumber::Sealed);
+        }
         let length = digits.iter().position(|digit| *digit == 0xFF).unwrap_or(digits.len());
         let mut text = Zeroizing::new(String::with_capacity(NUMBER_BYTES));
         text.extend(digits[..length].iter().map(|digit| char::from(b'0' + (digit % 10))));
-        CardNumber::parse(&text)
+        CardNumber::parse(&text).map(SecretNumber::Clear)
     }
 
     fn witness(&self) -> &NoteKey {
@@ -296,9 +306,11 @@ mod tests {
         let payment = PaymentId { kiosk, epoch: 1, number: 9, nonce: [7; 16] };
         for text in [concat!("5413", "3300", "8902", "0011"), concat!("4012", "3456", "7890", "9")] {
             let number = CardNumber::parse(text).unwrap();
+            let number = SecretNumber::Clear(number);
             let sealed = keys.seal_number(&number, &payment, [3; 12]);
             assert_eq!(sealed.len(), 12 + NUMBER_BYTES + 16);
-            assert!(!sealed.windows(4).any(|part| part == &number.digits()[..4]));
+            let SecretNumber::Clear(clear) = &number else { panic!("a number in the clear") };
+            assert!(!sealed.windows(4).any(|part| part == &clear.digits()[..4]));
             assert_eq!(keys.open_number(&sealed, &payment), Some(number));
             assert_eq!(keys.open_number(&sealed, &PaymentId { number: 10, ..payment }), None);
             for at in [0, 12, 30, 46] {
@@ -309,6 +321,10 @@ mod tests {
             assert_eq!(keys.open_number(&sealed[..11], &payment), None);
             assert_eq!(keys.open_number(&[], &payment), None);
         }
+        let number = SecretNumber::Sealed(SealedNumber { serial: KeySerial([0x13; 10]), cipher: [0xC5; 24] });
+        let sealed = keys.seal_number(&number, &payment, [4; 12]);
+        assert!(!sealed.windows(4).any(|part| part == [0xC5; 4]));
+        assert_eq!(keys.open_number(&sealed, &payment), Some(number));
     }
 
     #[test]
@@ -341,6 +357,7 @@ mod tests {
         let payment = PaymentId { kiosk, epoch: 1, number: 9, nonce: [7; 16] };
         let number = CardNumber::parse(concat!("5413", "3300", "8902", "0011")).unwrap();
         let pin = (PinBlock::new([0xA5; 8]), PinKey::Dukpt(KeySerial([0x31; 10])));
+        let number = SecretNumber::Clear(number);
         let card = CardSecret { number, expiry: [2, 9, 1, 2], sequence: Some(1), pin: Some(pin) };
         let mut count = 0;
         let mut fresh = || {

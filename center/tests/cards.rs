@@ -7,6 +7,7 @@ mod common;
 
 use card_town::*;
 use common::*;
+use data_encoding::HEXUPPER;
 use tolem_center::logic::{
     Answer,
     acquirer::{Acquiring as _, Heard, Standing},
@@ -17,10 +18,12 @@ use tolem_center::logic::{
 };
 use tolem_protocol::{
     Amount, PaymentId,
-    card::{CardAnswer, CardOrder, CardSecret, DeclineReason, PinKey, SealedCard},
+    card::{
+        CardAnswer, CardOrder, CardSecret, DeclineReason, PinKey, SealedCard, SealedNumber, SecretNumber,
+    },
     iso8583::{Message, MessageType, de},
     messages::{DepositKind, HoldReason, Method, Refusal, Request, Response, Verdict},
-    pinpad::{KeySlot, PinBlock},
+    pinpad::{KeySerial, KeySlot, PinBlock},
 };
 
 on_all_stores!(
@@ -29,6 +32,7 @@ on_all_stores!(
     what_comes_to_nothing_is_void_first_and_reversed_then,
     silence_is_undone_and_a_late_approval_changes_nothing,
     a_decline_voids_the_code_and_says_why,
+    an_approval_of_a_part_is_undone_and_one_with_a_remark_is_one,
     a_center_that_died_before_it_asked_asks_nobody,
     an_order_is_taken_once_and_never_after_it_was_undone,
     what_cannot_be_asked_for_is_not,
@@ -39,6 +43,7 @@ on_all_stores!(
     an_undoing_of_what_a_restored_center_forgot_is_handed_to_a_person,
     an_approval_that_nobody_decides_about_is_alarmed,
     a_gateway_that_never_voids_a_code_holds_nobodys_money_for_ever,
+    a_number_that_its_reader_has_enciphered_is_never_open_here,
     kiosks_are_told_whether_the_acquirer_is_there_and_its_loss_is_alarmed,
 );
 
@@ -194,6 +199,45 @@ fn a_decline_voids_the_code_and_says_why(lab: &impl Lab) {
         again.audit();
         town = again;
     }
+}
+
+fn an_approval_of_a_part_is_undone_and_one_with_a_remark_is_one(lab: &impl Lab) {
+    let mut town = town(lab, true);
+    for code in [b"00", b"08", b"11", b"16"] {
+        let (payment, request) = town.asked();
+        assert!(matches!(town.decided(&request, code), CardAnswer::Approved { .. }), "{code:?}");
+        assert_eq!(town.standing(&payment), Standing::Approved);
+        town.card(void(payment));
+    }
+    town.notices();
+    for message in town.errands() {
+        town.hear(&answer(&message, b"00"));
+    }
+    // A part, as the issuer says it, and as the sum says it.
+    for (code, sum) in [(b"10", 2_000), (b"00", 4_324)] {
+        let (payment, request) = town.asked();
+        let mut said = answer(&request, code);
+        said.set_amount(tenge(sum)).unwrap();
+        let Said::Decided(_, Response::Card(told)) = town.hear(&said) else { panic!("a decision") };
+        let CardAnswer::Declined { reason: DeclineReason::Funds, issuer } = &told else { panic!("{told:?}") };
+        assert_eq!(issuer.is_some(), code == b"10", "no chip hears an approval of what is undone");
+        assert_eq!((town.standing(&payment), town.enquire(payment)), (Standing::Reversing, told.clone()));
+        assert!(town.errands().is_empty(), "the code is void first");
+        assert!(matches!(town.card(Request::CardConfirm(payment)), CardAnswer::Declined { .. }));
+        // After a restart too.
+        town = town.restart(lab);
+        town.notices();
+        assert_eq!(town.code_state(&payment), Some(CodeState::Void));
+        let reversal = town.errands().remove(0);
+        assert_eq!(reversal.kind, MessageType::REVERSAL);
+        assert_eq!(reversal.amount(), Some(tenge(FEE)), "all that was asked for");
+        assert!(matches!(town.hear(&answer(&reversal, b"00")), Said::Other(Heard::Settled(_))));
+        // At the end the issuer's words are gone.
+        let told = CardAnswer::Declined { reason: DeclineReason::Funds, issuer: None };
+        assert_eq!((town.standing(&payment), town.enquire(payment)), (Standing::Reversed, told));
+    }
+    assert_eq!(town.owed_by_cards(), 0);
+    town.audit();
 }
 
 fn a_center_that_died_before_it_asked_asks_nobody(lab: &impl Lab) {
@@ -499,12 +543,57 @@ fn a_gateway_that_never_voids_a_code_holds_nobodys_money_for_ever(lab: &impl Lab
     assert_eq!((town.owed_by_cards(), town.enquire(payment)), (0, CardAnswer::Voided));
 }
 
+fn a_number_that_its_reader_has_enciphered_is_never_open_here(lab: &impl Lab) {
+    let sealed = SealedNumber { serial: KeySerial(SERIAL), cipher: [0xC5; 24] };
+    let card = || CardSecret { number: SecretNumber::Sealed(sealed), ..secret() };
+    let mut town = town(lab, true);
+    let quote = town.card_quote();
+    let order = town.order_of(&quote, &card());
+    let Answer::Order(payment) = town.order(&order) else { panic!("an order that is taken") };
+    let Next::Ask(request) = town.code_for(&order, true) else { panic!("the issuer is asked") };
+    let named = |message: &Message| {
+        assert!(message.get(de::NUMBER).is_none());
+        message.get(de::SEALED_NUMBER).map(|text| String::from_utf8_lossy(text).into_owned())
+    };
+    let digits = format!("{}{}", HEXUPPER.encode(&SERIAL), "C5".repeat(24));
+    assert_eq!(named(&request), Some(digits.clone()));
+    let kept = town.store.card(&payment).unwrap().unwrap().sealed_number;
+    assert!(!kept.windows(4).any(|part| part == [0xC5; 4]), "kept under a key of ours all the same");
+    town.decided(&request, b"00");
+    assert_eq!(town.card(Request::CardConfirm(payment)), CardAnswer::Confirmed);
+    let advice = town.errands().remove(0);
+    assert_eq!((advice.kind, named(&advice)), (MessageType::ADVICE, Some(digits)));
+    // The security module is away: said again, and after some minutes a person hears of it, once.
+    for tries in 1..10 {
+        town.with(|center, store, at| center.card_errand_failed(store, at, &advice, "no module"));
+        let told = town.store.alarms().unwrap().iter().filter(|alarm| alarm.kind == "card-message").count();
+        assert_eq!(told, usize::from(tries >= 6), "after {tries}");
+        town.now = town.now.plus_seconds(600);
+        town.errands();
+    }
+    assert!(matches!(town.hear(&answer(&advice, b"00")), Said::Other(Heard::Settled(_))));
+    assert!(town.store.card(&payment).unwrap().unwrap().sealed_number.is_empty());
+    // Where nobody can open it nobody is asked.
+    town.center.acquirer.as_mut().unwrap().takes_sealed = false;
+    let quote = town.card_quote();
+    let order = town.order_of(&quote, &card());
+    let reason = DeclineReason::Technical;
+    let declined = CardAnswer::Declined { reason, issuer: None };
+    assert_eq!(town.order(&order), Answer::Ready(Response::Card(declined)));
+    town.audit();
+}
+
 fn kiosks_are_told_whether_the_acquirer_is_there_and_its_loss_is_alarmed(lab: &impl Lab) {
     let mut town = town(lab, false);
     for open in [false, true, false] {
         town.center.acquirer.as_mut().unwrap().is_open = open;
         let clock = town.now;
         assert_eq!(town.ask(1, Request::CardService), Response::CardService { clock, open });
+        for takes in [false, true] {
+            town.center.acquirer.as_mut().unwrap().takes_sealed = takes;
+            let open = open && takes;
+            assert_eq!(town.ask(1, Request::SealedCardService), Response::CardService { clock, open });
+        }
     }
     town.center.acquirer = None;
     assert!(matches!(town.ask(1, Request::CardService), Response::CardService { open: false, .. }));

@@ -288,7 +288,7 @@ fn refused_reversal(directory: &Path) -> PaymentId {
         terminal: *b"KSK00042",
         merchant: *b"KIOSKTEST000001",
         amount: tenge(4_325),
-        sealed_number: Pki::at(directory).keys().unwrap().seal_number(&number, &payment, [1; 12]),
+        sealed_number: Pki::at(directory).keys().unwrap().seal_number(&number.into(), &payment, [1; 12]),
         outcome: None,
     };
     let row = PaymentRow {

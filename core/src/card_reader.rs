@@ -3,6 +3,7 @@
 //! A card is a person's property: the driver reports where it is, and moves it only when the kiosk says so, whose reason is on disk by then.
 
 use crate::emv::{ChipFault, ChipTransport};
+use tolem_protocol::card::SealedNumber;
 use zeroize::Zeroizing;
 
 /// What a reader can do with a card; the words on the screen follow from it.
@@ -27,6 +28,8 @@ pub enum Command {
     PowerChip,
     /// Send this to the chip. `Answer` or `ChipFault` follows. Wiped when dropped.
     Transmit(Zeroizing<Vec<u8>>),
+    /// Encipher the number of the card that was read, for the issuer. `Sealed` or `ChipFault` follows. Only of a reader that hides numbers.
+    Seal,
     /// Give the card back. `AtGate` and `Taken` follow.
     Eject,
     /// Keep the card: from inside, or from the gate where it was forgotten. `Retained` or `Taken` follows. The reason is on disk.
@@ -42,6 +45,7 @@ impl std::fmt::Debug for Command {
             Self::Refuse => f.write_str("Refuse"),
             Self::PowerChip => f.write_str("PowerChip"),
             Self::Transmit(bytes) => write!(f, "Transmit({} bytes)", bytes.len()),
+            Self::Seal => f.write_str("Seal"),
             Self::Eject => f.write_str("Eject"),
             Self::Retain => f.write_str("Retain"),
             Self::Restart => f.write_str("Restart"),
@@ -71,6 +75,8 @@ pub enum ReaderFault {
     Jam,
     /// A card does not fall into the box: it is full, or stuck there.
     BoxJam,
+    /// It should hide card numbers and does not, or has no keys to encipher them with.
+    NotSealing,
     /// Anything else that a person must mend; the reader's own number.
     Failure(u8),
 }
@@ -90,6 +96,8 @@ pub enum Event {
     Answer(ChipAnswer),
     /// The chip said nothing.
     ChipFault(ChipFault),
+    /// The number of the card, enciphered with a key for this one time.
+    Sealed(SealedNumber),
     /// The card sticks out of the gate.
     AtGate,
     /// The card was taken by somebody.

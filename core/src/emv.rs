@@ -14,6 +14,8 @@
 //! with online PIN and no CVM, floor limit 0, action codes, issuer authentication, scripts. Out of scope, and so said to the card by the
 //! terminal's capabilities: offline data authentication, offline PIN, signature, contactless, magnetic stripe, offline approval. It is
 //! not approved by EMVCo.
+//!
+//! Behind a reader that hides numbers ([`Kernel::behind_sred`]) it works with what the reader shows; a number in the clear is refused there.
 
 mod kernel;
 mod objects;
@@ -28,9 +30,10 @@ pub use kernel::Kernel;
 pub use selection::Candidate;
 pub use verification::{ActionCode, Tsi, Tvr};
 
+use crate::pin_pad::PinCard;
 use tolem_protocol::{
     Amount, Date,
-    emv::{CardNumber, StatusWord, Track2, apdu::Transport, tags::Tag},
+    emv::{CardNumber, MaskedNumber, StatusWord, Track2, apdu::Transport, tags::Tag},
 };
 use zeroize::Zeroizing;
 
@@ -123,7 +126,7 @@ pub enum Step {
     /// Several applications fit: the citizen chooses; [`Kernel::choose`] takes the index.
     Choose(Vec<Candidate>),
     /// The card wants the PIN checked online; [`Kernel::pin`] takes how it went.
-    EnterPin(CardNumber),
+    EnterPin(PinCard),
     /// Ask the issuer; [`Kernel::host`] takes the answer.
     GoOnline(Box<OnlineRequest>),
     /// Over. The card may be taken out.
@@ -141,17 +144,42 @@ pub enum PinEntry {
     PadFailed,
 }
 
+/// What the terminal knows of a card's number.
+#[derive(PartialEq, Eq)]
+pub enum CardData {
+    /// All of it, and track 2 equivalent data, if the card gave them.
+    Clear(CardNumber, Option<Track2>),
+    /// What its reader shows of it. The issuer gets it enciphered, from the reader ([`Command::Seal`](crate::card_reader::Command::Seal)).
+    Masked(MaskedNumber),
+}
+
+impl CardData {
+    /// The number, where the terminal knows it.
+    pub const fn number(&self) -> Option<&CardNumber> {
+        match self {
+            Self::Clear(number, _) => Some(number),
+            Self::Masked(_) => None,
+        }
+    }
+
+    /// The last four digits: all that paper and screen may show.
+    pub fn last_four(&self) -> [u8; 4] {
+        match self {
+            Self::Clear(number, _) => number.last_four(),
+            Self::Masked(masked) => masked.last_four(),
+        }
+    }
+}
+
 /// What the issuer must see. Dropped, it is wiped.
 #[derive(PartialEq, Eq)]
 pub struct OnlineRequest {
-    /// The card's number.
-    pub number: CardNumber,
+    /// The card's number, as far as this terminal knows it.
+    pub card: CardData,
     /// Which of several cards with this number.
     pub sequence: Option<u8>,
     /// Expiry, YYMM in digits.
     pub expiry: [u8; 4],
-    /// Track 2 equivalent data, if the card gave it.
-    pub track2: Option<Track2>,
     /// Chip data as TLV: field 55 of ISO 8583. No number or track is in it.
     pub chip_data: Vec<u8>,
     /// The PIN was entered for it.
@@ -236,6 +264,10 @@ pub enum Failure {
     Missing(Tag),
     /// The card gave an object twice.
     Twice(Tag),
+    /// The reader should hide this object and did not.
+    NotHidden(Tag),
+    /// The card wants to hear this object, which the reader hides.
+    Hidden(Tag),
     /// The card promised more than it was asked for: a cryptogram above the request.
     Cryptogram(u8),
     /// The card makes the terminal go on for ever: too many records or responses.
@@ -257,6 +289,8 @@ impl std::fmt::Display for Failure {
             Self::Malformed(tag) => write!(f, "the card's data object {tag} is not well formed"),
             Self::Missing(tag) => write!(f, "the card lacks data object {tag}"),
             Self::Twice(tag) => write!(f, "the card gave data object {tag} twice"),
+            Self::NotHidden(tag) => write!(f, "the reader should hide data object {tag} and does not"),
+            Self::Hidden(tag) => write!(f, "the card wants data object {tag}, which the reader hides"),
             Self::Cryptogram(kind) => {
                 write!(f, "the card answered with cryptogram {kind:02X}, which was not asked for")
             }

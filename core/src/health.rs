@@ -114,6 +114,8 @@ faults! {
     CardLeft, "CRD-LEFT", false, Word::ReasonCards, "Take the card out. It is somebody's property: the journal names its payment. Cash goes on.";
     /// A card does not fall into the box of kept cards.
     CardBoxJam, "CRD-BOX", false, Word::ReasonCards, "Empty the box of kept cards.";
+    /// The card reader should hide card numbers and does not, or has no keys for it.
+    CardReaderNotSealing, "CRD-CLEAR", false, Word::ReasonCards, "Do not switch `sred` off. Keep the reader as evidence if its keys were lost, look for a skimmer, exchange it. Cash goes on.";
     /// The card reader reports a hardware failure.
     CardReaderFailure, "CRD-FAILURE", false, Word::ReasonCards, "Power the card reader off and on; clean it; replace it.";
     /// The center's line to the acquirer of cards is down.

@@ -13,11 +13,36 @@ use zeroize::Zeroizing;
 
 pub use tolem_protocol::card::PinKey;
 
+/// The card that a PIN is bound to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PinCard {
+    /// The one with this number.
+    Number(CardNumber),
+    /// The one that is in the reader: reader and pad are one secure unit, which knows the number, and nobody here does.
+    Inside,
+}
+
+impl PinCard {
+    /// Its number, if it is known here.
+    pub const fn number(&self) -> Option<&CardNumber> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Inside => None,
+        }
+    }
+}
+
+impl From<CardNumber> for PinCard {
+    fn from(number: CardNumber) -> Self {
+        Self::Number(number)
+    }
+}
+
 /// What a PIN is asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PinRequest {
     /// The card the PIN is bound to.
-    pub number: CardNumber,
+    pub card: PinCard,
     /// Shown by pads with a display of their own.
     pub amount: Amount,
     /// After this time without an end the entry is cancelled.
@@ -40,6 +65,8 @@ pub enum Command {
     EnterPin(PinRequest),
     /// Take none any more. `Ended` follows; a block that was on its way is dropped.
     Cancel,
+    /// Nothing more is coming: show the greeting again. Nothing follows.
+    Idle,
     /// Load a key that its owner has wrapped for this pad (key block of X9.143). One `KeyLoaded` or `KeyNotLoaded` follows.
     LoadKey(KeyPlace, String),
     /// Authenticate a message with a MAC key of the pad. One `Authenticated` or `NotAuthenticated` follows.

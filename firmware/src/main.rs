@@ -438,10 +438,10 @@ mod sim {
         let device = match command {
             SimCommand::Ccnet { cable } => serve_acceptor(CcnetConfig::default(), cable.options()),
             SimCommand::Escpos { cable, png } => serve_printer(EscposConfig::default(), png, cable.options()),
-            SimCommand::Cardreader { cable } => serve_card_reader(1, cable.options()),
+            SimCommand::Cardreader { cable } => serve_card_reader(1, None, cable.options()),
             SimCommand::Issuer { listen, folder, verbose } => return serve_issuer(listen, &folder, verbose),
             SimCommand::Pinpad { cable } => {
-                serve_pin_pad(KeyStore::delivered(&PinPadKeys::test()), 1, cable.options())
+                serve_pin_pad(KeyStore::delivered(&PinPadKeys::test()), 1, None, cable.options())
             }
         }
         .context("cannot serve the device")?;

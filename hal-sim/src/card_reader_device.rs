@@ -4,8 +4,11 @@
 //! repeats the last answer, and after a mechanical error or a power cut only a reset is taken. It owns the physical truth: where each card
 //! is. Whoever is in the reader may be a chip card, which is spoken to through it.
 
+mod sred;
 #[cfg(test)]
 mod tests;
+
+pub use sred::{SecureUnit, Sred};
 
 use crate::{
     chip_card::{ChipCard, Reply},
@@ -111,6 +114,8 @@ pub struct CardReaderDevice {
     arrives: Option<Instant>,
     pressed: bool,
     active: bool,
+    /// The secure part, if it has one.
+    sred: Option<Sred>,
     at_power_loss: CardGoes,
     trouble: Option<Trouble>,
     held_by_hand: bool,
@@ -144,6 +149,7 @@ impl CardReaderDevice {
             arrives: None,
             pressed: false,
             active: false,
+            sred: None,
             at_power_loss: CardGoes::Out,
             trouble: None,
             held_by_hand: false,
@@ -155,6 +161,29 @@ impl CardReaderDevice {
             to_host: Line::new(seed ^ 0x9696),
             to_device: Line::new(seed ^ 0x6969),
             events: VecDeque::new(),
+        }
+    }
+
+    /// The same with a secure part: it hides numbers, enciphers them, and shares them with the pad of its unit alone.
+    #[must_use]
+    pub fn with_sred(mut self, unit: SecureUnit) -> Self {
+        self.sred = Some(Sred::new(unit));
+        self
+    }
+
+    /// Somebody opened the secure part: its keys are gone.
+    pub fn tamper(&mut self, now: Instant) {
+        self.handle_timeout(now);
+        if let Some(sred) = &mut self.sred {
+            sred.wipe();
+            self.note("opened: all keys are wiped");
+        }
+    }
+
+    /// The secure part hides numbers, or lies and does not.
+    pub fn set_hides(&mut self, hides: bool) {
+        if let Some(sred) = &mut self.sred {
+            sred.set_hides(hides);
         }
     }
 
@@ -285,6 +314,7 @@ impl CardReaderDevice {
         self.last = None;
         self.arrives = None;
         (self.accepting, self.pressed, self.active) = (false, false, false);
+        self.forget_number();
         (self.needs_reset, self.drawn_out) = (true, false);
         self.decoder.clear();
         self.to_host.clear();
@@ -346,7 +376,14 @@ impl CardReaderDevice {
         self.events.push_back(text.to_owned());
     }
 
+    fn forget_number(&mut self) {
+        if let Some(sred) = &mut self.sred {
+            sred.forget();
+        }
+    }
+
     fn remove(&mut self) {
+        self.forget_number();
         if let Some(Thing::Card(card)) = self.thing.take() {
             self.taken.push(*card);
         }
@@ -364,6 +401,7 @@ impl CardReaderDevice {
     }
 
     fn put_into_box(&mut self) {
+        self.forget_number();
         if let Some(Thing::Card(card)) = self.thing.take() {
             self.boxed.push(*card);
         }
@@ -585,9 +623,20 @@ impl CardReaderDevice {
             }
             Command::Release if inside => {
                 (self.pressed, self.active) = (false, false);
+                self.forget_number();
+                Ok(())
+            }
+            Command::SealState if self.sred.is_some() => {
+                data.push(if self.sred.as_ref().is_some_and(Sred::is_good) { b'1' } else { b'0' });
+                Ok(())
+            }
+            Command::SealCard if inside => {
+                let sealed = self.sred.as_mut().and_then(Sred::seal).ok_or(ReaderError::NOT_SEALED)?;
+                data.extend(sealed.to_bytes());
                 Ok(())
             }
             Command::Activate if self.pressed => {
+                self.forget_number();
                 let card = self.card().ok_or(ReaderError::CHIP_DEAD)?;
                 if card.faults.mute_from == Some(0) {
                     return Err(ReaderError::CHIP_DEAD);
@@ -608,7 +657,10 @@ impl CardReaderDevice {
                 }
                 match card.transmit(bytes) {
                     Reply::Bytes(answer) => {
-                        data.extend(answer);
+                        data.extend(match &mut self.sred {
+                            Some(sred) => sred.shown(&answer),
+                            None => answer,
+                        });
                         Ok(())
                     }
                     Reply::Mute => {

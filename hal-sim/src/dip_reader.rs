@@ -118,6 +118,8 @@ impl DipReader {
                 },
                 None => self.events.push_back(Event::ChipFault(ChipFault::Removed)),
             },
+            // It hides nothing.
+            Command::Seal => self.events.push_back(Event::ChipFault(ChipFault::Reader)),
             Command::Eject | Command::Retain => {
                 self.chip_on = false;
                 if self.told && !self.leaving {

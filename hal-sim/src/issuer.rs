@@ -19,6 +19,7 @@ mod vault;
 pub use vault::Vault;
 
 use crate::{chip_card::IssuerKeys, pin_pad_device::PinPadKeys};
+use data_encoding::HEXUPPER;
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
@@ -26,6 +27,7 @@ use std::{
 use tolem_card_keys::{TdesKey, emv, pin_block::Pin};
 use tolem_protocol::{
     Amount,
+    card::SealedNumber,
     emv::{CardNumber, tags, tlv},
     iso8583::{Message, MessageType, Original, de},
 };
@@ -37,6 +39,14 @@ pub struct Code(pub [u8; 2]);
 impl Code {
     /// Approved.
     pub const APPROVED: Self = Self(*b"00");
+    /// Approved, if the holder shows who he is.
+    pub const WITH_IDENTIFICATION: Self = Self(*b"08");
+    /// Approved for a part of the sum, here for half of it.
+    pub const PARTIAL: Self = Self(*b"10");
+    /// Approved for a very important person.
+    pub const IMPORTANT: Self = Self(*b"11");
+    /// Approved; track 3 is to be written.
+    pub const UPDATE_TRACK: Self = Self(*b"16");
     /// Refused without a reason.
     pub const REFUSED: Self = Self(*b"05");
     /// No such card.
@@ -63,6 +73,11 @@ impl Code {
     pub const CRYPTOGRAM: Self = Self(*b"82");
     /// The same trace number for something else.
     pub const DUPLICATE: Self = Self(*b"94");
+
+    /// Money is held under it.
+    pub const fn holds(self) -> bool {
+        matches!(&self.0, b"00" | b"08" | b"10" | b"11" | b"16")
+    }
 }
 
 impl fmt::Debug for Code {
@@ -137,6 +152,8 @@ pub enum Mood {
     AnswersLate,
     /// The next request is declined with this code, whatever the account says.
     Declines(Code),
+    /// The next request, if it is a good one, is approved in this way.
+    Approves(Code),
 }
 
 /// Who names a payment: the terminal, and its message.
@@ -200,8 +217,8 @@ impl TestIssuer {
 
     /// Takes a message; the answer, unless this message or its answer is lost.
     pub fn hear(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let request = Message::decode(bytes).ok()?;
-        let of_requests = matches!(self.moods.front(), Some(Mood::Declines(_)));
+        let request = self.with_number(Message::decode(bytes).ok()?);
+        let of_requests = matches!(self.moods.front(), Some(Mood::Declines(_) | Mood::Approves(_)));
         let mood = if of_requests && request.kind != MessageType::AUTHORIZATION {
             None
         } else {
@@ -211,7 +228,7 @@ impl TestIssuer {
             return None;
         }
         self.verdict = match mood {
-            Some(Mood::Declines(code)) => Some(code),
+            Some(Mood::Declines(code) | Mood::Approves(code)) => Some(code),
             _ => None,
         };
         let answer = self.answer(&request)?.encode().to_vec();
@@ -223,6 +240,22 @@ impl TestIssuer {
             }
             _ => Some(answer),
         }
+    }
+
+    /// A number that came enciphered is opened in the security module; where that fails, the message is one without a number.
+    fn with_number(&self, mut request: Message) -> Message {
+        let Some(sealed) = request.get(de::SEALED_NUMBER) else { return request };
+        let sealed = HEXUPPER.decode(sealed).ok().and_then(|bytes| SealedNumber::from_bytes(&bytes));
+        let ascii = |digits: &[u8]| digits.iter().map(|digit| digit + b'0').collect::<Vec<u8>>();
+        let opened = sealed.and_then(|sealed| self.vault.open(&sealed)).filter(|opened| {
+            // Confirmations and reversals name no expiry.
+            request.get(de::EXPIRY).is_none_or(|expiry| expiry == ascii(&opened.expiry))
+        });
+        request.remove(de::SEALED_NUMBER);
+        if let Some(opened) = opened {
+            request = request.with(de::NUMBER, &ascii(opened.number.digits()));
+        }
+        request
     }
 
     /// The answers that come late, once.
@@ -304,12 +337,16 @@ impl TestIssuer {
             .map(|number| number.iter().map(|digit| digit - b'0').collect::<Vec<u8>>())
             .unwrap_or_default();
         let judged = self.judge(request, amount, &account).err().unwrap_or(Code::APPROVED);
-        let code = self.verdict.take().unwrap_or(judged);
-        let standing = if code == Code::APPROVED {
+        // Nobody approves what the rules refuse.
+        let verdict = self.verdict.take().filter(|code| judged == Code::APPROVED || !code.holds());
+        let code = verdict.unwrap_or(judged);
+        let held = if code == Code::PARTIAL { Amount::from_tiyn(amount.tiyn() / 2) } else { amount };
+        let standing = if code.holds() {
             if let Some(account) = self.accounts.get_mut(&account) {
-                account.available = account.available.saturating_sub(amount);
+                account.available = account.available.saturating_sub(held);
             }
             self.approvals += 1;
+            answer.set_amount(held).expect("invariant: not more than was asked for");
             answer = answer.with(de::APPROVAL, format!("{:06}", self.approvals % 1_000_000).as_bytes());
             Standing::Held
         } else {
@@ -322,7 +359,7 @@ impl TestIssuer {
         }
         let answer = answer.with(de::RESPONSE, &code.0);
         let request = Some((request.clone(), answer.clone()));
-        self.ledger.insert(name, Entry { amount, standing, account, request });
+        self.ledger.insert(name, Entry { amount: held, standing, account, request });
         answer
     }
 

@@ -9,7 +9,10 @@ mod tests;
 
 pub use keys::{KeyStore, PinPadKeys};
 
-use crate::line::{Line, LineFaults, OneFault};
+use crate::{
+    card_reader_device::SecureUnit,
+    line::{Line, LineFaults, OneFault},
+};
 use std::{collections::VecDeque, fmt, time::Duration};
 use tolem_card_keys::{
     pin_block::{self, Pin},
@@ -118,6 +121,8 @@ const THINKING: Duration = Duration::from_millis(20);
 /// The device.
 pub struct PinPadDevice {
     keys: KeyStore,
+    /// The reader in the same case, which knows the card that is in.
+    unit: Option<SecureUnit>,
     /// What it is loaded with again by a technician.
     delivered: KeyStore,
     now: Instant,
@@ -148,6 +153,7 @@ impl PinPadDevice {
         Self {
             delivered: keys.clone(),
             keys,
+            unit: None,
             now: Instant(0),
             powered: true,
             silent: false,
@@ -168,6 +174,13 @@ impl PinPadDevice {
             to_device: Line::new(seed ^ 0x3C3C),
             events: VecDeque::new(),
         }
+    }
+
+    /// The same in one case with a reader.
+    #[must_use]
+    pub fn in_one_case(mut self, unit: SecureUnit) -> Self {
+        self.unit = Some(unit);
+        self
     }
 
     /// What comes out next; call until [`PadOutput::Wait`].
@@ -512,13 +525,18 @@ impl PinPadDevice {
 
     fn entry_of(&self, rest: &[u8], under_session: bool) -> Result<Entry, u8> {
         let mut fields = rest.split(|byte| *byte == 0x1C);
-        let account = fields.next().filter(|account| !account.is_empty()).ok_or(b'0')?;
+        let account = fields.next().unwrap_or_default();
         let account = std::str::from_utf8(account).map_err(|_| b'4')?;
-        let number = CardNumber::parse(account).ok_or(match account.len() {
-            0..8 => b'2',
-            8..=19 => b'4',
-            _ => b'3',
-        })?;
+        let number = if account.is_empty() {
+            // The card that is in the reader of the same case.
+            self.unit.as_ref().and_then(SecureUnit::number).ok_or(b'0')?
+        } else {
+            CardNumber::parse(account).ok_or(match account.len() {
+                0..8 => b'2',
+                8..=19 => b'4',
+                _ => b'3',
+            })?
+        };
         let money = fields.next().ok_or(b'5')?;
         let (session, amount, until) = if under_session {
             let (key, amount) = money.split_first_chunk::<32>().ok_or(b'5')?;

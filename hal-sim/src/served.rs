@@ -17,7 +17,7 @@ pub use pinpad::PinPadState;
 pub use printer::PrinterState;
 
 use crate::{
-    card_reader_device::CardReaderDevice,
+    card_reader_device::{CardReaderDevice, SecureUnit},
     ccnet_device::{CcnetConfig, CcnetDevice},
     escpos_device::{EscposConfig, EscposDevice},
     pin_pad_device::{KeyStore, PinPadDevice},
@@ -145,18 +145,33 @@ pub fn serve_printer(
     serve(Box::new(printer::Printer { device, png }), options, "sim-escpos")
 }
 
-/// Serves a PIN pad with these keys in a thread of its own.
-pub fn serve_pin_pad(keys: KeyStore, seed: u64, options: ServeOptions) -> io::Result<DeviceHandle> {
+/// Serves a PIN pad with these keys in a thread of its own; with `unit` in one case with the reader that has it.
+pub fn serve_pin_pad(
+    keys: KeyStore,
+    seed: u64,
+    unit: Option<SecureUnit>,
+    options: ServeOptions,
+) -> io::Result<DeviceHandle> {
     let mut device = PinPadDevice::new(keys, seed);
+    if let Some(unit) = unit {
+        device = device.in_one_case(unit);
+    }
     if !options.powered {
         device.set_power(Instant(0), false);
     }
     serve(Box::new(device), options, "sim-pinpad")
 }
 
-/// Serves a motorised card reader in a thread of its own.
-pub fn serve_card_reader(seed: u64, options: ServeOptions) -> io::Result<DeviceHandle> {
+/// Serves a motorised card reader in a thread of its own; with `unit` it hides card numbers and shares them with the pad of its unit.
+pub fn serve_card_reader(
+    seed: u64,
+    unit: Option<SecureUnit>,
+    options: ServeOptions,
+) -> io::Result<DeviceHandle> {
     let mut device = CardReaderDevice::new(seed);
+    if let Some(unit) = unit {
+        device = device.with_sred(unit);
+    }
     if !options.powered {
         device.set_power(Instant(0), false);
     }

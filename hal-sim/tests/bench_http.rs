@@ -125,6 +125,7 @@ impl Stand {
                 socket: directory.join("screen"),
                 center: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
                 cassette: None,
+                sred: false,
             },
             &wire,
         )

@@ -310,9 +310,9 @@ impl CardPart {
                 let step = kernel.choose(0);
                 self.follow(step);
             }
-            Step::EnterPin(number) => {
+            Step::EnterPin(card) => {
                 let limit = Duration::from_secs(45);
-                let request = PinRequest { number, amount: amount(), limit };
+                let request = PinRequest { card, amount: amount(), limit };
                 self.pad_driver.command(self.now, pad::Command::EnterPin(request));
             }
             Step::GoOnline(request) => {
@@ -350,7 +350,7 @@ impl CardPart {
         let ascii = |digits: &[u8]| digits.iter().map(|digit| digit + b'0').collect::<Vec<u8>>();
         let mut message = self
             .message(MessageType::AUTHORIZATION)
-            .with(de::NUMBER, &ascii(request.number.digits()))
+            .with(de::NUMBER, &ascii(request.card.number().expect("in the clear").digits()))
             .with(de::EXPIRY, &ascii(&request.expiry))
             .with(de::ENTRY, b"051")
             .with(de::SEQUENCE, format!("{:03}", request.sequence.unwrap_or(0)).as_bytes())

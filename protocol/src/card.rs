@@ -25,8 +25,12 @@ pub const MAX_SCRIPTS: usize = 255;
 
 /// Length of [`CardSecret::to_bytes`]: always the same, so that a sealed one tells nothing by its length.
 const SECRET_BYTES: usize = 64;
-/// Layout of these bytes.
-const SECRET_LAYOUT: u8 = 1;
+/// Layout of these bytes for a number in the clear.
+const CLEAR_LAYOUT: u8 = 1;
+/// Layout of these bytes for a number that the reader has enciphered.
+const SEALED_LAYOUT: u8 = 2;
+/// Bytes of an enciphered number.
+const CIPHER_BYTES: usize = 24;
 /// No sequence number.
 const NONE: u8 = 0xFF;
 
@@ -48,11 +52,66 @@ impl fmt::Debug for PinKey {
     }
 }
 
+/// A card's number as its reader has enciphered it, with a key for this one time. Neither the terminal nor this program's center has that key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SealedNumber {
+    /// Serial number of the key (DUKPT).
+    pub serial: KeySerial,
+    /// Tags `5A` (number), `5F24` (expiry) and, if there is one, `5F34` (which of several cards), filled with zeros.
+    pub cipher: [u8; CIPHER_BYTES],
+}
+
+impl SealedNumber {
+    /// Length of [`to_bytes`](Self::to_bytes).
+    pub const BYTES: usize = 10 + CIPHER_BYTES;
+
+    /// Serial number, then the enciphered number.
+    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..10].copy_from_slice(&self.serial.0);
+        bytes[10..].copy_from_slice(&self.cipher);
+        bytes
+    }
+
+    /// Reads them back. `None` for another length.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (serial, cipher) = bytes.split_first_chunk::<10>()?;
+        Some(Self { serial: KeySerial(*serial), cipher: cipher.try_into().ok()? })
+    }
+}
+
+impl fmt::Debug for SealedNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealedNumber({:?})", self.serial)
+    }
+}
+
+/// A card's number on its way to the issuer.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SecretNumber {
+    /// As the chip gave it to the terminal.
+    Clear(CardNumber),
+    /// As the reader has enciphered it: the terminal has never seen it.
+    Sealed(SealedNumber),
+}
+
+impl fmt::Debug for SecretNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretNumber(…)")
+    }
+}
+
+impl From<CardNumber> for SecretNumber {
+    fn from(number: CardNumber) -> Self {
+        Self::Clear(number)
+    }
+}
+
 /// What only the issuer may see. It lives from the chip's answer until it is sealed, and is wiped when dropped.
 #[derive(PartialEq, Eq)]
 pub struct CardSecret {
     /// The card's number.
-    pub number: CardNumber,
+    pub number: SecretNumber,
     /// Expiry, YYMM in digits.
     pub expiry: [u8; 4],
     /// Which of several cards with this number, 0..=99.
@@ -71,22 +130,38 @@ impl CardSecret {
     /// The bytes that are sealed, of one length for all cards.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(alloc::vec![0; SECRET_BYTES]);
-        let digits = self.number.digits();
-        bytes[0] = SECRET_LAYOUT;
-        bytes[1] = u8::try_from(digits.len()).expect("invariant: at most 19 digits");
-        bytes[2..2 + digits.len()].copy_from_slice(digits);
-        bytes[21..25].copy_from_slice(&self.expiry);
-        bytes[25] = self.sequence.unwrap_or(NONE);
+        let pin = match &self.number {
+            SecretNumber::Clear(number) => {
+                let digits = number.digits();
+                bytes[0] = CLEAR_LAYOUT;
+                bytes[1] = u8::try_from(digits.len()).expect("invariant: at most 19 digits");
+                bytes[2..2 + digits.len()].copy_from_slice(digits);
+                bytes[21..25].copy_from_slice(&self.expiry);
+                bytes[25] = self.sequence.unwrap_or(NONE);
+                26
+            }
+            SecretNumber::Sealed(sealed) => {
+                let [a, b, c, d] = self.expiry;
+                bytes[..4].copy_from_slice(&[
+                    SEALED_LAYOUT,
+                    a << 4 | b,
+                    c << 4 | d,
+                    self.sequence.unwrap_or(NONE),
+                ]);
+                bytes[4..38].copy_from_slice(&sealed.to_bytes());
+                38
+            }
+        };
         if let Some((block, key)) = &self.pin {
-            bytes[27..35].copy_from_slice(block.bytes());
+            bytes[pin + 1..pin + 9].copy_from_slice(block.bytes());
             match key {
                 PinKey::Dukpt(serial) => {
-                    bytes[26] = 1;
-                    bytes[35..45].copy_from_slice(&serial.0);
+                    bytes[pin] = 1;
+                    bytes[pin + 9..pin + 19].copy_from_slice(&serial.0);
                 }
                 PinKey::Session(slot, session) => {
-                    (bytes[26], bytes[35]) = (2, slot.letter());
-                    bytes[36..52].copy_from_slice(session);
+                    (bytes[pin], bytes[pin + 9]) = (2, slot.letter());
+                    bytes[pin + 10..pin + 26].copy_from_slice(session);
                 }
             }
         }
@@ -95,25 +170,31 @@ impl CardSecret {
 
     /// Reads them back. `None` for anything else.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() != SECRET_BYTES || bytes[0] != SECRET_LAYOUT {
+        if bytes.len() != SECRET_BYTES {
             return None;
         }
-        let digits = bytes[2..21].get(..usize::from(bytes[1]))?;
-        let expiry: [u8; 4] = bytes[21..25].try_into().ok()?;
-        let sequence = Some(bytes[25]).filter(|sequence| *sequence != NONE);
-        let block: [u8; 8] = bytes[27..35].try_into().ok()?;
-        let pin = match bytes[26] {
-            0 => None,
-            1 => Some(PinKey::Dukpt(KeySerial(bytes[35..45].try_into().ok()?))),
-            2 => Some(PinKey::Session(KeySlot::new(bytes[35])?, bytes[36..52].try_into().ok()?)),
+        let (number, expiry, sequence, pin) = match bytes[0] {
+            CLEAR_LAYOUT => {
+                let digits = bytes[2..21].get(..usize::from(bytes[1]))?;
+                let number = CardNumber::from_digits(digits)?.into();
+                (number, bytes[21..25].try_into().ok()?, bytes[25], &bytes[26..])
+            }
+            SEALED_LAYOUT => {
+                let number = SecretNumber::Sealed(SealedNumber::from_bytes(&bytes[4..38])?);
+                let expiry = [bytes[1] >> 4, bytes[1] & 0xF, bytes[2] >> 4, bytes[2] & 0xF];
+                (number, expiry, bytes[3], &bytes[38..])
+            }
             _ => return None,
         };
-        let secret = Self {
-            number: CardNumber::from_digits(digits)?,
-            expiry,
-            sequence,
-            pin: pin.map(|key| (PinBlock::new(block), key)),
+        let block: [u8; 8] = pin[1..9].try_into().ok()?;
+        let key = match pin[0] {
+            0 => None,
+            1 => Some(PinKey::Dukpt(KeySerial(pin[9..19].try_into().ok()?))),
+            2 => Some(PinKey::Session(KeySlot::new(pin[9])?, pin[10..26].try_into().ok()?)),
+            _ => return None,
         };
+        let sequence = Some(sequence).filter(|sequence| *sequence != NONE);
+        let secret = Self { number, expiry, sequence, pin: key.map(|key| (PinBlock::new(block), key)) };
         let sane = expiry.iter().all(|digit| *digit <= 9) && sequence.is_none_or(|sequence| sequence <= 99);
         // What is not said is zero: there is one way to say a thing.
         (sane && secret.to_bytes().as_slice() == bytes).then_some(secret)
@@ -201,7 +282,8 @@ impl DeclineReason {
     /// The group of an issuer's response code (field 39 of ISO 8583:1987) that is no approval.
     pub const fn of_response(code: [u8; 2]) -> Self {
         match &code {
-            b"51" => Self::Funds,
+            // `10` approves a part of the sum: whoever needs all of it has been declined.
+            b"51" | b"10" => Self::Funds,
             b"55" => Self::WrongPin,
             b"38" | b"75" => Self::PinTries,
             b"33" | b"54" => Self::Expired,
@@ -342,14 +424,22 @@ mod tests {
         CardNumber::parse(concat!("5413", "3300", "8902", "0011")).expect("a public test number")
     }
 
-    fn secrets() -> [CardSecret; 3] {
+    fn secrets() -> [CardSecret; 6] {
         let session = PinKey::Session(KeySlot::new(b'2').expect("a slot"), [0x5B; 16]);
         let dukpt = PinKey::Dukpt(KeySerial([0x31; 10]));
-        let card = |sequence, pin| CardSecret { number: number(), expiry: [2, 9, 1, 2], sequence, pin };
+        let clear = || SecretNumber::from(number());
+        let sealed =
+            || SecretNumber::Sealed(SealedNumber { serial: KeySerial([0x13; 10]), cipher: [0xC5; 24] });
+        let card = |number, sequence, pin| CardSecret { number, expiry: [2, 9, 1, 2], sequence, pin };
+        let with_dukpt = || Some((PinBlock::new([0xA5; 8]), dukpt));
+        let with_session = || Some((PinBlock::new([0x5A; 8]), session));
         [
-            card(None, None),
-            card(Some(1), Some((PinBlock::new([0xA5; 8]), dukpt))),
-            card(Some(99), Some((PinBlock::new([0x5A; 8]), session))),
+            card(clear(), None, None),
+            card(clear(), Some(1), with_dukpt()),
+            card(clear(), Some(99), with_session()),
+            card(sealed(), None, None),
+            card(sealed(), Some(1), with_dukpt()),
+            card(sealed(), Some(99), with_session()),
         ]
     }
 
@@ -381,8 +471,10 @@ mod tests {
 
     #[test]
     fn nothing_of_a_card_is_shown() {
-        let [_, secret, _] = secrets();
-        assert_eq!(format!("{secret:?}"), "CardSecret(…)");
+        for secret in secrets() {
+            assert_eq!(format!("{secret:?}"), "CardSecret(…)");
+            assert_eq!(format!("{:?}", secret.number), "SecretNumber(…)");
+        }
         let sealed = SealedCard([7; 32], heapless::Vec::new());
         assert_eq!(format!("{sealed:?}"), "SealedCard(…)");
     }
@@ -391,6 +483,7 @@ mod tests {
     fn the_issuers_codes_fall_into_the_groups_a_citizen_is_told() {
         for (code, reason) in [
             (*b"51", DeclineReason::Funds),
+            (*b"10", DeclineReason::Funds),
             (*b"55", DeclineReason::WrongPin),
             (*b"75", DeclineReason::PinTries),
             (*b"54", DeclineReason::Expired),

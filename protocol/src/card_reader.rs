@@ -261,6 +261,10 @@ pub enum Command {
     Deactivate,
     /// `F0`, `F1`: a command for the chip.
     Exchange(Transport, Zeroizing<Vec<u8>>),
+    /// `S0`: do you hide numbers, and have you keys for it? Not in the specification: readers that encipher differ, this is a generic word.
+    SealState,
+    /// `S1`: the number of the card that was read, enciphered. Generic, too.
+    SealCard,
 }
 
 impl Command {
@@ -284,6 +288,8 @@ impl Command {
             Self::Deactivate => b"C3",
             Self::Exchange(Transport::T0, _) => b"F0",
             Self::Exchange(Transport::T1, _) => b"F1",
+            Self::SealState => b"S0",
+            Self::SealCard => b"S1",
         }
     }
 
@@ -334,6 +340,8 @@ impl Command {
             b"C1" => Self::Release,
             b"C2" => Self::Activate,
             b"C3" => Self::Deactivate,
+            b"S0" => Self::SealState,
+            b"S1" => Self::SealCard,
             _ => return None,
         };
         Some(plain)
@@ -359,6 +367,8 @@ impl fmt::Debug for Command {
             Self::Release => "Release",
             Self::Activate => "Activate",
             Self::Deactivate => "Deactivate",
+            Self::SealState => "SealState",
+            Self::SealCard => "SealCard",
         })
     }
 }

@@ -6,11 +6,13 @@
 pub mod apdu;
 pub mod card_number;
 pub mod dol;
+pub mod masked;
 pub mod tags;
 pub mod tlv;
 
 pub use apdu::{Command, Response, StatusWord};
 pub use card_number::{CardNumber, Track2};
 pub use dol::Dol;
+pub use masked::MaskedNumber;
 pub use tags::Tag;
 pub use tlv::{Tlv, TlvError};

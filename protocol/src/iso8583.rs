@@ -109,6 +109,9 @@ pub mod de {
     pub const SECURITY: u8 = 53;
     /// Chip data.
     pub const CHIP: u8 = 55;
+    /// By agreement: a card number that its reader has enciphered, in the place of field 2. Serial number of its key, 20 hexadecimal digits,
+    /// then 48 of the number.
+    pub const SEALED_NUMBER: u8 = 62;
     /// By agreement: serial number of the key of the PIN block, 20 hexadecimal digits.
     pub const PIN_KEY: u8 = 63;
     /// Code over the message, if there is no second bitmap.

@@ -10,6 +10,7 @@
 //! | 1 | everything for cash |
 //! | 2 | cards: [`Method::Either`], [`Request::Authorize`] and what follows it |
 //! | 3 | [`Request::CardService`] |
+//! | 4 | [`Request::SealedCardService`] |
 
 use crate::{
     Amount, BalanceNumber, ClaimNumber, Iin, PaymentCode, PaymentId, UtcTime,
@@ -22,7 +23,7 @@ use crate::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The newest version of a message that this build knows.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 /// The oldest version this build reads.
 pub const MIN_VERSION: u8 = 1;
 /// Longest frame in bytes, without the length field.
@@ -383,6 +384,9 @@ pub enum Request {
     CardEnquire(PaymentId),
     /// Can cards be taken now, as far as the center sees? Since version 3.
     CardService,
+    /// The same for cards whose number the reader has enciphered ([`SecretNumber::Sealed`](crate::card::SecretNumber)): a center that does
+    /// not know this question cannot take them. Answered like `CardService`. Since version 4.
+    SealedCardService,
 }
 
 /// What the registry says of an IIN.
@@ -507,7 +511,7 @@ pub enum Response {
     },
     /// To `Authorize`, `CardConfirm`, `CardVoid` and `CardEnquire`. Since version 2.
     Card(CardAnswer),
-    /// To `CardService`. Since version 3.
+    /// To `CardService` and `SealedCardService`. Since version 3.
     CardService {
         /// The center's clock, as to `Time`.
         clock: UtcTime,
@@ -531,6 +535,7 @@ impl Message for Request {
             | Self::CardVoid { .. }
             | Self::CardEnquire(_) => 2,
             Self::CardService => 3,
+            Self::SealedCardService => 4,
             _ => 1,
         }
     }

@@ -216,10 +216,11 @@ pub enum Request<'a> {
     FirstKeySet,
     /// `7A`: give serial numbers in full.
     FullKeySerial,
-    /// `70`, DUKPT: take a PIN.
-    Pin(&'a CardNumber, Amount),
-    /// `70.`, master and session key: take a PIN, at most so many half minutes (1 to 9).
-    PinUnderSession(&'a CardNumber, Amount, &'a SessionKey, u8),
+    /// `70`, DUKPT: take a PIN for this card. Without a number: for the card that is in the reader of the same secure unit; the manual has
+    /// no such request, units that have it differ.
+    Pin(Option<&'a CardNumber>, Amount),
+    /// `70.`, master and session key: take a PIN in the same way, at most so many half minutes (1 to 9).
+    PinUnderSession(Option<&'a CardNumber>, Amount, &'a SessionKey, u8),
     /// `Z66`: authenticate a message. Packet number, whether it is the last, key, at most [`MAC_PACKET`] bytes.
     Mac(u8, bool, KeySlot, &'a [u8]),
 }
@@ -247,13 +248,13 @@ impl Request<'_> {
             Self::FullKeySerial => text.extend(b"7A1"),
             Self::Pin(number, amount) => {
                 text.extend(b"70");
-                text.extend(number.digits().iter().map(|digit| digit + b'0'));
+                push_number(&mut text, *number);
                 text.extend([FS, b'D']);
                 push_amount(&mut text, *amount)?;
             }
             Self::PinUnderSession(number, amount, key, half_minutes) => {
                 text.extend(b"70.");
-                text.extend(number.digits().iter().map(|digit| digit + b'0'));
+                push_number(&mut text, *number);
                 text.push(FS);
                 push_hex(&mut text, *key);
                 push_amount(&mut text, *amount)?;
@@ -274,6 +275,11 @@ impl Request<'_> {
         }
         Frame::new(admin, &text)
     }
+}
+
+fn push_number(text: &mut Vec<u8>, number: Option<&CardNumber>) {
+    let digits = number.map(CardNumber::digits).unwrap_or_default();
+    text.extend(digits.iter().map(|digit| digit + b'0'));
 }
 
 fn push_hex(text: &mut Vec<u8>, bytes: &[u8]) {

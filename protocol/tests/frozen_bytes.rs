@@ -300,7 +300,7 @@ fn damaged_records_are_refused_or_understood_but_never_fatal() {
 
 #[test]
 fn lengths_outside_the_bounds_are_named() {
-    assert_eq!((MIN_VERSION, VERSION, record::VERSION), (1, 3, 1));
+    assert_eq!((MIN_VERSION, VERSION, record::VERSION), (1, 4, 1));
     let most = MAX_FRAME as u32;
     for length in [0, 1, 5, most + 1, 0x0100_0000, u32::MAX] {
         assert_eq!(frame_length(length.to_be_bytes()), Err(WireError::Length(length)));

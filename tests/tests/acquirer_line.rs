@@ -152,7 +152,7 @@ fn unanswered(center: &Running, n: u64) {
     center
         .operate(move |store, center| {
             let sealed_number =
-                center.keys.seal_number(&number(), &payment(n), [u8::try_from(n).unwrap(); 12]);
+                center.keys.seal_number(&number().into(), &payment(n), [u8::try_from(n).unwrap(); 12]);
             let ask = ask(n, sealed_number);
             let now = clock().plus_seconds(-61);
             let begun = store.transact(|store| acquirer::begin(store, now, ask.clone())).unwrap();
@@ -231,7 +231,7 @@ fn a_confirmation_of_what_the_issuer_does_not_know_is_alarmed_and_said_again() {
     let (center, _notes) = place.center();
     center
         .operate(|store, center| {
-            let sealed_number = center.keys.seal_number(&number(), &payment(1), [1; 12]);
+            let sealed_number = center.keys.seal_number(&number().into(), &payment(1), [1; 12]);
             let ask = ask(1, sealed_number);
             store
                 .transact(|store| {

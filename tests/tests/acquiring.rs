@@ -110,7 +110,7 @@ fn begin<S: Transact + Acquiring>(store: &mut S, now: UtcTime, number: u64) -> B
 }
 
 fn hear<S: Transact + Acquiring>(store: &mut S, answer: &Message) -> Heard {
-    store.transact(|store| acquirer::hear(store, answer)).unwrap()
+    store.transact(|store| acquirer::hear(store, START, answer)).unwrap()
 }
 
 /// Says everything that is due, and takes in what is answered.
@@ -118,7 +118,7 @@ fn work<S: Transact + Acquiring>(store: &mut S, issuer: &mut TestIssuer, now: Ut
     let due = store.transact(|store| acquirer::due(store, now, 8)).unwrap();
     let mut said = Vec::new();
     for row in due {
-        let message = acquirer::errand(&row, &digits()).unwrap().unwrap();
+        let message = acquirer::errand(&row, &number().into()).unwrap().unwrap();
         for secret in [de::PIN_BLOCK, de::TRACK2, de::CHIP] {
             assert_eq!(message.get(secret), None, "nothing secret is said again");
         }

@@ -13,7 +13,7 @@ use std::{
 };
 use tolem_card_keys::TdesKey;
 use tolem_center::{
-    acquirer::{Hsm, HsmError},
+    acquirer::{Hsm, HsmError, OpenedNumber},
     keys::seal_card,
     server::{self, Options, system_clock},
 };
@@ -23,7 +23,7 @@ use tolem_hal_sim::{
     pin_pad_device::PinPadKeys,
 };
 use tolem_protocol::{
-    card::{CardAnswer, CardSecret, PinKey},
+    card::{CardAnswer, CardSecret, PinKey, SealedNumber, VoidReason},
     emv::CardNumber,
     messages::{self, Request},
     pinpad::{KeySerial, PinBlock},
@@ -105,6 +105,64 @@ impl Hsm for TestHsm {
         let block = self.0.translate(*block.bytes(), serial.as_bytes(), number);
         block.map(PinBlock::new).ok_or(HsmError::Refused)
     }
+
+    fn open(&self, sealed: &SealedNumber) -> Result<OpenedNumber, HsmError> {
+        let opened = self.0.open(sealed).ok_or(HsmError::Refused)?;
+        Ok(OpenedNumber { number: opened.number, expiry: opened.expiry })
+    }
+}
+
+#[test]
+fn numbers_that_readers_have_enciphered_are_opened_in_the_security_module_or_by_the_acquirer() {
+    for (terms, module) in
+        [("number = \"open\"\npin = \"translate\"\n", true), ("number = \"forward\"\n", false)]
+    {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let place = Place::new(listener.local_addr().unwrap());
+        let file = place.folder.path().join("acquirer/center/acquirer.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace("number = \"forward\"\n", terms)).unwrap();
+        let options = || Options {
+            config: place.config.clone(),
+            observer: None,
+            clock: system_clock,
+            neighbours: None,
+        };
+        if module {
+            let error = server::start(options()).err().map(|error| format!("{error:#}")).unwrap();
+            assert!(error.contains("needs a security module, and this program has none"), "{error}");
+        }
+        let issuer = Arc::new(Mutex::new(TestIssuer::common()));
+        let host = served(&place, listener, &issuer);
+        let vault = Vault::new(PinPadKeys::test().base, TdesKey::new(&ZONE).unwrap());
+        let hsm = module.then(|| Arc::new(TestHsm(vault)) as Arc<dyn Hsm>);
+        let center = server::start_with(options(), hsm).unwrap();
+        let mut kiosk = Kiosk::new(&place, 1);
+        for (pin, expiry, approved) in [
+            ("2580", [3, 0, 1, 2], true),
+            ("1111", [3, 0, 1, 2], false),
+            // Another card's number under this card's name.
+            ("2580", [2, 9, 1, 1], false),
+        ] {
+            let quote = kiosk.quote();
+            let payment = quote.read_unverified().unwrap().payment;
+            let order = kiosk.sealed_order(&quote, pin, expiry);
+            let heard = kiosk.card_answer(&Request::Authorize(order));
+            assert_eq!(matches!(heard, CardAnswer::Approved { .. }), approved, "{heard:?}");
+            let end = if approved { kiosk.card_answer(&Request::CardConfirm(payment)) } else { heard };
+            kiosk.journal.insert(payment, end);
+        }
+        // Approved, and then it comes to nothing: the reversal's number is opened again.
+        let quote = kiosk.quote();
+        let payment = quote.read_unverified().unwrap().payment;
+        let order = kiosk.sealed_order(&quote, "2580", [3, 0, 1, 2]);
+        assert!(matches!(kiosk.card_answer(&Request::Authorize(order)), CardAnswer::Approved { .. }));
+        let end = kiosk.card_answer(&Request::CardVoid { payment, why: VoidReason::CardRefused });
+        kiosk.journal.insert(payment, end);
+        until_rest(&place);
+        drop(center);
+        compare(&place, &host.issuer(), &kiosk.journal);
+    }
 }
 
 #[test]
@@ -113,7 +171,7 @@ fn pin_blocks_are_translated_in_the_security_module_where_the_acquirer_wants_it(
     let place = Place::new(listener.local_addr().unwrap());
     let terms = place.folder.path().join("acquirer/center/acquirer.toml");
     let text = fs::read_to_string(&terms).unwrap();
-    fs::write(&terms, text + "pin = \"translate\"\n").unwrap();
+    fs::write(&terms, text.replace("number = \"forward\"", "pin = \"translate\"")).unwrap();
     let options =
         || Options { config: place.config.clone(), observer: None, clock: system_clock, neighbours: None };
     let error = server::start(options()).err().map(|error| format!("{error:#}")).unwrap();
@@ -138,7 +196,8 @@ fn pin_blocks_are_translated_in_the_security_module_where_the_acquirer_wants_it(
     let mut order = kiosk.order(&quote, "2580");
     let payment = quote.read_unverified().unwrap().payment;
     let wrong = (PinBlock::new([9; 8]), PinKey::Dukpt(KeySerial(kiosk.serial)));
-    let secret = CardSecret { number: number(), expiry: [3, 0, 1, 2], sequence: Some(1), pin: Some(wrong) };
+    let secret =
+        CardSecret { number: number().into(), expiry: [3, 0, 1, 2], sequence: Some(1), pin: Some(wrong) };
     order.sealed = seal_card(&place.keys.sealing_public(), &secret, &payment, &mut || 5).unwrap();
     let heard = kiosk.card_answer(&Request::Authorize(order));
     assert_eq!(heard, CardAnswer::Voided);

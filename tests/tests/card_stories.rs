@@ -1,6 +1,9 @@
 //! Stories of card payments, told by the journal: real kiosk, real drivers, real device bytes, real center rules and a test issuer whose
 //! ledger is the judge; virtual time.
 
+mod card_rig;
+
+use card_rig::*;
 use expect_test::{Expect, expect};
 use std::{cell::Cell, time::Duration};
 use tolem_center::logic::store::Store as _;
@@ -10,7 +13,7 @@ use tolem_core::{
     words::{Word, word},
 };
 use tolem_hal_sim::{
-    card_reader_device::{Thing, Trouble, Whereabouts},
+    card_reader_device::{Trouble, Whereabouts},
     chip_card::{CardProfile, ChipCard, IssuerKeys},
     escpos_device::PaperSupply,
     issuer::{Code, Mood},
@@ -28,86 +31,6 @@ use tolem_protocol::{
     qr::Qr,
 };
 use tolem_tests::rig::{PAYER, Rig, Wire};
-
-/// 4 325 ₸, one index.
-const MARRIAGE: &str = "marriage";
-
-fn sum() -> Amount {
-    Amount::from_tenge(4_325)
-}
-
-fn full() -> Amount {
-    Amount::from_tenge(50_000)
-}
-
-/// A terminal with a card reader and a PIN pad, ready.
-fn ready(seed: u64) -> Rig {
-    let mut rig = Rig::ready(seed);
-    rig.center.open_cards(cards::bank(full()));
-    rig.fit_cards();
-    rig.until_screen("attract");
-    rig.until("cards in service", |rig| match &rig.view.body {
-        Body::Attract { states, .. } => states
-            .iter()
-            .any(|state| Language::ALL.iter().any(|l| state.text == word(*l, Word::StateCardYes))),
-        _ => false,
-    });
-    rig
-}
-
-/// From the start screen to the open card slot.
-fn open_slot(rig: &mut Rig) {
-    rig.touch(Intent::SetLanguage(Language::English));
-    rig.type_payer(MARRIAGE, PAYER);
-    rig.tap(Word::Next);
-    rig.until_screen("quote");
-    rig.tap(Word::PayCard);
-    rig.until_screen("card-insert");
-    rig.until("an open slot", |rig| rig.cards.as_ref().is_some_and(|cards| cards.reader.is_accepting()));
-}
-
-fn insert(rig: &mut Rig, card: ChipCard) {
-    let now = rig.now();
-    let cards = rig.cards.as_mut().expect("fitted");
-    assert!(cards.reader.insert(now, Thing::Card(Box::new(card))).is_ok(), "the slot is open");
-}
-
-fn enter(rig: &mut Rig, pin: &str) {
-    rig.until_screen("card-pin");
-    rig.until("a pad that takes digits", |rig| {
-        matches!(rig.cards.as_ref().expect("fitted").pad.display(), Display::EnterPin { .. })
-    });
-    let now = rig.now();
-    assert!(rig.cards.as_mut().expect("fitted").pad.enter(now, pin), "the pad takes it");
-}
-
-fn take(rig: &mut Rig) {
-    rig.until_screen("card-take");
-    rig.until("the card at the gate", |rig| {
-        rig.cards.as_ref().expect("fitted").reader.place() == Whereabouts::Gate
-    });
-    let now = rig.now();
-    assert!(rig.cards.as_mut().expect("fitted").reader.take(now));
-}
-
-/// The issuer's ledger is the truth: taken or not, and never held for ever.
-fn judge(rig: &mut Rig, paid: bool) {
-    for _ in 0..150 {
-        rig.rest(Duration::from_secs(10));
-        let held = rig.center.bank(|bank| bank.taken_and_held().1);
-        if held.is_zero() && rig.kiosk().session().card_errands().count() == 0 {
-            break;
-        }
-    }
-    let expected = if paid { sum() } else { Amount::ZERO };
-    let (taken_and_held, available) = rig
-        .center
-        .bank(|bank| (bank.taken_and_held(), bank.account(&cards::number()).expect("an account").available));
-    assert_eq!(taken_and_held, (expected, Amount::ZERO), "{}", rig.story());
-    assert_eq!(available, full().saturating_sub(expected));
-    let owed = rig.kiosk().session().card_errands().count();
-    assert_eq!(owed, 0, "{}", rig.story());
-}
 
 fn check_story(rig: &Rig, expected: &Expect) {
     expected.assert_eq(&rig.story());
@@ -146,12 +69,6 @@ fn a_card_pays_with_its_pin_and_the_money_is_taken_when_the_code_is_on_paper() {
         Confirmed 1
     "#]],
     );
-}
-
-/// A story that ends in a message after the card was taken.
-fn until_message(rig: &mut Rig, lead: Word) {
-    rig.until_screen("message");
-    assert_eq!(rig.view.lead, word(Language::English, lead).replace("{phone}", ""), "{:?}", rig.view.title);
 }
 
 #[test]
@@ -222,6 +139,45 @@ fn a_decline_is_explained_in_its_group_when_the_card_is_taken() {
         until_message(&mut rig, reason);
         judge(&mut rig, false);
     }
+}
+
+#[test]
+fn an_approval_with_a_remark_is_an_approval() {
+    for code in [Code::WITH_IDENTIFICATION, Code::IMPORTANT, Code::UPDATE_TRACK] {
+        let mut rig = ready(50);
+        rig.center.bank(|bank| bank.moods.push_back(Mood::Approves(code)));
+        open_slot(&mut rig);
+        insert(&mut rig, cards::card());
+        enter(&mut rig, PIN);
+        take(&mut rig);
+        rig.until_screen("code");
+        judge(&mut rig, true);
+    }
+}
+
+#[test]
+fn an_approval_of_a_part_is_given_back_and_told_as_too_little_money() {
+    let mut rig = ready(51);
+    rig.center.bank(|bank| bank.moods.push_back(Mood::Approves(Code::PARTIAL)));
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    enter(&mut rig, PIN);
+    take(&mut rig);
+    until_message(&mut rig, Word::DeclineFunds);
+    judge(&mut rig, false);
+    check_story(
+        &rig,
+        &expect![[r#"
+        -- boot --
+        -- boot --
+        Started 1 due 4325
+        Card Inserted
+        AuthorizeSent 1 for 4325
+        Declined(Funds) 1
+        Finished 1 Voided
+        Card Taken
+    "#]],
+    );
 }
 
 #[test]
@@ -463,6 +419,81 @@ fn a_forgotten_card_is_kept_with_its_reason_on_disk_and_nothing_is_paid() {
         Card Retained(Some(1))
     "#]],
     );
+}
+
+/// A card was left: cards are closed, cash goes on, and the card is where its owner finds it.
+fn until_left(rig: &mut Rig) {
+    rig.until_screen("attract");
+    assert!(rig.kiosk().health().has(FaultCode::CardLeft));
+    let Body::Attract { states, .. } = &rig.view.body else { panic!("{:?}", rig.view.screen) };
+    for phrase in [Word::StateCardLeft, Word::StateCashYes] {
+        let says = |language| states.iter().any(|state| state.text == word(language, phrase));
+        assert!(Language::ALL.into_iter().any(says), "{states:?}");
+    }
+    rig.rest(Duration::from_secs(30));
+    assert_eq!(rig.view.screen, "attract");
+    let reader = &rig.cards.as_ref().expect("fitted").reader;
+    assert_eq!((reader.place(), reader.boxed().len()), (Whereabouts::Gate, 0));
+    assert!(reader.moves() < 10, "a motor does not pull for ever: {}", reader.moves());
+    let story = rig.story();
+    assert!(!story.contains("Card Retained") && story.matches("RetainOrdered").count() == 2, "{story}");
+}
+
+#[test]
+fn a_forgotten_card_that_cannot_be_drawn_in_or_boxed_closes_cards_and_nothing_else() {
+    for full in [false, true] {
+        let mut rig = ready(52);
+        open_slot(&mut rig);
+        insert(&mut rig, cards::card());
+        enter(&mut rig, PIN);
+        rig.until_screen("card-take");
+        let now = rig.now();
+        let reader = &mut rig.cards.as_mut().expect("fitted").reader;
+        if full {
+            reader.set_trouble(now, Some(Trouble::BoxFull));
+        } else {
+            reader.hold(true);
+        }
+        until_left(&mut rig);
+        judge(&mut rig, false);
+        let now = rig.now();
+        let reader = &mut rig.cards.as_mut().expect("fitted").reader;
+        reader.hold(false);
+        reader.set_trouble(now, None);
+        assert!(reader.take(now));
+        rig.until("cards again", |rig| !rig.kiosk().health().has(FaultCode::CardLeft));
+    }
+}
+
+#[test]
+fn nobody_is_told_that_a_card_is_kept_before_it_is() {
+    for taken in [true, false] {
+        let mut rig = ready(53);
+        open_slot(&mut rig);
+        insert(&mut rig, cards::card());
+        enter(&mut rig, PIN);
+        rig.until("the order to keep it", |rig| rig.story().contains("RetainOrdered"));
+        let now = rig.now();
+        let reader = &mut rig.cards.as_mut().expect("fitted").reader;
+        if taken {
+            assert!(reader.take(now), "at the last moment");
+        } else {
+            reader.set_silent(true);
+        }
+        until_message(&mut rig, Word::CardLeftUnpaid);
+        assert!(!rig.story().contains("Card Retained"), "{}", rig.story());
+    }
+}
+
+#[test]
+fn the_pad_shows_its_greeting_again_when_the_bank_has_spoken() {
+    let mut rig = ready(54);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    enter(&mut rig, PIN);
+    rig.until_screen("card-take");
+    rig.rest(Duration::from_secs(1));
+    assert_eq!(*rig.cards.as_ref().expect("fitted").pad.display(), Display::Idle);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! The connection itself: opened, kept, opened again with growing pauses. Runs as one task beside the kiosks' links.
 
 use super::{
-    config::{self, ACQUIRER_FILE, Pin, Terms},
+    config::{self, ACQUIRER_FILE, Number, Pin, Terms},
     hsm::Hsm,
     session::{Bounds, Now, Output, Session},
 };
 use crate::{
     gateway::{channel::client, party::PartyError},
+    logic::cards::ascii,
     server::{
         cards::Word,
         desk::{Heard, Job, fresh},
@@ -30,6 +31,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tolem_protocol::{
     UtcTime,
+    card::SealedNumber,
     emv::CardNumber,
     iso8583::{
         Message, de,
@@ -51,7 +53,7 @@ pub(crate) struct Line {
     key: Option<Zeroizing<[u8; 32]>>,
     /// Its folder: certificates and lists are read for each connection, because lists run out.
     folder: PathBuf,
-    /// The security module, if PIN blocks are translated here.
+    /// The security module, if something is opened here.
     hsm: Option<Arc<dyn Hsm>>,
 }
 
@@ -62,11 +64,14 @@ impl Line {
     /// Names the file and the key that is missing or wrong.
     pub fn open(folder: &Path, hsm: Option<Arc<dyn Hsm>>) -> Result<Self, PartyError> {
         let terms = Terms::read(folder)?;
-        let translates = terms.pin == Pin::Translate;
-        if translates && hsm.is_none() {
+        let needed = [
+            (terms.pin == Pin::Translate).then_some("key pin: \"translate\""),
+            (terms.number == Number::Open).then_some("key number: \"open\""),
+        ];
+        if let Some(key) = needed.into_iter().flatten().next().filter(|_| hsm.is_none()) {
             let file = folder.join(ACQUIRER_FILE);
             return Err(PartyError(format!(
-                "{}: key pin: \"translate\" needs a security module, and this program has none",
+                "{}: {key} needs a security module, and this program has none",
                 file.display()
             )));
         }
@@ -74,7 +79,7 @@ impl Line {
         if terms.tls {
             client(folder, &[])?;
         }
-        Ok(Self { terms, key, folder: folder.to_owned(), hsm: hsm.filter(|_| translates) })
+        Ok(Self { terms, key, folder: folder.to_owned(), hsm })
     }
 
     /// Keeps the line, until the desk is gone.
@@ -136,10 +141,10 @@ impl Line {
             stream,
             desk,
             shared,
-            host: &self.terms.host,
             words: None,
             open: false,
             hsm: self.hsm.as_ref(),
+            terms: &self.terms,
         };
         let why = talk.go(&now, failures).await;
         // Whatever was on its way has no answer on this connection.
@@ -160,11 +165,11 @@ struct Talk<'a> {
     stream: Box<dyn Wire>,
     desk: &'a mpsc::Sender<Job>,
     shared: &'a Shared,
-    host: &'a str,
     /// What the desk says on this connection, from when it is open.
     words: Option<mpsc::UnboundedReceiver<Word>>,
     open: bool,
     hsm: Option<&'a Arc<dyn Hsm>>,
+    terms: &'a Terms,
 }
 
 impl Talk<'_> {
@@ -183,11 +188,11 @@ impl Talk<'_> {
                         self.open = true;
                         let (say, words) = mpsc::unbounded_channel();
                         self.words = Some(words);
-                        self.shared.note(&format!("acquirer {}: signed on", self.host));
+                        self.shared.note(&format!("acquirer {}: signed on", self.terms.host));
                         tell(self.desk, Heard::AcquirerOpen(say)).await;
                     }
                     Output::Heard(message) => tell(self.desk, Heard::Acquirer(Box::new(message))).await,
-                    Output::Note(line) => self.shared.note(&format!("acquirer {}: {line}", self.host)),
+                    Output::Note(line) => self.shared.note(&format!("acquirer {}: {line}", self.terms.host)),
                     Output::Close(why) => return why.to_string(),
                 }
             }
@@ -209,17 +214,54 @@ impl Talk<'_> {
 
     async fn say(&mut self, word: Word) {
         let Word { message, asks } = word;
-        let message = match self.hsm {
-            Some(hsm) => translated(message, hsm).await,
-            None => Ok(message),
-        };
-        match (message, asks) {
-            (Ok(message), _) => self.session.say(message),
-            (Err(why), Some(payment)) => tell(self.desk, Heard::NotSent(payment, why)).await,
-            // Advices and reversals carry no block.
-            (Err(_), None) => {}
+        let opens = (self.terms.pin, self.terms.number);
+        let owed = asks.is_none().then(|| message.clone());
+        match (in_the_clear(message, self.hsm, opens).await, asks, owed) {
+            (Ok(message), ..) => self.session.say(message),
+            (Err(why), Some(payment), _) => tell(self.desk, Heard::NotSent(payment, why)).await,
+            // A confirmation or a reversal whose number does not open now: it is still owed, and comes again.
+            (Err(why), None, Some(message)) => {
+                self.shared.note(&format!("acquirer {}: not said, and still owed: {why}", self.terms.host));
+                tell(self.desk, Heard::NotSaid(Box::new(message), why)).await;
+            }
+            (Err(_), None, None) => {}
         }
     }
+}
+
+/// What this center opens for its acquirer: first the number, then the PIN block that is bound to it.
+async fn in_the_clear(
+    mut message: Message,
+    hsm: Option<&Arc<dyn Hsm>>,
+    (pin, number): (Pin, Number),
+) -> Result<Message, String> {
+    let Some(hsm) = hsm else { return Ok(message) };
+    if number == Number::Open {
+        message = opened(message, hsm).await?;
+    }
+    if pin == Pin::Translate {
+        message = translated(message, hsm).await?;
+    }
+    Ok(message)
+}
+
+/// The number that a reader has enciphered, in the field for numbers.
+async fn opened(mut message: Message, hsm: &Arc<dyn Hsm>) -> Result<Message, String> {
+    let Some(sealed) = message.get(de::SEALED_NUMBER) else { return Ok(message) };
+    let sealed = HEXUPPER.decode(sealed).ok().and_then(|bytes| SealedNumber::from_bytes(&bytes));
+    let sealed = sealed.ok_or("its enciphered number is none")?;
+    let hsm = hsm.clone();
+    let asked = tokio::task::spawn_blocking(move || hsm.open(&sealed)).await;
+    let opened = asked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    // A confirmation or reversal names no expiry; it is of a request that did.
+    if message.get(de::EXPIRY).is_some_and(|expiry| expiry != ascii(&opened.expiry).as_slice()) {
+        return Err(
+            "the enciphered number is another card's: its expiry is not the one that the kiosk names".into(),
+        );
+    }
+    message.remove(de::SEALED_NUMBER);
+    message.set(de::NUMBER, &ascii(opened.number.digits())).map_err(|error| error.to_string())?;
+    Ok(message)
 }
 
 /// The block of a request under the key between center and acquirer.

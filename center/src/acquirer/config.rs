@@ -28,12 +28,25 @@ pub enum Pin {
     Translate,
 }
 
+/// What becomes of card numbers that readers have enciphered (SRED).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Number {
+    /// Nobody can open them: terminals with such readers take no cards.
+    Refuse,
+    /// They go to the acquirer as they are, with the serial number of their key; it opens them.
+    Forward,
+    /// Our security module opens them.
+    Open,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     host: String,
     acquirer: String,
     pin: Option<Pin>,
+    number: Option<Number>,
     tls: Option<bool>,
     codes: Option<bool>,
     wait_ms: Option<u64>,
@@ -49,6 +62,8 @@ pub struct Terms {
     pub acquirer: String,
     /// What becomes of PIN blocks.
     pub pin: Pin,
+    /// What becomes of enciphered card numbers.
+    pub number: Number,
     /// TLS with certificates on both sides.
     pub tls: bool,
     /// Codes over messages.
@@ -98,11 +113,17 @@ impl Terms {
             host: file.host,
             acquirer: file.acquirer,
             pin: file.pin.unwrap_or(Pin::Forward),
+            number: file.number.unwrap_or(Number::Refuse),
             tls: file.tls.unwrap_or(true),
             codes: file.codes.unwrap_or(true),
             wait_ms: within("wait_ms", file.wait_ms, (100, 60_000), 10_000)?,
             echo_ms: within("echo_ms", file.echo_ms, (100, 3_600_000), 60_000)?,
         };
+        if terms.pin == Pin::Translate && terms.number == Number::Forward {
+            return Err("keys pin and number: a PIN block cannot be translated here without its card's number, so number \
+                 is \"open\" or \"refuse\" where pin is \"translate\""
+                .into());
+        }
         if !terms.tls && !terms.codes {
             return Err("keys tls and codes: both are false, and nobody would know who answers".into());
         }
@@ -131,14 +152,19 @@ mod tests {
     fn left_out_keys_have_their_values_and_wrong_ones_are_named() {
         let terms = Terms::parse(GOOD).unwrap();
         assert_eq!((terms.host_name(), &*terms.acquirer, terms.pin), ("localhost", "398001", Pin::Forward));
-        assert!(terms.tls && terms.codes);
+        assert!(terms.tls && terms.codes && terms.number == Number::Refuse);
         for (line, named) in [
             ("host = \"localhost\"", "key host: \"localhost\" is not host:port"),
             ("acquirer = \"39800a\"", "key acquirer: \"39800a\" is not 1 to 11 digits"),
             ("wait_ms = 5", "key wait_ms: 5 is not allowed; allowed are 100..=60000"),
             ("echo_ms = 0", "key echo_ms: 0 is not allowed"),
             ("pin = \"open\"", "unknown variant `open`"),
+            ("number = \"clear\"", "unknown variant `clear`, expected one of `refuse`, `forward`, `open`"),
             ("tls = false\ncodes = false", "nobody would know who answers"),
+            (
+                "pin = \"translate\"\nnumber = \"forward\"",
+                "keys pin and number: a PIN block cannot be translated",
+            ),
             ("colour = 1", "unknown field `colour`"),
         ] {
             let key = line.split(' ').next().unwrap();

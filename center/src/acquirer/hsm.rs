@@ -1,10 +1,12 @@
-//! The security module of a center, if it has one: PIN blocks are translated in it and nowhere else.
+//! The security module of a center, if it has one: PIN blocks are translated in it and nowhere else, and card numbers that readers have
+//! enciphered are opened in it.
 //!
-//! This program has no cipher that opens a PIN block. Without a module, blocks go to the acquirer as the pads made them, with the serial
-//! number of their key, and the acquirer's own module translates them; many acquirers want it so.
+//! This program has no cipher that opens a PIN block or a reader's number. Without a module, they go to the acquirer as the devices made
+//! them, with the serial number of their key, and the acquirer's own module opens them; many acquirers want it so.
 
 use std::fmt;
 use tolem_protocol::{
+    card::SealedNumber,
     emv::CardNumber,
     pinpad::{KeySerial, PinBlock},
 };
@@ -12,7 +14,7 @@ use tolem_protocol::{
 /// Why a module did not translate.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum HsmError {
-    /// It is no block of this card under that key: the citizen is told that the PIN could not be read.
+    /// It is no block of this card under that key, or no number under it: nothing is asked, and the payment is undone.
     Refused,
     /// The module does not answer; the reason is for the log.
     Down(String),
@@ -21,7 +23,7 @@ pub enum HsmError {
 impl fmt::Display for HsmError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused => f.write_str("the security module refuses the PIN block"),
+            Self::Refused => f.write_str("the security module refuses the PIN block or the number"),
             Self::Down(why) => write!(f, "the security module does not answer: {why}"),
         }
     }
@@ -40,4 +42,19 @@ pub trait Hsm: Send + Sync {
         serial: KeySerial,
         number: &CardNumber,
     ) -> Result<PinBlock, HsmError>;
+
+    /// The number that a reader has enciphered under a data key (DUKPT, named by its serial number). It lives from here until the message
+    /// with it is on the line.
+    ///
+    /// # Errors
+    /// Says whether another try can help.
+    fn open(&self, sealed: &SealedNumber) -> Result<OpenedNumber, HsmError>;
+}
+
+/// What a reader had enciphered.
+pub struct OpenedNumber {
+    /// The card's number.
+    pub number: CardNumber,
+    /// Expiry, YYMM in digits: it must be the one that the kiosk names.
+    pub expiry: [u8; 4],
 }

@@ -16,4 +16,4 @@ pub mod session;
 pub mod setup;
 
 pub use config::Terms;
-pub use hsm::{Hsm, HsmError};
+pub use hsm::{Hsm, HsmError, OpenedNumber};

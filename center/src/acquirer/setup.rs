@@ -69,7 +69,9 @@ pub fn tell_whereabouts(folder: &Path, host: &str) -> anyhow::Result<()> {
     let path = folder.join(ACQUIRER_FILE);
     let text = format!(
         "# Where the acquirer's host is, and its own number.\nhost = {host:?}\nacquirer = \"398001\"\n\
-         # pin = \"forward\"   # or \"translate\", with a security module\n# tls = true\n# codes = true\n\
+         # pin = \"forward\"   # or \"translate\", with a security module\n\
+         # Numbers that readers have enciphered: \"forward\", \"open\" with a security module, or \"refuse\" (default).\n\
+         number = \"forward\"\n# tls = true\n# codes = true\n\
          # wait_ms = 10000\n# echo_ms = 60000\n"
     );
     fs::write(&path, text).with_context(|| path.display().to_string())

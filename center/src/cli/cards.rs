@@ -20,7 +20,7 @@ use tolem_center::{
     },
     sql::SqlStore,
 };
-use tolem_protocol::PaymentId;
+use tolem_protocol::{PaymentId, card::SecretNumber};
 
 #[derive(Subcommand)]
 pub enum CardCommand {
@@ -187,10 +187,16 @@ fn show(center: &Center, store: &SqlStore, payment: &PaymentId) -> anyhow::Resul
                 println!("advice      {} ({}), said {} times", named(errand), errand.sent.local(), row.tries);
             }
             // The number is kept until the end only, and nobody sees more of it than its receipt shows.
-            let number = center.keys.open_number(&row.sealed_number, payment);
-            let four = number.as_ref().and_then(|number| number.digits().last_chunk::<4>());
-            match four {
-                Some(four) => println!("card        **** {}", four.map(|digit| digit.to_string()).concat()),
+            match center.keys.open_number(&row.sealed_number, payment) {
+                Some(SecretNumber::Clear(number)) => {
+                    println!(
+                        "card        **** {}",
+                        number.last_four().map(|digit| digit.to_string()).concat()
+                    );
+                }
+                Some(SecretNumber::Sealed(_)) => {
+                    println!("card        its number is as its reader has enciphered it");
+                }
                 None => println!("card        its number is not kept any more"),
             }
         }

@@ -14,12 +14,16 @@
 //!
 //! The card's number is kept because a reversal needs it; sealed, and only until the end.
 
-use crate::logic::store::{Result, StoreError};
+use crate::logic::{
+    cards::ascii,
+    store::{Result, StoreError},
+};
+use data_encoding::HEXUPPER;
 use std::fmt;
 use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
     Amount, PaymentId, UtcTime,
-    card::IssuerWords,
+    card::{IssuerWords, SecretNumber},
     iso8583::{FieldError, Message, MessageType, Original, de},
     messages::Outcome,
     signed::Signed,
@@ -32,6 +36,11 @@ pub const ANSWER_WAIT_S: i64 = 60;
 const FIRST_PAUSE_S: i64 = 10;
 /// No pause is longer, in seconds.
 const LONGEST_PAUSE_S: i64 = 600;
+/// Answers that say that all of the sum is held (ISO 8583:1987, field 39): approved; honour with identification; approved for a very
+/// important person; approved, update track 3. What a person should do besides, nobody does at a terminal without one.
+const APPROVALS: [[u8; 2]; 4] = [*b"00", *b"08", *b"11", *b"16"];
+/// Approved for a part of the sum: money is held, and not enough.
+pub const PARTIAL: [u8; 2] = *b"10";
 /// Answers to a reversal that say that no money is held: no action taken, not found.
 const UNDONE: [[u8; 2]; 2] = [*b"21", *b"25"];
 /// A trace number has six digits.
@@ -63,13 +72,15 @@ pub enum Why {
     NoAnswer,
     /// It came to nothing afterwards: the card refused, was torn out, the code was refused, the citizen left.
     Void,
+    /// The issuer approved another sum than was asked for.
+    Part,
 }
 
 impl Why {
     const fn code(self) -> [u8; 2] {
         *match self {
             Self::NoAnswer => b"68",
-            Self::Void => b"17",
+            Self::Void | Self::Part => b"17",
         }
     }
 }
@@ -255,7 +266,9 @@ pub enum Heard {
 }
 
 /// Takes in an answer of the acquirer.
-pub fn hear(store: &mut (impl Acquiring + ?Sized), answer: &Message) -> Result<Heard> {
+///
+/// An approval of a part, or of another sum than was asked for, is undone: a fee is paid whole or not at all.
+pub fn hear(store: &mut (impl Acquiring + ?Sized), now: UtcTime, answer: &Message) -> Result<Heard> {
     let Some(mut row) = named(store, answer)? else { return Ok(Heard::Unknown) };
     let Some(code) = answer.get(de::RESPONSE).and_then(|code| <[u8; 2]>::try_from(code).ok()) else {
         return Ok(Heard::Unknown);
@@ -265,9 +278,17 @@ pub fn hear(store: &mut (impl Acquiring + ?Sized), answer: &Message) -> Result<H
         (MessageType::AUTHORIZATION_ANSWER, Standing::Sent) => {
             row.code = Some(code);
             row.approval = answer.get(de::APPROVAL).and_then(|approval| approval.try_into().ok());
-            row.standing = if approved { Standing::Approved } else { Standing::Declined };
-            if !approved && !planted(Fault::NumberKept) {
-                row.sealed_number.clear();
+            let holds = APPROVALS.contains(&code);
+            let all = answer.amount().is_none_or(|amount| amount == row.amount);
+            if holds && all {
+                row.standing = Standing::Approved;
+            } else if holds || code == PARTIAL {
+                reverse(store, &mut row, now, Why::Part)?;
+            } else {
+                row.standing = Standing::Declined;
+                if !planted(Fault::NumberKept) {
+                    row.sealed_number.clear();
+                }
             }
             Heard::Decided(row)
         }
@@ -303,7 +324,7 @@ pub fn hear(store: &mut (impl Acquiring + ?Sized), answer: &Message) -> Result<H
 }
 
 /// The row that a message names by its trace number, time and terminal.
-fn named(store: &(impl Acquiring + ?Sized), answer: &Message) -> Result<Option<CardRow>> {
+pub(super) fn named(store: &(impl Acquiring + ?Sized), answer: &Message) -> Result<Option<CardRow>> {
     let digits = |field| answer.get(field).map(<[u8]>::to_vec).unwrap_or_default();
     let (trace, sent, terminal) = (digits(de::TRACE), digits(de::SENT), digits(de::TERMINAL));
     let Some(low) = std::str::from_utf8(&trace).ok().and_then(|text| text.parse::<u32>().ok()) else {
@@ -391,8 +412,18 @@ pub fn due(store: &mut (impl Acquiring + ?Sized), now: UtcTime, most: u32) -> Re
     Ok(rows)
 }
 
+/// Puts a card's number into a message: in the clear, or as its reader has enciphered it, to be opened on the line or by the acquirer.
+pub fn put_number(message: &mut Message, number: &SecretNumber) -> std::result::Result<(), FieldError> {
+    match number {
+        SecretNumber::Clear(number) => message.set(de::NUMBER, &ascii(number.digits())),
+        SecretNumber::Sealed(sealed) => {
+            message.set(de::SEALED_NUMBER, HEXUPPER.encode(&sealed.to_bytes()).as_bytes())
+        }
+    }
+}
+
 /// The message of a row that [`due`] gave; `number` is the card's, opened for this message alone. `None` if nothing is to be said of it.
-pub fn errand(row: &CardRow, number: &[u8]) -> std::result::Result<Option<Message>, FieldError> {
+pub fn errand(row: &CardRow, number: &SecretNumber) -> std::result::Result<Option<Message>, FieldError> {
     let kind = match (row.standing, row.tries) {
         (Standing::Confirming, _) => MessageType::ADVICE,
         (Standing::Reversing, 0 | 1) => MessageType::REVERSAL,
@@ -407,7 +438,7 @@ pub fn errand(row: &CardRow, number: &[u8]) -> std::result::Result<Option<Messag
     };
     let mut message = Message::new(kind);
     name.put(&mut message)?;
-    message.set(de::NUMBER, number)?;
+    put_number(&mut message, number)?;
     message.set(de::PROCESSING, b"000000")?;
     message.set_amount(row.amount)?;
     message.set(de::TERMINAL, &row.terminal)?;

@@ -23,7 +23,7 @@ use crate::logic::{
 use tolem_probe::{Fault, planted};
 use tolem_protocol::{
     Amount, Bin, KioskNumber, PaymentId, UtcTime,
-    card::{CardAnswer, CardOrder, CardSecret, DeclineReason, IssuerWords, PinKey, VoidReason},
+    card::{CardAnswer, CardOrder, CardSecret, DeclineReason, IssuerWords, PinKey, SecretNumber, VoidReason},
     emv::{tags, tlv},
     iso8583::{FieldError, Message, MessageType, de},
     messages::{CodeToken, Deposit, DepositKind, Quote, Refusal, Response, Verdict},
@@ -44,6 +44,8 @@ const QUOTE_GRACE_S: i64 = 600;
 const ELSEWHERE_S: i64 = 60;
 /// An acquirer that is away for so long is alarmed, in seconds.
 const LINE_LOST_S: u32 = 300;
+/// What was to be said to the acquirer so often, and could not be, is alarmed: some five minutes.
+const TRIES_UNSAID: u32 = 6;
 /// A gateway that refuses to void a code for so long holds nobody's money any more, in seconds.
 const NEVER_VOID_S: i64 = 86_400;
 /// A reversal waits for the gateway's acknowledgement, however long that takes: a hundred years, in seconds.
@@ -56,6 +58,8 @@ pub struct Acquirer {
     pub number: String,
     /// Signed on: payments may be asked for.
     pub is_open: bool,
+    /// Numbers that readers have enciphered can be opened, by our security module or by the acquirer's.
+    pub takes_sealed: bool,
 }
 
 /// Watches the line to the acquirer: tells once that it is away for long.
@@ -119,6 +123,11 @@ impl Center {
         self.acquirer.as_ref().is_some_and(|acquirer| acquirer.is_open)
     }
 
+    /// Whether somebody can open a number that a reader has enciphered.
+    pub(super) fn takes_sealed_numbers(&self) -> bool {
+        self.acquirer.as_ref().is_some_and(|acquirer| acquirer.takes_sealed)
+    }
+
     /// The acquirer is away for long: no terminal takes cards, and what is owed to it waits.
     pub fn acquirer_lost(&self, store: &mut dyn Store, at: &Moment<'_>) -> Result<()> {
         let Some(first) = store.kiosks()?.first().map(|row| row.kiosk) else { return Ok(()) };
@@ -167,6 +176,11 @@ impl Center {
                 Some(DeclineReason::Technical)
             }
             (Some(_), false) => Some(DeclineReason::IssuerUnavailable),
+            (Some(draft), true)
+                if matches!(draft.secret.number, SecretNumber::Sealed(_)) && !self.takes_sealed_numbers() =>
+            {
+                Some(DeclineReason::Technical)
+            }
             (Some(_), true) if !in_time || Message::new(MessageType::ADVICE).set_amount(total).is_err() => {
                 Some(DeclineReason::Technical)
             }
@@ -593,7 +607,7 @@ impl Center {
             self.alarm_once(store, at, ("card-number-lost", payment, text))?;
             return Ok(None);
         };
-        match acquirer::errand(row, &ascii(number.digits())) {
+        match acquirer::errand(row, &number) {
             Ok(Some(message)) => Ok(Some(self.signed_by_us(message))),
             Ok(None) => Ok(None),
             Err(error) => {
@@ -602,6 +616,24 @@ impl Center {
                 self.alarm_once(store, at, ("card-message", payment, text))?;
                 Ok(None)
             }
+        }
+    }
+
+    /// A confirmation or reversal could not be said, because nobody opens its number now. It is said again; if that goes on, a person is told.
+    pub fn card_errand_failed(
+        &self,
+        store: &mut dyn Store,
+        at: &Moment<'_>,
+        message: &Message,
+        why: &str,
+    ) -> Result<()> {
+        match acquirer::named(store, message)? {
+            Some(row) if row.tries >= TRIES_UNSAID => {
+                let text =
+                    format!("what is owed to the acquirer for payment {} cannot be said: {why}", row.payment);
+                self.alarm_once(store, at, ("card-message", row.payment, text))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -621,13 +653,17 @@ impl Center {
         at: &mut Moment<'_>,
         answer: &Message,
     ) -> Result<Said> {
-        let heard = acquirer::hear(store, answer)?;
+        let heard = acquirer::hear(store, at.now, answer)?;
         match &heard {
             Heard::Decided(row) => {
                 let mut row = row.clone();
                 row.words = Some(words_of(row.code.unwrap_or_default(), answer));
                 if row.standing == Standing::Declined && !planted(Fault::DeclineLeavesCode) {
                     self.void_code(store, at, &row)?;
+                }
+                // A part was approved: as with every undoing, the code is void first.
+                if row.standing == Standing::Reversing && self.void_code(store, at, &row)? {
+                    row.next = at.now.plus_seconds(UNTIL_VOID_S);
                 }
                 store.put_card(&row)?;
                 return Ok(Said::Decided(row.payment, card(answer_of(&row))));
@@ -661,7 +697,7 @@ impl Draft {
     /// What only the kiosk knows, in the acquirer's fields.
     fn message(&self) -> std::result::Result<Message, FieldError> {
         let mut message = Message::new(MessageType::AUTHORIZATION);
-        message.set(de::NUMBER, &ascii(self.secret.number.digits()))?;
+        acquirer::put_number(&mut message, &self.secret.number)?;
         message.set(de::PROCESSING, b"000000")?;
         message.set(de::EXPIRY, &ascii(&self.secret.expiry))?;
         // Read by the chip, and a PIN can be entered.
@@ -685,7 +721,7 @@ impl Draft {
 }
 
 /// Values 0..=9 as letters, wiped when dropped.
-fn ascii(digits: &[u8]) -> Zeroizing<Vec<u8>> {
+pub(crate) fn ascii(digits: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(digits.iter().map(|digit| digit + b'0').collect())
 }
 
@@ -730,6 +766,12 @@ fn answer_of(row: &CardRow) -> CardAnswer {
         (Standing::Declined, _) => CardAnswer::Declined {
             reason: DeclineReason::of_response(row.code.unwrap_or_default()),
             issuer: row.words.clone(),
+        },
+        // Undone by us, because it was not the whole sum: the citizen hears why, and the kiosk owes nothing.
+        (Standing::Reversing | Standing::Reversed, _) if row.why == Some(Why::Part) => CardAnswer::Declined {
+            reason: DeclineReason::Funds,
+            // The chip may hear what the issuer said unless that was a plain approval.
+            issuer: row.words.clone().filter(|words| words.response_code == acquirer::PARTIAL),
         },
         (Standing::Confirming | Standing::Confirmed, _) => CardAnswer::Confirmed,
         (Standing::Reversing | Standing::Reversed, _) => CardAnswer::Voided,

@@ -39,8 +39,7 @@ use registry::{Lookup, Registry};
 use store::{Alarm, PayerTag, Result, Store};
 use tolem_protocol::{
     Amount, BalanceNumber, Iin, KioskNumber, PaymentId, UtcTime,
-    card::{CardSecret, SealedCard},
-    emv::CardNumber,
+    card::{CardSecret, SealedCard, SecretNumber},
     messages::{Limits, PayerCheck, Refusal, Request, Response, SealedIin},
     signed::Signature,
     signed_note::NoteKey,
@@ -61,10 +60,10 @@ pub trait Keys {
     fn open_card(&self, sealed: &SealedCard, payment: &PaymentId) -> Option<CardSecret>;
     /// The keyed tag of an IIN.
     fn tag_iin(&self, iin: &Iin) -> PayerTag;
-    /// Seals a card's number for keeping, bound to `payment`. `nonce` must never come twice.
-    fn seal_number(&self, number: &CardNumber, payment: &PaymentId, nonce: [u8; 12]) -> Vec<u8>;
+    /// Seals a card's number for keeping, bound to `payment`; one that its reader has enciphered is sealed as it is. `nonce` must never come twice.
+    fn seal_number(&self, number: &SecretNumber, payment: &PaymentId, nonce: [u8; 12]) -> Vec<u8>;
     /// Opens it again; `None` if it was sealed under another key or for another payment.
-    fn open_number(&self, sealed: &[u8], payment: &PaymentId) -> Option<CardNumber>;
+    fn open_number(&self, sealed: &[u8], payment: &PaymentId) -> Option<SecretNumber>;
     /// The key that cosigns checkpoints.
     fn witness(&self) -> &NoteKey;
     /// Signs with it.
@@ -255,6 +254,10 @@ impl Center {
             Request::CardVoid { payment, why } => self.card_void(store, at, who, payment, *why),
             Request::CardEnquire(payment) => self.card_enquire(store, who, payment),
             Request::CardService => Ok(Response::CardService { clock: at.now, open: self.takes_cards() }),
+            Request::SealedCardService => Ok(Response::CardService {
+                clock: at.now,
+                open: self.takes_cards() && self.takes_sealed_numbers(),
+            }),
         };
         response.map(Answer::Ready)
     }

@@ -96,6 +96,7 @@ pub(super) fn must_wait(request: &Request) -> bool {
         | Request::Time
         | Request::Crl { .. }
         | Request::CardService
+        | Request::SealedCardService
         | Request::Checkpoint { .. }
         | Request::Recall { .. } => false,
     }

@@ -79,6 +79,8 @@ pub(crate) enum Heard {
     AcquirerGone,
     /// The request of this payment was not sent, for this reason.
     NotSent(PaymentId, String),
+    /// A confirmation or reversal was not said, for this reason.
+    NotSaid(Box<Message>, String),
 }
 
 /// Something to do with the database.
@@ -166,6 +168,9 @@ impl Desk {
             Job::Heard(Heard::Acquirer(message)) => self.acquirer_says(&message),
             Job::Heard(Heard::AcquirerGone) => self.acquirer_gone(),
             Job::Heard(Heard::NotSent(payment, why)) => self.not_sent(payment, &why),
+            Job::Heard(Heard::NotSaid(message, why)) => {
+                self.work(|center, store, at| center.card_errand_failed(store, at, &message, &why))
+            }
             Job::Heard(Heard::Payer(lookup, asking)) => self.decide(vec![Item::Asked(asking, Some(lookup))]),
             Job::Heard(Heard::Code(payment, reply)) => self.decide(vec![Item::Code(payment, reply)]),
             Job::Heard(Heard::Notice(id, reply)) => self.decide(vec![Item::Notice(id, reply)]),

@@ -14,8 +14,7 @@ use std::{
 };
 use tolem_protocol::{
     Iin, KioskNumber, PaymentId,
-    card::{CardSecret, SealedCard},
-    emv::CardNumber,
+    card::{CardSecret, SealedCard, SecretNumber},
     messages::{Deposit, Request, SealedIin},
     signed::{Signature, Signed},
     signed_note::NoteKey,
@@ -162,11 +161,11 @@ impl Keys for Foresight {
         self.keys.tag_iin(iin)
     }
 
-    fn seal_number(&self, number: &CardNumber, payment: &PaymentId, nonce: [u8; 12]) -> Vec<u8> {
+    fn seal_number(&self, number: &SecretNumber, payment: &PaymentId, nonce: [u8; 12]) -> Vec<u8> {
         self.keys.seal_number(number, payment, nonce)
     }
 
-    fn open_number(&self, sealed: &[u8], payment: &PaymentId) -> Option<CardNumber> {
+    fn open_number(&self, sealed: &[u8], payment: &PaymentId) -> Option<SecretNumber> {
         self.keys.open_number(sealed, payment)
     }
 

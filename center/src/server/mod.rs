@@ -19,7 +19,7 @@ pub mod words;
 pub use shared::{Observer, Seen};
 
 use crate::{
-    acquirer::{Hsm, channel::Line},
+    acquirer::{Hsm, channel::Line, config::Number},
     catalogue::{self, Catalogue},
     config::Config,
     logic::{
@@ -133,8 +133,11 @@ pub fn start_with(options: Options, hsm: Option<Arc<dyn Hsm>>) -> anyhow::Result
         (given, _) => given,
     };
     let acquirer = config.acquirer.as_deref().map(|folder| Line::open(folder, hsm)).transpose()?;
-    center.acquirer =
-        acquirer.as_ref().map(|line| Acquirer { number: line.terms.acquirer.clone(), is_open: false });
+    center.acquirer = acquirer.as_ref().map(|line| Acquirer {
+        number: line.terms.acquirer.clone(),
+        is_open: false,
+        takes_sealed: line.terms.number != Number::Refuse,
+    });
     if neighbours.is_some() {
         center.gateway = Box::new(Elsewhere);
     }

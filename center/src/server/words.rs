@@ -69,6 +69,7 @@ pub fn request(request: &Request) -> String {
         Request::CardVoid { payment, why } => format!("CardVoid {payment} ({why:?})"),
         Request::CardEnquire(payment) => format!("CardEnquire {payment}"),
         Request::CardService => "CardService".into(),
+        Request::SealedCardService => "SealedCardService".into(),
     }
 }
 

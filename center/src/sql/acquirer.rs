@@ -40,7 +40,7 @@ const STANDINGS: [(Standing, &str); 7] = [
     (Standing::Reversing, "reversing"),
     (Standing::Reversed, "reversed"),
 ];
-const WHYS: [(Why, &str); 2] = [(Why::NoAnswer, "no answer"), (Why::Void, "void")];
+const WHYS: [(Why, &str); 3] = [(Why::NoAnswer, "no answer"), (Why::Void, "void"), (Why::Part, "part")];
 
 fn card_row(row: &Row<'_>) -> Result<CardRow> {
     let amount: i64 = row.get("amount")?;

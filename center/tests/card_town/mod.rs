@@ -31,11 +31,11 @@ pub fn number() -> CardNumber {
 
 pub fn secret() -> CardSecret {
     let pin = (PinBlock::new([0xA5; 8]), PinKey::Dukpt(KeySerial(SERIAL)));
-    CardSecret { number: number(), expiry: [3, 0, 1, 2], sequence: Some(1), pin: Some(pin) }
+    CardSecret { number: number().into(), expiry: [3, 0, 1, 2], sequence: Some(1), pin: Some(pin) }
 }
 
 pub fn acquirer(open: bool) -> Acquirer {
-    Acquirer { number: "398001".into(), is_open: open }
+    Acquirer { number: "398001".into(), is_open: open, takes_sealed: true }
 }
 
 /// A town whose center has an acquirer.

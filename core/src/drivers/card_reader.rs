@@ -27,11 +27,16 @@ use std::{
     collections::{BTreeSet, VecDeque},
     time::Duration,
 };
-use tolem_protocol::card_reader::{Answer, CardGoes, Command as Wire, Place, ReaderError};
+use tolem_protocol::{
+    card::SealedNumber,
+    card_reader::{Answer, CardGoes, Command as Wire, Place, ReaderError},
+};
 
 /// What can be set, mostly times.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
+    /// It hides card numbers and enciphers them (SRED): one that should and does not is out of service.
+    pub seals: bool,
     /// What the reader does with a card inside when its own power fails.
     pub at_power_loss: CardGoes,
     /// How long an acknowledgement may take. OMRON: at least 5.02 s.
@@ -56,6 +61,7 @@ impl Default for Config {
     fn default() -> Self {
         let ms = Duration::from_millis;
         Self {
+            seals: false,
             at_power_loss: CardGoes::Out,
             acknowledge: ms(5_100),
             answer: ms(3_000),
@@ -170,7 +176,11 @@ impl CardReader {
                 }
                 None => self.say(Event::ChipFault(ChipFault::Mute)),
             },
-            (Command::PowerChip | Command::Transmit(_), _) => {
+            (Command::Seal, Stage::Held) if !self.chip_asked && self.config.seals => {
+                self.chip_asked = true;
+                self.queue(Wire::SealCard);
+            }
+            (Command::PowerChip | Command::Transmit(_) | Command::Seal, _) => {
                 let fault = if self.stage == Stage::Held { ChipFault::Reader } else { ChipFault::Removed };
                 self.say(Event::ChipFault(fault));
             }
@@ -241,6 +251,9 @@ impl CardReader {
         self.chip_failed(ChipFault::Reader);
         self.queue(Wire::Reset(CardGoes::Held, self.config.at_power_loss));
         self.queue(Wire::Captured);
+        if self.config.seals {
+            self.queue(Wire::SealState);
+        }
     }
 
     /// The kiosk that waits for the chip is told.
@@ -361,6 +374,15 @@ impl CardReader {
                     self.say(Event::Answer(ChipAnswer(answer.data)));
                 }
             }
+            Wire::SealState => self.fault(ReaderFault::NotSealing, *answer.data != *b"1"),
+            Wire::SealCard => match SealedNumber::from_bytes(&answer.data) {
+                Some(sealed) => {
+                    if std::mem::take(&mut self.chip_asked) {
+                        self.say(Event::Sealed(sealed));
+                    }
+                }
+                None => self.chip_failed(ChipFault::Reader),
+            },
             Wire::Deny => {
                 // A card that came in at the last moment is inside.
                 if place == Place::Nowhere {
@@ -444,6 +466,11 @@ impl CardReader {
                 self.stage = Stage::Starting;
             }
             (_, error) if error.calls_for_reset() => self.reset_for(command, error),
+            (Wire::SealState, error) if !error.calls_for_reset() => self.fault(ReaderFault::NotSealing, true),
+            (Wire::SealCard, ReaderError::NOT_SEALED) => {
+                self.fault(ReaderFault::NotSealing, true);
+                self.chip_failed(ChipFault::Reader);
+            }
             // Nobody counts cards here, or not now.
             (Wire::Captured | Wire::Status | Wire::Release | Wire::Deactivate, _) => {}
             (Wire::Reset(..), error) => self.reset_for(command, error),

@@ -120,12 +120,12 @@ impl Work {
             Self::FullKeySerial => Request::FullKeySerial.frame(),
             Self::CheckKey(slot) => Request::CheckKey(*slot).frame(),
             Self::SelectKey(slot) => Request::SelectKey(*slot).frame(),
-            Self::Pin(PinRequest { number, amount, limit }) => match scheme {
-                Scheme::Dukpt { .. } => Request::Pin(number, *amount).frame(),
+            Self::Pin(PinRequest { card, amount, limit }) => match scheme {
+                Scheme::Dukpt { .. } => Request::Pin(card.number(), *amount).frame(),
                 Scheme::Session(_, key) => {
                     // Its own limit is the next longer one: ours comes first and is told apart from a key press.
                     let half_minutes = u8::try_from(limit.as_secs() / 30 + 1).unwrap_or(9);
-                    Request::PinUnderSession(number, *amount, key, half_minutes).frame()
+                    Request::PinUnderSession(card.number(), *amount, key, half_minutes).frame()
                 }
             },
             Self::LoadKey(KeyPlace::Initial, block) => Request::LoadInitialKey(block).frame(),
@@ -243,6 +243,9 @@ impl PinPad {
                 }
             }
             Command::Cancel => self.cancel(),
+            Command::Idle if self.running && !self.is_asking() => self.queue(Work::Clear(None)),
+            // It is at the start, which ends so, or a PIN is wanted already.
+            Command::Idle => {}
             Command::LoadKey(place, block) => {
                 if self.running && self.work.len() < MAX_WORK {
                     self.queue(Work::LoadKey(place, block));

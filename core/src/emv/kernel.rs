@@ -1,15 +1,16 @@
 //! The machine that leads one card through one payment.
 
 use super::{
-    ChipFault, ChipTransport, Decline, Ending, Evidence, Failure, HostAnswer, OnlineRequest, PinEntry, Step,
-    Terminal, Transaction, Tsi, Tvr,
+    CardData, ChipFault, ChipTransport, Decline, Ending, Evidence, Failure, HostAnswer, OnlineRequest,
+    PinEntry, Step, Terminal, Transaction, Tsi, Tvr,
     objects::{self, Answer, Objects},
     rules::{self, CvmList, Method, Wanted, bcd},
     selection::{self, Candidate},
 };
+use crate::pin_pad::PinCard;
 use std::collections::VecDeque;
 use tolem_protocol::emv::{
-    CardNumber, Command, Dol, Response, StatusWord, Tag, Track2, apdu::Transport, tags, tlv,
+    CardNumber, Command, Dol, MaskedNumber, Response, StatusWord, Tag, Track2, apdu::Transport, tags, tlv,
 };
 use zeroize::{Zeroize, Zeroizing};
 
@@ -83,6 +84,8 @@ pub struct Kernel {
     terminal: Terminal,
     transaction: Transaction,
     transport: ChipTransport,
+    /// The reader hides numbers.
+    hidden: bool,
     state: State,
     sent: Command,
     fetches: u8,
@@ -110,6 +113,7 @@ impl Kernel {
             terminal,
             transaction,
             transport,
+            hidden: false,
             state: State::Fresh,
             sent: Command { head: [0; 4], data: Vec::new(), answers: false },
             fetches: 0,
@@ -128,6 +132,13 @@ impl Kernel {
             scripts: [VecDeque::new(), VecDeque::new()],
             evidence: Evidence::default(),
         }
+    }
+
+    /// The same behind a reader that hides card numbers (SRED).
+    #[must_use]
+    pub fn behind_sred(mut self) -> Self {
+        self.hidden = true;
+        self
     }
 
     /// The first command.
@@ -214,6 +225,35 @@ impl Kernel {
     /// The card's number, once it was read and while it is needed.
     fn number(&self) -> Result<CardNumber, Failure> {
         CardNumber::from_compressed(self.data.need(tags::PAN)?).ok_or(Failure::Malformed(tags::PAN))
+    }
+
+    /// What the reader shows of it.
+    fn masked(&self) -> Result<MaskedNumber, Failure> {
+        let shown = self.data.need(tags::PAN)?;
+        let clear = CardNumber::from_compressed(shown).is_some();
+        MaskedNumber::from_compressed(shown).ok_or(if clear {
+            Failure::NotHidden(tags::PAN)
+        } else {
+            Failure::Malformed(tags::PAN)
+        })
+    }
+
+    /// Number and track 2 fit each other.
+    fn check_number(&self) -> Result<(), Failure> {
+        let track = self.data.get(tags::TRACK2);
+        if self.hidden {
+            self.masked()?;
+            // The reader has compared them; what is left of the track says nothing.
+            return match track.and_then(Track2::from_tag) {
+                Some(_) => Err(Failure::NotHidden(tags::TRACK2)),
+                None => Ok(()),
+            };
+        }
+        let number = self.number()?;
+        match track.map(|track| Track2::from_tag(track).and_then(|track| track.number())) {
+            Some(found) if found.as_ref() != Some(&number) => Err(Failure::Malformed(tags::TRACK2)),
+            _ => Ok(()),
+        }
     }
 
     fn out_of_order(&mut self) -> Step {
@@ -449,6 +489,10 @@ impl Kernel {
         self.data.put(tags::TVR, &self.tvr.0);
         self.data.put(tags::TSI, &self.tsi.0);
         let list = Dol::parse(self.data.get(tag).unwrap_or(&[])).map_err(|_| Failure::Malformed(tag))?;
+        // The card would sign what the reader shows, and the issuer would not find its cryptogram right.
+        if let Some(tag) = [tags::PAN, tags::TRACK2].into_iter().find(|tag| self.hidden && list.wants(*tag)) {
+            return Err(Failure::Hidden(tag));
+        }
         Ok(list.build(|wanted| self.data.get(wanted)))
     }
 
@@ -500,15 +544,9 @@ impl Kernel {
 
     /// All is read: what must be there is checked, then the terminal judges.
     fn card_read(&mut self) -> Result<Step, Failure> {
-        let number = self.number()?;
+        self.check_number()?;
         self.data.need(tags::CDOL1)?;
         self.data.need(tags::CDOL2)?;
-        if let Some(track) = self.data.get(tags::TRACK2) {
-            let track = Track2::from_tag(track).ok_or(Failure::Malformed(tags::TRACK2))?;
-            if track.number().as_ref() != Some(&number) {
-                return Err(Failure::Malformed(tags::TRACK2));
-            }
-        }
         self.tvr.set(Tvr::NO_OFFLINE_AUTHENTICATION);
         let application = self.chosen.as_ref().map_or(0, |chosen| chosen.application);
         rules::restrict(&self.data, &self.terminal, application, &self.transaction, &mut self.tvr)?;
@@ -528,7 +566,8 @@ impl Kernel {
         match list.next(&mut self.tvr) {
             Wanted::Perform(Method::OnlinePin) => {
                 self.state = State::Pin;
-                self.number().map(Step::EnterPin)
+                let card = if self.hidden { PinCard::Inside } else { self.number()?.into() };
+                Ok(Step::EnterPin(card))
             }
             Wanted::Perform(Method::Nothing) => {
                 let result = list.performed(Method::Nothing);
@@ -610,11 +649,15 @@ impl Kernel {
         let expiry = [year >> 4, year & 0xF, month >> 4, month & 0xF];
         let sequence = self.data.optional::<1>(tags::PAN_SEQUENCE)?;
         let application = self.chosen.clone().ok_or(Failure::OutOfOrder)?;
+        let card = if self.hidden {
+            CardData::Masked(self.masked()?)
+        } else {
+            CardData::Clear(self.number()?, self.data.get(tags::TRACK2).and_then(Track2::from_tag))
+        };
         Ok(OnlineRequest {
-            number: self.number()?,
+            card,
             sequence: sequence.map(|[digits]| (digits >> 4) * 10 + (digits & 0xF)),
             expiry,
-            track2: self.data.get(tags::TRACK2).and_then(Track2::from_tag),
             chip_data,
             pin_entered: self.tvr.has(Tvr::ONLINE_PIN),
             application,

@@ -245,8 +245,8 @@ fn the_issuer_gets_the_chip_data_and_neither_number_nor_track_in_it() {
     let mut card = Card::new();
     let mut kernel = kernel(ChipTransport::T1);
     let step = kernel.start();
-    let Step::EnterPin(number) = talk(&mut kernel, &mut card, step) else { panic!("a PIN is wanted") };
-    assert_eq!(number.last_four(), [0, 0, 1, 1]);
+    let Step::EnterPin(wanted) = talk(&mut kernel, &mut card, step) else { panic!("a PIN is wanted") };
+    assert_eq!(wanted.number().unwrap().last_four(), [0, 0, 1, 1]);
     let step = kernel.pin(PinEntry::Entered);
     let Step::GoOnline(request) = talk(&mut kernel, &mut card, step) else { panic!("online") };
     assert!(request.pin_entered && request.sequence == Some(1) && request.expiry == [3, 0, 1, 2]);
@@ -622,4 +622,61 @@ fn no_answers_of_a_card_make_it_panic() {
 fn commands_to_t1_cards_carry_le() {
     let bytes = Command::generate_ac(0x80, vec![1]).to_bytes(ChipTransport::T1);
     assert_eq!(bytes, [0x80, 0xAE, 0x80, 0, 1, 1, 0]);
+}
+
+/// What a reader that hides numbers makes of the record with number and track.
+fn hidden(record: &[u8]) -> Vec<u8> {
+    let mut shown = record.to_vec();
+    for at in 0..record.len().saturating_sub(8) {
+        if record[at..at + 8] == NUMBER {
+            shown[at + 3..at + 6].fill(0xCC);
+        }
+    }
+    shown
+}
+
+fn hidden_card() -> Card {
+    let mut card = Card::new();
+    card.records.values_mut().for_each(|record| *record = hidden(record));
+    card
+}
+
+fn behind_sred(card: &mut Card) -> (Kernel, Step) {
+    let mut kernel = kernel(ChipTransport::T1).behind_sred();
+    let step = kernel.start();
+    let step = talk(&mut kernel, card, step);
+    (kernel, step)
+}
+
+#[test]
+fn behind_a_reader_that_hides_numbers_the_issuer_is_asked_with_what_may_be_seen() {
+    let mut card = hidden_card();
+    let (mut kernel, step) = behind_sred(&mut card);
+    assert!(step == Step::EnterPin(PinCard::Inside));
+    let step = kernel.pin(PinEntry::Entered);
+    let Step::GoOnline(request) = talk(&mut kernel, &mut card, step) else { panic!("online") };
+    assert_eq!((request.card.last_four(), request.card.number()), ([0, 0, 1, 1], None));
+    assert_eq!(request.expiry, [3, 0, 1, 2]);
+    let step = kernel.host(approval(&[], &[]));
+    assert!(matches!(talk(&mut kernel, &mut card, step), Step::Over(Ending::Approved(_))));
+}
+
+#[test]
+fn a_number_or_track_in_the_clear_is_refused_behind_such_a_reader_and_a_hidden_one_before_any_other() {
+    let (_, step) = behind_sred(&mut Card::new());
+    assert!(step == Step::Over(Ending::Failed(Failure::NotHidden(tags::PAN))));
+    assert_eq!(failure(&mut hidden_card()), Failure::Malformed(tags::PAN));
+}
+
+#[test]
+fn a_card_that_wants_to_hear_its_number_is_refused_behind_such_a_reader() {
+    for tag in [tags::PAN, tags::TRACK2] {
+        let mut card = hidden_card();
+        let list = [tag.bytes().as_slice(), &[8]].concat();
+        for (name, (answer, _)) in &mut card.applications {
+            *answer = file_control(name, &[object(tags::PDOL, &list)]);
+        }
+        let (_, step) = behind_sred(&mut card);
+        assert!(step == Step::Over(Ending::Failed(Failure::Hidden(tag))), "{tag}");
+    }
 }

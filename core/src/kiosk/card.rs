@@ -16,8 +16,8 @@ use crate::{
     card_reader::{Abilities, Command as ReaderCommand},
     drivers::pinpad,
     emv::{
-        Candidate, ChipFault, ChipTransport, Decline, Ending, Evidence, Failure, HostAnswer, Kernel,
-        OnlineRequest, Step, Terminal, Transaction,
+        Candidate, CardData, ChipFault, ChipTransport, Decline, Ending, Evidence, Failure, HostAnswer,
+        Kernel, OnlineRequest, Step, Terminal, Transaction,
     },
     health::FaultCode,
     pin_pad::{Command as PadCommand, EncryptedPin, PinRequest},
@@ -33,7 +33,7 @@ use tolem_protocol::{
     Amount, PaymentId,
     card::{
         CardAnswer, CardMark, CardOrder, CardSecret, CardStep, ChipEvidence, DeclineReason, IssuerWords,
-        SealedCard, VoidReason,
+        SealedCard, SealedNumber, SecretNumber, VoidReason,
     },
     messages::{Method, Outcome, Request, Verdict},
     pinpad::KeySerial,
@@ -51,6 +51,8 @@ pub struct Cards {
     pub pad: pinpad::Config,
     /// What the acquirer has set.
     pub terminal: Terminal,
+    /// The reader hides card numbers and enciphers them, and is one secure unit with the pad (SRED).
+    pub sred: bool,
 }
 
 /// The answer of the issuer is waited for this long, over all questions.
@@ -81,6 +83,7 @@ struct Approval {
 /// The devices and what they are doing.
 pub(super) struct CardDesk {
     terminal: Terminal,
+    pub(super) sred: bool,
     pub(super) abilities: Abilities,
     pub(super) devices: Devices,
     pub(super) faults: BTreeSet<FaultCode>,
@@ -88,8 +91,10 @@ pub(super) struct CardDesk {
     pub(super) accepting: bool,
     /// The card was told to go to the gate, or to the box.
     pub(super) leaving: bool,
-    /// It was told to go to the box.
-    pub(super) keeping: bool,
+    /// When it was told to go to the box.
+    pub(super) keeping: Option<Instant>,
+    /// How often this card was told so.
+    pub(super) keep_tries: u8,
     /// It does not come out, and was waited for long enough.
     pub(super) given_up: bool,
     /// It was inside when the reader was first heard of.
@@ -99,8 +104,12 @@ pub(super) struct CardDesk {
     pub(super) boxed: Option<u16>,
     pub(super) kernel: Option<Kernel>,
     pub(super) pin: Option<EncryptedPin>,
+    /// The pad still says that it is at work.
+    pub(super) pad_at_work: bool,
     mark: Option<CardMark>,
     approval: Option<Approval>,
+    /// Waits for the number that the reader is enciphering for it.
+    unsealed: Option<Box<OnlineRequest>>,
     /// When the center was asked, and when it is asked again.
     pub(super) asked: Option<(Instant, Option<Instant>)>,
     /// Which of several applications the citizen chose on the card that is inside.
@@ -117,21 +126,25 @@ impl CardDesk {
         }
         Self {
             terminal: config.terminal.clone(),
+            sred: config.sred,
             abilities: config.abilities,
             devices: Devices::new(&config.reader, pad, now),
             faults: BTreeSet::new(),
             place: Place::Unknown,
             accepting: false,
             leaving: false,
-            keeping: false,
+            keeping: None,
+            keep_tries: 0,
             given_up: false,
             from_before: false,
             left: false,
             boxed: None,
             kernel: None,
             pin: None,
+            pad_at_work: false,
             mark: None,
             approval: None,
+            unsealed: None,
             asked: None,
             chosen: None,
             retry: None,
@@ -151,6 +164,7 @@ impl CardDesk {
     /// Lets go of everything that belonged to the attempt, wiped.
     pub(super) fn forget(&mut self) {
         (self.kernel, self.pin, self.mark, self.approval, self.asked) = (None, None, None, None, None);
+        self.unsealed = None;
     }
 }
 
@@ -305,7 +319,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         };
         let Some(desk) = &mut self.desk else { return };
         desk.forget();
-        desk.kernel = Some(Kernel::new(desk.terminal.clone(), transaction, transport));
+        let kernel = Kernel::new(desk.terminal.clone(), transaction, transport);
+        desk.kernel = Some(if desk.sred { kernel.behind_sred() } else { kernel });
         self.with_kernel(Kernel::start);
     }
 
@@ -318,6 +333,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     /// The chip, or the reader in its place, said no.
     pub(super) fn chip_failed(&mut self, fault: ChipFault) {
+        if let Some(desk) = self.desk.as_mut().filter(|desk| desk.unsealed.is_some()) {
+            // Nobody was asked yet: the number for it cannot be had.
+            desk.forget();
+            return self.over(&Ending::Failed(Failure::Chip(fault)));
+        }
         if self.desk.as_ref().is_some_and(|desk| desk.kernel.is_some()) {
             self.with_kernel(|kernel| kernel.answer(Err(fault)));
         } else if self.dialogue == Dialogue::Card(CardScreen::Reading) {
@@ -339,7 +359,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.active();
                 self.dialogue = Dialogue::Card(CardScreen::Choose(labels(&found)));
             }
-            Step::EnterPin(number) => {
+            Step::EnterPin(card) => {
                 let Some(amount) = self
                     .session
                     .current()
@@ -351,11 +371,19 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.active();
                 self.dialogue = Dialogue::Card(CardScreen::Pin);
                 if let Some(desk) = &mut self.desk {
-                    let request = PinRequest { number, amount, limit: PIN_PATIENCE };
+                    let request = PinRequest { card, amount, limit: PIN_PATIENCE };
                     desk.devices.pad.command(self.now, PadCommand::EnterPin(request));
                 }
             }
-            Step::GoOnline(request) => self.go_online(*request),
+            Step::GoOnline(request) => match &request.card {
+                CardData::Clear(..) => self.go_online(*request, None),
+                CardData::Masked(_) => {
+                    if let Some(desk) = &mut self.desk {
+                        desk.unsealed = Some(request);
+                    }
+                    self.command_reader(ReaderCommand::Seal);
+                }
+            },
             Step::Over(ending) => {
                 // The card's number and everything else the kernel knows is wiped with it.
                 if let Some(desk) = &mut self.desk {
@@ -366,8 +394,15 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
     }
 
+    /// The reader has enciphered the number that the center is to get.
+    pub(super) fn number_sealed(&mut self, sealed: SealedNumber) {
+        if let Some(request) = self.desk.as_mut().and_then(|desk| desk.unsealed.take()) {
+            self.go_online(*request, Some(sealed));
+        }
+    }
+
     /// Asks the center, once, when that is durable. Without a link, or with a quote that has run out, nobody is asked.
-    fn go_online(&mut self, request: OnlineRequest) {
+    fn go_online(&mut self, request: OnlineRequest, sealed: Option<SealedNumber>) {
         let Some(payment) = self.session.current().map(|payment| payment.id) else { return };
         let Some(quote) = self.session.current().and_then(|payment| payment.quoted()) else { return };
         let (Some(amount), true) =
@@ -377,10 +412,12 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             return;
         };
         let mark = CardMark {
-            last_four: request.number.last_four(),
+            last_four: request.card.last_four(),
             application: request.application.name.iter().copied().take(16).collect(),
-            label: if planted(Fault::PanLogged) {
-                let digits = request.number.digits().iter().map(|digit| char::from(b'0' + digit));
+            label: if planted(Fault::PanLogged)
+                && let CardData::Clear(number, _) = &request.card
+            {
+                let digits = number.digits().iter().map(|digit| char::from(b'0' + digit));
                 super::bounded(&digits.collect::<String>())
             } else {
                 super::bounded(&request.application.label)
@@ -392,8 +429,12 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let sent =
             self.session.payment(payment).filter(|known| known.card_standing() == Some(CardStanding::Sent));
         let Some(deposit) = sent.and_then(|known| known.deposit.clone()) else { return };
-        let sealed =
-            self.seal(request.pin_entered, &payment, request.number, request.expiry, request.sequence);
+        let number = match (request.card, sealed) {
+            (CardData::Clear(number, _), _) => SecretNumber::Clear(number),
+            (CardData::Masked(_), Some(sealed)) => SecretNumber::Sealed(sealed),
+            (CardData::Masked(_), None) => return,
+        };
+        let sealed = self.seal(request.pin_entered, &payment, number, request.expiry, request.sequence);
         let Some(desk) = &mut self.desk else { return };
         let order = CardOrder {
             deposit,
@@ -413,7 +454,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         &mut self,
         with_pin: bool,
         payment: &PaymentId,
-        number: tolem_protocol::emv::CardNumber,
+        number: SecretNumber,
         expiry: [u8; 4],
         sequence: Option<u8>,
     ) -> SealedCard {
@@ -491,8 +532,16 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     /// Chip and issuer have spoken, or will not.
     fn over(&mut self, ending: &Ending) {
+        if let Ending::Failed(Failure::NotHidden(_)) = ending {
+            self.card_fault(FaultCode::CardReaderNotSealing, true);
+        }
         if let (Dialogue::Card(CardScreen::Pin), Some(desk)) = (&self.dialogue, &mut self.desk) {
             desk.devices.pad.command(self.now, PadCommand::Cancel);
+        }
+        if let Some(desk) = &mut self.desk
+            && std::mem::take(&mut desk.pad_at_work)
+        {
+            desk.devices.pad.command(self.now, PadCommand::Idle);
         }
         let approval = self.desk.as_mut().and_then(|desk| {
             desk.asked = None;
@@ -534,7 +583,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                     }
                     _ => Word::CardNoAnswer,
                 };
-                self.message(Word::PaymentRefused, lead);
+                self.message(Word::CardUnpaid, lead);
             }
         }
     }

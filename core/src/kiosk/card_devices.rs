@@ -154,6 +154,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 self.with_kernel(|kernel| kernel.answer(Ok(&answer.0)));
             }
             reader::Event::ChipFault(fault) => self.chip_failed(fault),
+            reader::Event::Sealed(sealed) => self.number_sealed(sealed),
             reader::Event::AtGate => self.card_at(Place::AtGate),
             reader::Event::Taken => {
                 self.card_at(Place::Nothing);
@@ -166,6 +167,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 let boxed =
                     self.desk.as_ref().and_then(|desk| desk.boxed).map(|boxed| boxed.saturating_add(1));
                 self.card_moved(CardMoved::Retained(boxed));
+                self.say_card_kept();
             }
             reader::Event::Captured(count) => {
                 if let Some(desk) = &mut self.desk {
@@ -185,7 +187,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let Some(desk) = &mut self.desk else { return };
         let first = desk.place == Place::Unknown && desk.kernel.is_none();
         desk.from_before = first && place != Place::Nothing;
-        (desk.accepting, desk.leaving, desk.keeping) = (false, false, false);
+        (desk.accepting, desk.leaving, desk.keeping) = (false, false, None);
         self.card_at(place);
         let known = self.session.card_inside();
         match (place, known) {
@@ -208,7 +210,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             if place == Place::Nothing {
                 (desk.leaving, desk.from_before, desk.retry, desk.chosen) = (false, false, None, None);
-                (desk.left, desk.keeping) = (false, false);
+                (desk.left, desk.keeping, desk.keep_tries) = (false, None, 0);
                 self.fault(FaultCode::CardLeft, false);
             }
         }
@@ -223,7 +225,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.record(Fact::CardMoved { payment, moved });
     }
 
-    fn card_fault(&mut self, fault: FaultCode, present: bool) {
+    pub(super) fn card_fault(&mut self, fault: FaultCode, present: bool) {
         if let Some(desk) = &mut self.desk {
             if present {
                 desk.faults.insert(fault);
@@ -249,7 +251,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 }
                 let asked = matches!(self.dialogue, Dialogue::Card(CardScreen::Pin));
                 if let Some(desk) = self.desk.as_mut().filter(|_| asked) {
-                    desk.pin = Some(pin);
+                    (desk.pin, desk.pad_at_work) = (Some(pin), true);
                     self.active();
                     self.dialogue = Dialogue::Card(CardScreen::Reading);
                     self.with_kernel(|kernel| kernel.pin(PinEntry::Entered));
@@ -281,6 +283,7 @@ fn of_reader(fault: ReaderFault) -> FaultCode {
         ReaderFault::Protocol => FaultCode::CardReaderProtocol,
         ReaderFault::Jam => FaultCode::CardJam,
         ReaderFault::BoxJam => FaultCode::CardBoxJam,
+        ReaderFault::NotSealing => FaultCode::CardReaderNotSealing,
         ReaderFault::Failure(_) => FaultCode::CardReaderFailure,
     }
 }

@@ -21,6 +21,10 @@ use tolem_protocol::card::{CardMoved, CardStep, RetainReason, VoidReason};
 const BEEP_AFTER: Duration = Duration::from_secs(5);
 /// A reader that does not bring a card to the gate in this time will not.
 const EJECT_PATIENCE: Duration = Duration::from_secs(30);
+/// A reader that has not drawn a card in after this time will not, as when somebody holds it or it is stuck at the gate.
+const KEEP_PATIENCE: Duration = Duration::from_secs(20);
+/// A card is told to go to the box so often.
+const MOST_KEEP_TRIES: u8 = 2;
 
 impl<S: Store, K: Signer> Kiosk<S, K> {
     /// A card that is inside while no screen needs it is given back before anything else is shown.
@@ -57,7 +61,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         };
         let waited = self.now.since(*since);
         let Some(desk) = &self.desk else { return };
-        let (place, can_retain, keeping) = (desk.place, desk.abilities.can_retain, desk.keeping);
+        let (place, can_retain, tries) = (desk.place, desk.abilities.can_retain, desk.keep_tries);
+        let under_way = desk.keeping.is_some_and(|since| self.now.since(since) < KEEP_PATIENCE);
         let stuck = matches!(place, Place::Inside | Place::Unknown) && waited >= EJECT_PATIENCE
             || self.health.has(FaultCode::CardJam);
         self.lamp(Lamp::Buzzer, place == Place::AtGate && waited >= BEEP_AFTER && waited < KEEP_AFTER);
@@ -68,31 +73,42 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             self.go_on_after_card();
         } else if place == Place::AtGate && waited >= KEEP_AFTER {
             self.abandon();
-            if can_retain && self.session.card_inside().is_some() && !keeping {
-                let reason = if self.desk.as_ref().is_some_and(|desk| desk.from_before) {
-                    RetainReason::FoundAtStart
-                } else {
-                    RetainReason::Forgotten
-                };
-                self.card_moved(CardMoved::RetainOrdered(reason));
-                if self.dying.is_none() {
-                    if let Some(desk) = &mut self.desk {
-                        (desk.leaving, desk.keeping) = (true, true);
-                    }
-                    self.command_reader(ReaderCommand::Retain);
-                    // A payment that goes on is not lost behind these words.
-                    let over = matches!(self.behind_card(), Dialogue::Attract | Dialogue::Message { .. });
-                    if over || self.session.current().is_none() {
-                        self.set_after_card(Word::CardKept, Word::CardKeptLead);
-                    }
+            if can_retain && (under_way || tries < MOST_KEEP_TRIES) {
+                if !under_way {
+                    self.keep_card();
                 }
-            } else if !can_retain {
+            } else {
                 self.leave_card_there();
             }
         }
     }
 
-    /// Nobody takes the card, and this reader cannot keep it. Whoever comes next can pay in cash, and a person is told.
+    /// Tells the reader to keep the card; the reason is on disk before.
+    fn keep_card(&mut self) {
+        let reason = if self.desk.as_ref().is_some_and(|desk| desk.from_before) {
+            RetainReason::FoundAtStart
+        } else {
+            RetainReason::Forgotten
+        };
+        self.card_moved(CardMoved::RetainOrdered(reason));
+        if self.dying.is_none() {
+            if let Some(desk) = &mut self.desk {
+                (desk.leaving, desk.keeping) = (true, Some(self.now));
+                desk.keep_tries += 1;
+            }
+            self.command_reader(ReaderCommand::Retain);
+        }
+    }
+
+    /// The card is in the box, and that is on disk: whoever comes back is told so. A payment that goes on is not lost behind these words.
+    pub(super) fn say_card_kept(&mut self) {
+        let over = matches!(self.behind_card(), Dialogue::Attract | Dialogue::Message { .. });
+        if self.dying.is_none() && (over || self.session.current().is_none()) {
+            self.set_after_card(Word::CardKept, Word::CardKeptLead);
+        }
+    }
+
+    /// Nobody takes the card, and this reader cannot keep it, or not this card. Whoever comes next can pay in cash, and a person is told.
     fn leave_card_there(&mut self) {
         if let Some(desk) = &mut self.desk {
             desk.left = true;
@@ -111,7 +127,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             self.act(Input::Card(payment, CardStep::ReversalOwed(VoidReason::Abandoned)));
             self.act(Input::Leave);
-            self.set_after_card(Word::PaymentRefused, Word::CardLeftUnpaid);
+            self.set_after_card(Word::CardUnpaid, Word::CardLeftUnpaid);
         }
     }
 

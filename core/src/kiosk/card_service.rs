@@ -1,7 +1,8 @@
 //! Whether the center can take cards now: asked at each welcome, and with each probe of a silent link, where there is a card reader.
 //!
-//! The question is of version 3. A center that does not know it ends the connection; so what was asked in vain a few times in a row is not
-//! asked for a long time, and until then the quote alone says whether cards are taken.
+//! The question is of version 3; that of a terminal whose reader hides card numbers is of version 4. A center that does not know it ends the
+//! connection; so what was asked in vain a few times in a row is not asked for a long time. Until then the quote alone says whether cards are
+//! taken; with hidden numbers none are.
 
 use super::{Kiosk, center::Ask};
 use crate::{
@@ -35,14 +36,22 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     pub(super) fn ask_card_service(&mut self) {
         self.center.card_service.waits = self.may_ask_card_service();
         if self.center.card_service.waits {
-            self.ask(Ask::CardService, Request::CardService);
+            self.ask(Ask::CardService, self.card_service_question());
         }
+    }
+
+    fn card_service_question(&self) -> Request {
+        if self.hides_numbers() { Request::SealedCardService } else { Request::CardService }
+    }
+
+    fn hides_numbers(&self) -> bool {
+        self.desk.as_ref().is_some_and(|desk| desk.sred)
     }
 
     /// Nothing was asked for a while: is the center still there?
     pub(super) fn probe(&mut self) {
         if self.may_ask_card_service() {
-            self.ask(Ask::CardService, Request::CardService);
+            self.ask(Ask::CardService, self.card_service_question());
         } else {
             self.ask(Ask::Probe, Request::Time);
         }
@@ -59,7 +68,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         asked.in_vain = asked.in_vain.saturating_add(1);
         if asked.in_vain >= MOST_IN_VAIN {
             asked.rests_until = Some(self.now + REST);
-            self.fault(FaultCode::AcquirerDown, false);
+            // A center that does not know the question can do nothing with a hidden number.
+            self.fault(FaultCode::AcquirerDown, self.hides_numbers());
         }
     }
 }

@@ -178,7 +178,7 @@ impl Watch {
     }
 
     fn pass_on(&mut self, command: Command) {
-        let chip = matches!(command, Command::PowerChip | Command::Transmit(_));
+        let chip = matches!(command, Command::PowerChip | Command::Transmit(_) | Command::Seal);
         let command_moves = matches!(command, Command::Eject | Command::Retain);
         match &self.worker {
             Some(worker) if worker.send(command).is_ok() => {
@@ -315,6 +315,11 @@ impl Worker {
                     Err(error) => Event::ChipFault(fault(error)?),
                 };
                 self.event(event);
+                let _ = self.tell.send(Order::Told(self.generation, Told::Idle));
+            }
+            // Nothing is hidden here, and nothing enciphered.
+            Command::Seal => {
+                self.event(Event::ChipFault(ChipFault::Reader));
                 let _ = self.tell.send(Order::Told(self.generation, Told::Idle));
             }
             // Nothing moves here: the chip loses its power, and the citizen draws the card out.

@@ -144,7 +144,10 @@ fn ask(issuer: &mut TestIssuer, request: &OnlineRequest) -> HostAnswer {
     let keys = PinPadKeys::test();
     let serial = dukpt_tdes::advance(keys.serial).expect("a first key");
     let initial = dukpt_tdes::initial_key(&keys.base, keys.serial);
-    let clear = pin_block::format_0(&Pin::parse("2580").expect("a PIN"), &request.number);
+    let clear = pin_block::format_0(
+        &Pin::parse("2580").expect("a PIN"),
+        request.card.number().expect("in the clear"),
+    );
     let block = dukpt_tdes::pin_key(&initial, serial).encrypt(clear);
     let ascii = |digits: &[u8]| digits.iter().map(|digit| digit + b'0').collect::<Vec<u8>>();
     let named: String = serial.iter().map(|byte| format!("{byte:02X}")).collect();
@@ -153,7 +156,7 @@ fn ask(issuer: &mut TestIssuer, request: &OnlineRequest) -> HostAnswer {
         .with(de::TRACE, b"000001")
         .with(de::TERMINAL, b"KSK00001")
         .with(de::CURRENCY, b"398")
-        .with(de::NUMBER, &ascii(request.number.digits()))
+        .with(de::NUMBER, &ascii(request.card.number().expect("in the clear").digits()))
         .with(de::EXPIRY, &ascii(&request.expiry))
         .with(de::SEQUENCE, format!("{:03}", request.sequence.unwrap_or(0)).as_bytes())
         .with(de::CHIP, &request.chip_data)

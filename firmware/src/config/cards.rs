@@ -33,6 +33,8 @@ pub enum ReaderDriver {
         baud: u32,
         /// A forgotten card is kept in the box.
         keeps: bool,
+        /// It hides card numbers, and is one secure unit with the PIN pad.
+        sred: bool,
     },
     /// A reader that the system's `pcscd` knows; the citizen holds the card.
     Pcsc {
@@ -129,11 +131,13 @@ fn card_reader<'a>(document: &mut Document<'a>, mut section: Section<'a>, base: 
 fn omron<'a>(document: &mut Document<'a>, section: &mut Section<'a>, base: &Path) -> Option<ReaderDriver> {
     let port = section.need(document, "port", PORT, |value| path(value, base));
     let baud = section.or(document, "baud", 19_200, BAUD, baud);
-    let keeps = section.or(document, "keep_forgotten", true, "true or false", |value| match value {
+    let flag = |value: &toml::de::DeValue<'_>| match value {
         toml::de::DeValue::Boolean(flag) => Some(*flag),
         _ => None,
-    });
-    Some(ReaderDriver::Omron { port: port?, baud: baud?, keeps: keeps? })
+    };
+    let keeps = section.or(document, "keep_forgotten", true, "true or false", flag);
+    let sred = section.or(document, "sred", false, "true or false", flag);
+    Some(ReaderDriver::Omron { port: port?, baud: baud?, keeps: keeps?, sred: sred? })
 }
 
 fn pcsc<'a>(document: &mut Document<'a>, section: &mut Section<'a>) -> Option<ReaderDriver> {

@@ -500,7 +500,7 @@ mod tests {
         let cards = config.cards.unwrap();
         assert_eq!((&cards.reader.terminal, &cards.reader.merchant), (b"KSK00042", b"KIOSKKZT0000001"));
         let port = PathBuf::from("/dev/tolem-cards");
-        assert_eq!(cards.reader.driver, ReaderDriver::Omron { port, baud: 19_200, keeps: true });
+        assert_eq!(cards.reader.driver, ReaderDriver::Omron { port, baud: 19_200, keeps: true, sred: false });
         assert_eq!(cards.pad.baud, 9_600);
         assert_eq!(config.acceptor.patterns, [(4, 2011), (9, 2023)]);
         assert_eq!(config.center.crl.as_deref(), Some(Path::new("/var/lib/tolem/center.crl")));
@@ -588,13 +588,13 @@ mod tests {
             "format = \"portrait\"",
             "format = \"upright\"",
             expect![[
-                r#"kiosk.toml:92: [screen] format = "upright": must be "portrait" (1080x1920) or "landscape" (1280x1024)"#
+                r#"kiosk.toml:96: [screen] format = "upright": must be "portrait" (1080x1920) or "landscape" (1280x1024)"#
             ]],
         );
         check(
             "#stalled_after_s = 20",
             "stalled_after_s = 1",
-            expect!["kiosk.toml:119: [watchdog] stalled_after_s = 1: must be seconds from 5 to 120"],
+            expect!["kiosk.toml:123: [watchdog] stalled_after_s = 1: must be seconds from 5 to 120"],
         );
         check(
             "#witness_key = \"center.example.kz/witness+1a2b3c4d+BA…\"",
@@ -608,13 +608,13 @@ mod tests {
             "[jurnal]",
             expect![[r#"
                 kiosk.toml:1: [journal] is missing: this section is needed
-                kiosk.toml:109: [jurnal] is not known: sections are kiosk, center, acceptor, printer, card_reader, pin_pad, screen, pins, journal, watchdog"#]],
+                kiosk.toml:113: [jurnal] is not known: sections are kiosk, center, acceptor, printer, card_reader, pin_pad, screen, pins, journal, watchdog"#]],
         );
         check(
             "path = \"/var/lib/tolem/journal.db\"",
             "path = 7",
             expect![[
-                r#"kiosk.toml:112: [journal] path = 7: must be a path, e.g. "/var/lib/tolem/journal.db""#
+                r#"kiosk.toml:116: [journal] path = 7: must be a path, e.g. "/var/lib/tolem/journal.db""#
             ]],
         );
         check(
@@ -642,8 +642,8 @@ mod tests {
             "[pin_pad]",
             expect![[r#"
                 kiosk.toml:1: [card_reader] is missing: this section is needed
-                kiosk.toml:84: [pin_pad] driver is missing: must be "uic-pp791"
-                kiosk.toml:84: [pin_pad] port is missing: must be the path of a tty, e.g. "/dev/ttyS0""#]],
+                kiosk.toml:88: [pin_pad] driver is missing: must be "uic-pp791"
+                kiosk.toml:88: [pin_pad] port is missing: must be the path of a tty, e.g. "/dev/ttyS0""#]],
         );
     }
 
@@ -666,6 +666,18 @@ mod tests {
         );
         check(
             "[printer]",
+            &with("driver = \"pcsc\"\nsred = true\n"),
+            expect![
+                "kiosk.toml:65: [card_reader] sred is not known: keys are driver, terminal, merchant, reader, chip_timeout_s"
+            ],
+        );
+        check(
+            "[printer]",
+            &with("driver = \"omron-3s4yr\"\nport = \"/dev/ttyS0\"\nsred = \"yes\"\n"),
+            expect![[r#"kiosk.toml:66: [card_reader] sred = "yes": must be true or false"#]],
+        );
+        check(
+            "[printer]",
             &with("driver = \"pcsc\"\nreader = \"\"\nchip_timeout_s = 1\n"),
             expect![[r#"
             kiosk.toml:65: [card_reader] reader = "": must be part of the reader's name as pcscd lists it
@@ -676,7 +688,7 @@ mod tests {
             &with("driver = \"omron-3s4yr\"\nreader = \"OMNIKEY\"\n"),
             expect![[r#"
             kiosk.toml:61: [card_reader] port is missing: must be the path of a tty, e.g. "/dev/ttyS0"
-            kiosk.toml:65: [card_reader] reader is not known: keys are driver, terminal, merchant, port, baud, keep_forgotten"#]],
+            kiosk.toml:65: [card_reader] reader is not known: keys are driver, terminal, merchant, port, baud, keep_forgotten, sred"#]],
         );
     }
 

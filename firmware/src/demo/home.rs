@@ -207,6 +207,8 @@ pub struct Wiring {
     pub window: bool,
     /// Cards go into a reader on PC/SC with this in its name (empty for any) instead of the bench's slot.
     pub pcsc: Option<String>,
+    /// The bench's reader hides card numbers, and is one unit with the pad.
+    pub sred: bool,
     /// Bill types and the years of their designs.
     pub patterns: Vec<(u8, u16)>,
 }
@@ -297,7 +299,7 @@ impl Place {
              [journal]\npath = \"journal.db\"\nkeys = \"keys\"\n",
             number = u32::from(self.number),
             reader = match wiring.pcsc.as_deref() {
-                None => "driver = \"omron-3s4yr\"\nport = \"cards\"".to_owned(),
+                None => format!("driver = \"omron-3s4yr\"\nport = \"cards\"\nsred = {}", wiring.sred),
                 Some("") => "driver = \"pcsc\"".to_owned(),
                 Some(name) => format!("driver = \"pcsc\"\nreader = {name:?}"),
             },

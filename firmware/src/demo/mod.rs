@@ -63,6 +63,9 @@ pub struct Options {
     /// Devices twenty times as fast as real ones, for tests
     #[arg(long)]
     pub fast: bool,
+    /// Card reader and PIN pad as one secure unit that hides card numbers (SRED)
+    #[arg(long)]
+    pub sred: bool,
     /// Cards of kiosk 1 go into a reader on PC/SC instead of the bench's slot: part of its name, or nothing for the first one
     #[cfg(feature = "pcsc")]
     #[arg(long, value_name = "READER", num_args = 0..=1, default_missing_value = "")]
@@ -158,6 +161,7 @@ impl Demo {
                 landscape: options.landscape,
                 window: options.window,
                 pcsc: options.pcsc(index),
+                sred: options.sred,
                 patterns: acceptor(options).types.iter().map(|kind| (kind.index, kind.pattern)).collect(),
             })?;
             let child = Child::new(&place, kiosk.screen.path())?;
@@ -241,6 +245,7 @@ fn kiosk_options(
         socket: place.socket(),
         center,
         cassette: Some(place.directory().join("cassette.txt")),
+        sred: options.sred,
     }
 }
 

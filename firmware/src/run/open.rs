@@ -125,9 +125,10 @@ fn core_config(config: &Config) -> kiosk::Config {
 }
 
 fn cards(config: &Cards) -> kiosk::Cards {
+    let sred = matches!(config.reader.driver, ReaderDriver::Omron { sred: true, .. });
     let (reader, abilities) = match &config.reader.driver {
         ReaderDriver::Omron { keeps, .. } => (
-            kiosk::Reader::Line(card_reader::Config::default()),
+            kiosk::Reader::Line(card_reader::Config { seals: sred, ..card_reader::Config::default() }),
             Abilities { can_eject: true, can_retain: *keeps, has_latch: true },
         ),
         ReaderDriver::Pcsc { .. } => (kiosk::Reader::Outside, super::pcsc::ABILITIES),
@@ -141,6 +142,7 @@ fn cards(config: &Cards) -> kiosk::Cards {
             merchant_id: config.reader.merchant,
             ..Terminal::default()
         },
+        sred,
     }
 }
 

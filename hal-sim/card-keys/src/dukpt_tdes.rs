@@ -8,6 +8,7 @@ pub type Ksn = [u8; 10];
 const MASK: [u8; 16] = [0xC0, 0xC0, 0xC0, 0xC0, 0, 0, 0, 0, 0xC0, 0xC0, 0xC0, 0xC0, 0, 0, 0, 0];
 const PIN_VARIANT: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0xFF];
 const MAC_VARIANT: [u8; 16] = [0, 0, 0, 0, 0, 0, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0];
+const DATA_VARIANT: [u8; 16] = [0, 0, 0, 0, 0, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0, 0];
 const COUNTER: u32 = 0x1F_FFFF;
 /// A counter never has more ones than this.
 const MOST_ONES: u32 = 10;
@@ -71,6 +72,14 @@ pub fn pin_key(initial: &[u8; 16], ksn: Ksn) -> TdesKey {
 /// The key that authenticates requests.
 pub fn mac_key(initial: &[u8; 16], ksn: Ksn) -> TdesKey {
     key(xor(transaction_key(initial, ksn), MAC_VARIANT))
+}
+
+/// The key that enciphers data on their way to the host: the variant, enciphered under itself (2009, Annex A.4.1).
+pub fn data_key(initial: &[u8; 16], ksn: Ksn) -> TdesKey {
+    let variant = xor(transaction_key(initial, ksn), DATA_VARIANT);
+    let (left, right) = halves(variant);
+    let own = key(variant);
+    key(join(own.encrypt(left), own.encrypt(right)))
 }
 
 /// The next serial number whose counter has at most ten ones; `None` when the device is used up.

@@ -10,6 +10,7 @@ pub mod dukpt_tdes;
 pub mod emv;
 pub mod key_block;
 pub mod pin_block;
+pub mod sealed_number;
 pub mod tdes;
 
 pub use tdes::TdesKey;

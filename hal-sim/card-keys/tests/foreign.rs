@@ -63,6 +63,7 @@ fn judge(case: &Case) {
     let key = dukpt_tdes::pin_key(&initial, serial);
     assert_eq!(key.bytes(), case.bytes("pin_key"));
     assert_eq!(key.encrypt(clear), case.fixed("block"));
+    assert_eq!(dukpt_tdes::data_key(&initial, serial).bytes(), case.bytes("data_key"));
     // The card's key, its session, what both sides say to each other.
     let sequence = case.text("sequence").parse().unwrap();
     let card = emv::card_key(&case.tdes("key"), &number, sequence);

@@ -9,6 +9,7 @@ use super::{
     wire::{Decoding, WireLog},
 };
 use crate::{
+    card_reader_device::SecureUnit,
     ccnet_device::{CcnetConfig, Contents},
     escpos_device::EscposConfig,
     link_proxy::{LinkMode, LinkProxy},
@@ -56,6 +57,8 @@ pub struct KioskOptions {
     pub center: SocketAddr,
     /// File that remembers what lies in the cassette; `None` = a new world each time.
     pub cassette: Option<PathBuf>,
+    /// Card reader and PIN pad are one secure unit that hides card numbers.
+    pub sred: bool,
 }
 
 /// One kiosk on the bench.
@@ -95,8 +98,18 @@ impl Kiosk {
     /// Switches the devices on, connects their cables, starts the network and waits for a screen. The kiosk process is started
     /// by [`Kiosk::switch_on`], after [`Kiosk::plug_in`].
     pub fn set_up(options: KioskOptions, wire: &Arc<WireLog>) -> io::Result<Arc<Self>> {
-        let KioskOptions { index, number, mut acceptor, printer, lines, socket, center, cassette: memory } =
-            options;
+        let KioskOptions {
+            index,
+            number,
+            mut acceptor,
+            printer,
+            lines,
+            socket,
+            center,
+            cassette: memory,
+            sred,
+        } = options;
+        let unit = sred.then(SecureUnit::default);
         if let Some(path) = &memory {
             acceptor.contents = cassette::load(path)?;
         }
@@ -111,15 +124,22 @@ impl Kiosk {
             serve_acceptor(acceptor, acceptor_options(index, lines.join("acceptor"), wire, &spring))?;
         let printer =
             serve_printer(printer, None, printer_options(index, lines.join("printer"), wire, &spring))?;
-        let card_reader =
-            serve_card_reader(index as u64, quiet_options(index, lines.join("cards"), wire, "card reader"))?;
+        let card_reader = serve_card_reader(
+            index as u64,
+            unit.clone(),
+            quiet_options(index, lines.join("cards"), wire, "card reader"),
+        )?;
         let mut keys = KeyStore::delivered(&PinPadKeys::test());
         let pad_memory = memory.as_ref().map(|_| lines.join("pinpad.txt"));
         // A pad never uses a key twice, and a kiosk would notice; so its counter outlives the bench.
         let used = pad_memory.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
         keys.set_counter(used.and_then(|text| text.trim().parse().ok()).unwrap_or(0));
-        let pin_pad =
-            serve_pin_pad(keys, index as u64, quiet_options(index, lines.join("pinpad"), wire, "PIN pad"))?;
+        let pin_pad = serve_pin_pad(
+            keys,
+            index as u64,
+            unit,
+            quiet_options(index, lines.join("pinpad"), wire, "PIN pad"),
+        )?;
         let link = LinkProxy::start(0, center)?;
         let log = Arc::clone(wire);
         let screen =

@@ -26,7 +26,11 @@ fn kernel(transport: Transport) -> Kernel {
 /// What the issuer sees of a request: the cryptogram checked with its own keys.
 fn issuer_checks(request: &OnlineRequest, keys: &IssuerKeys) -> TdesKey {
     let find = |tag| tlv::find(&request.chip_data, tag).expect("well formed").unwrap_or_default().to_vec();
-    let card = emv::card_key(&keys.cryptograms, &request.number, request.sequence.unwrap_or(0));
+    let card = emv::card_key(
+        &keys.cryptograms,
+        request.card.number().expect("in the clear"),
+        request.sequence.unwrap_or(0),
+    );
     let counter = find(tags::ATC).try_into().expect("two bytes");
     let session = emv::session_key(&card, emv::counter_diversifier(counter));
     let input = [
@@ -71,7 +75,7 @@ fn pay(card: &mut ChipCard, issuer: &Issuer) -> Ending {
             },
             Step::Choose(several) => kernel.choose(several.len() - 1),
             Step::EnterPin(entered) => {
-                assert_eq!(entered, number());
+                assert_eq!(entered, number().into());
                 kernel.pin(PinEntry::Entered)
             }
             Step::GoOnline(request) => {

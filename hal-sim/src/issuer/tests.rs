@@ -216,3 +216,35 @@ fn sign_on_and_echo_are_answered_and_nonsense_is_not() {
     assert_eq!(code(&mut issuer, &Message::new(MessageType::ADVICE)), Code::FORMAT);
     assert_eq!(code(&mut issuer, &Message::new(MessageType::AUTHORIZATION)), Code::FORMAT);
 }
+
+#[test]
+fn approvals_with_a_remark_hold_the_sum_and_one_of_a_part_holds_the_part_until_it_is_reversed() {
+    for (code, held) in [
+        (Code::WITH_IDENTIFICATION, 1_500),
+        (Code::IMPORTANT, 1_500),
+        (Code::UPDATE_TRACK, 1_500),
+        (Code::PARTIAL, 750),
+    ] {
+        let mut issuer = issuer();
+        issuer.moods.push_back(Mood::Approves(code));
+        let asked = request(1, "2580");
+        let answer = Message::decode(&issuer.hear(&asked.encode()).expect("an answer")).expect("a message");
+        assert_eq!(answer.get(de::RESPONSE), Some(&code.0[..]));
+        assert_eq!(answer.amount(), Some(Amount::from_tenge(held)));
+        assert_eq!(issuer.taken_and_held(), (Amount::ZERO, Amount::from_tenge(held)));
+        let original = Original::of(&asked).expect("a name").to_field();
+        let reversal = Message::new(MessageType::REVERSAL)
+            .with(de::TERMINAL, b"KSK00001")
+            .with(de::TRACE, b"000002")
+            .with(de::ORIGINAL, &original);
+        issuer.hear(&reversal.encode()).expect("an answer");
+        assert_eq!(issuer.taken_and_held(), (Amount::ZERO, Amount::ZERO));
+        let available = issuer.account(&number()).expect("an account").available;
+        assert_eq!(available, Amount::from_tenge(10_000));
+    }
+    // Nobody approves what the rules refuse.
+    let mut issuer = issuer();
+    issuer.moods.push_back(Mood::Approves(Code::IMPORTANT));
+    let answer = issuer.hear(&request(1, "1111").encode()).expect("an answer");
+    assert_eq!(Message::decode(&answer).expect("a message").get(de::RESPONSE), Some(&Code::WRONG_PIN.0[..]));
+}

@@ -3,8 +3,9 @@
 use tolem_card_keys::{
     TdesKey, dukpt_tdes,
     pin_block::{self, Pin},
+    sealed_number::{self, Opened},
 };
-use tolem_protocol::emv::CardNumber;
+use tolem_protocol::{card::SealedNumber, emv::CardNumber};
 use zeroize::Zeroizing;
 
 /// The keys, and what is done with them. No function gives a PIN out.
@@ -33,6 +34,11 @@ impl Vault {
         let clear = Zeroizing::new(dukpt_tdes::pin_key(&initial, bytes).decrypt(block));
         pin_block::open_format_0(*clear, number).ok()?;
         Some(self.zone.encrypt(*clear))
+    }
+
+    /// A number that a reader has enciphered. `None` if it was not enciphered under a key that comes from the base key.
+    pub fn open(&self, sealed: &SealedNumber) -> Option<Opened> {
+        sealed_number::open(&self.base, sealed)
     }
 
     /// Whether a block under the zone key holds this PIN.

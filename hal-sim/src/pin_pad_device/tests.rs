@@ -94,7 +94,7 @@ impl World {
     fn ask(&mut self) {
         let amount = Amount::from_tenge(1_500);
         let limit = Duration::from_secs(60);
-        self.command(Command::EnterPin(PinRequest { number: number(), amount, limit }));
+        self.command(Command::EnterPin(PinRequest { card: number().into(), amount, limit }));
     }
 
     fn take(&mut self) -> Vec<Event> {

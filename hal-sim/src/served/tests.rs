@@ -334,10 +334,10 @@ fn a_pin_pad_takes_a_pin_on_a_pty_and_says_no_digit_back() {
         pinpad::{self, Answer, Request},
     };
     let keys = KeyStore::delivered(&PinPadKeys::test());
-    let handle = serve_pin_pad(keys, 1, ServeOptions::pty(None)).unwrap();
+    let handle = serve_pin_pad(keys, 1, None, ServeOptions::pty(None)).unwrap();
     let mut line = Line::open(&handle);
     let number = CardNumber::parse(concat!("5413", "3300", "8902", "0011")).unwrap();
-    line.send(&Request::Pin(&number, Amount::from_tenge(10)).frame().unwrap().to_bytes());
+    line.send(&Request::Pin(Some(&number), Amount::from_tenge(10)).frame().unwrap().to_bytes());
     assert_eq!(line.exactly(1), [pinpad::ACK]);
     assert!(matches!(handle.pin_pad().unwrap().display, Display::EnterPin { .. }));
     let said = handle.command("press 1739 enter").unwrap();
@@ -370,7 +370,7 @@ fn a_card_reader_takes_a_card_on_a_pty_when_it_was_told_to() {
             }
         }
     }
-    let handle = serve_card_reader(1, ServeOptions::pty(None)).unwrap();
+    let handle = serve_card_reader(1, None, ServeOptions::pty(None)).unwrap();
     let mut line = Line::open(&handle);
     assert!(handle.command("insert common").unwrap_err().contains("closed"));
     assert_eq!(ask(&mut line, &Command::Reset(CardGoes::Held, CardGoes::Out)), Ok(Place::Nowhere));

@@ -2,7 +2,7 @@
 
 use super::{Center, Station};
 use crate::{
-    card_reader_device::{CardReaderDevice, ReaderOutput, Whereabouts},
+    card_reader_device::{CardReaderDevice, ReaderOutput, SecureUnit, Whereabouts},
     chip_card::{CardFaults, CardProfile, ChipCard, IssuerKeys},
     dip_reader::{self, DipReader},
     issuer::{Account, Code, TestIssuer, Vault, ZONE},
@@ -33,6 +33,10 @@ pub struct CardBench {
     pub pad: PinPadDevice,
     /// A reader that holds no card, in the place of the motorised one.
     pub dip: Option<DipReader>,
+    /// Reader and pad are one secure unit, and the kiosk sees no number.
+    sred: bool,
+    /// Everything that was on both lines since somebody listens, a piece at a time.
+    pub wires: Option<Vec<Vec<u8>>>,
     wait: Instant,
 }
 
@@ -43,6 +47,8 @@ impl CardBench {
             reader: CardReaderDevice::new(seed),
             pad: PinPadDevice::new(KeyStore::delivered(&PinPadKeys::test()), seed),
             dip: None,
+            sred: false,
+            wires: None,
             wait: Instant(0),
         }
     }
@@ -52,11 +58,25 @@ impl CardBench {
         Self { dip: Some(DipReader::default()), ..Self::new(seed) }
     }
 
+    /// One secure unit, whose reader hides numbers.
+    pub fn secure(seed: u64) -> Self {
+        let (unit, plain) = (SecureUnit::default(), Self::new(seed));
+        let reader = plain.reader.with_sred(unit.clone());
+        Self {
+            reader,
+            pad: plain.pad.in_one_case(unit),
+            sred: true,
+            dip: None,
+            wires: None,
+            wait: plain.wait,
+        }
+    }
+
     /// How kiosk number `kiosk` is set up for them.
     pub fn settings(&self, kiosk: u32) -> Cards {
         let name = format!("KSK{kiosk:05}");
         let motor = Abilities { can_eject: true, can_retain: true, has_latch: true };
-        let line = Reader::Line(card_reader::Config::default());
+        let line = Reader::Line(card_reader::Config { seals: self.sred, ..card_reader::Config::default() });
         let (reader, abilities) =
             if self.dip.is_some() { (Reader::Outside, dip_reader::ABILITIES) } else { (line, motor) };
         Cards {
@@ -68,7 +88,20 @@ impl CardBench {
                 merchant_id: *b"KIOSKTEST000001",
                 ..Terminal::default()
             },
+            sred: self.sred,
         }
+    }
+
+    /// The kiosk says this to the reader.
+    pub(super) fn tell_reader(&mut self, now: Instant, bytes: &[u8]) {
+        overhear(&mut self.wires, bytes);
+        self.reader.handle_bytes(now, bytes);
+    }
+
+    /// The kiosk says this to the pad.
+    pub(super) fn tell_pad(&mut self, now: Instant, bytes: &[u8]) {
+        overhear(&mut self.wires, bytes);
+        self.pad.handle_bytes(now, bytes);
     }
 
     /// Power for both, or none.
@@ -126,6 +159,7 @@ impl CardBench {
         let reader = loop {
             match self.reader.poll() {
                 ReaderOutput::Transmit(bytes) if self.dip.is_none() => {
+                    overhear(&mut self.wires, &bytes);
                     inbox.push_back(Event::CardReader(secret(&bytes)));
                 }
                 ReaderOutput::Transmit(_) => {}
@@ -135,12 +169,21 @@ impl CardBench {
         };
         let pad = loop {
             match self.pad.poll() {
-                PadOutput::Transmit(bytes) => inbox.push_back(Event::PinPad(secret(&bytes))),
+                PadOutput::Transmit(bytes) => {
+                    overhear(&mut self.wires, &bytes);
+                    inbox.push_back(Event::PinPad(secret(&bytes)));
+                }
                 PadOutput::Happened(what) => tell(what),
                 PadOutput::Wait(until) => break until,
             }
         };
         self.wait = reader.min(pad);
+    }
+}
+
+fn overhear(wires: &mut Option<Vec<Vec<u8>>>, bytes: &[u8]) {
+    if let Some(wires) = wires {
+        wires.push(bytes.to_vec());
     }
 }
 
@@ -152,6 +195,13 @@ impl<C: Center> Station<C> {
     /// Fits a card reader and a PIN pad; the program starts anew with them.
     pub fn fit_cards(&mut self) {
         self.cards = Some(CardBench::new(self.setup.seed));
+        self.power_off();
+        self.power_on();
+    }
+
+    /// The same with a secure unit of reader and pad.
+    pub fn fit_secure_unit(&mut self) {
+        self.cards = Some(CardBench::secure(self.setup.seed));
         self.power_off();
         self.power_on();
     }

@@ -623,7 +623,7 @@ impl<C: Center> Station<C> {
                 }
                 Output::CardReader(bytes) => {
                     if let Some(cards) = &mut self.cards {
-                        cards.reader.handle_bytes(self.now, &bytes.0);
+                        cards.tell_reader(self.now, &bytes.0);
                     }
                 }
                 Output::Reader(command) => {
@@ -633,7 +633,7 @@ impl<C: Center> Station<C> {
                 }
                 Output::PinPad(bytes) => {
                     if let Some(cards) = &mut self.cards {
-                        cards.pad.handle_bytes(self.now, &bytes.0);
+                        cards.tell_pad(self.now, &bytes.0);
                     }
                 }
                 Output::Send { number, request } => self.send(number, request),

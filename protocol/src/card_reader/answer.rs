@@ -82,6 +82,8 @@ impl ReaderError {
     pub const CONTACTS: Self = Self(81);
     /// The chip does not start.
     pub const CHIP_DEAD: Self = Self(82);
+    /// Numbers are to be enciphered, and there is no key, no key any more, or no number yet. Not in the specification.
+    pub const NOT_SEALED: Self = Self(95);
     /// The chip speaks no known protocol.
     pub const CHIP_UNKNOWN: Self = Self(87);
 

@@ -22,7 +22,7 @@ fn requests_have_the_bytes_of_the_manual() {
     let hex = |request: Request<'_>| HEXUPPER.encode(&request.frame().unwrap().to_bytes());
     let amount = Amount::from_tenge(1_500);
     let pin = "023730353431333333303038393032303031311C44313530302E30300376";
-    assert_eq!(hex(Request::Pin(&number(), amount)), pin);
+    assert_eq!(hex(Request::Pin(Some(&number()), amount)), pin);
     assert_eq!(hex(Request::FullKeySerial), "023741310344");
     assert_eq!(hex(Request::Cancel), "0237320306");
     assert_eq!(hex(Request::SelfTest), "0F31360E09");
@@ -30,7 +30,7 @@ fn requests_have_the_bytes_of_the_manual() {
         alloc::string::String::from_utf8(request.frame().unwrap().text().to_vec()).unwrap()
     };
     let key = [0xAB; 16];
-    let session = text(Request::PinUnderSession(&number(), amount, &key, 2));
+    let session = text(Request::PinUnderSession(Some(&number()), amount, &key, 2));
     let digits =
         number().digits().iter().map(|digit| char::from(digit + b'0')).collect::<alloc::string::String>();
     assert_eq!(session, alloc::format!("70.{digits}\u{1c}{}1500.00\u{1c}2", "AB".repeat(16)));
@@ -42,8 +42,8 @@ fn requests_have_the_bytes_of_the_manual() {
 
 #[test]
 fn what_cannot_be_said_is_not_said() {
-    assert!(Request::Pin(&number(), Amount::from_tenge(100_000)).frame().is_none());
-    assert!(Request::Pin(&number(), Amount::from_tiyn(9_999_999)).frame().is_some());
+    assert!(Request::Pin(Some(&number()), Amount::from_tenge(100_000)).frame().is_none());
+    assert!(Request::Pin(Some(&number()), Amount::from_tiyn(9_999_999)).frame().is_some());
     let slot = KeySlot::new(b'B').unwrap();
     assert!(Request::Mac(0, true, slot, &[]).frame().is_none());
     assert!(Request::Mac(0, true, slot, &[0; MAC_PACKET + 1]).frame().is_none());
@@ -116,7 +116,7 @@ fn a_serial_number_without_its_leading_letters_is_the_same() {
 
 #[test]
 fn streams_are_cut_anywhere_and_broken_frames_are_told() {
-    let good = Request::Pin(&number(), Amount::from_tenge(1)).frame().unwrap().to_bytes();
+    let good = Request::Pin(Some(&number()), Amount::from_tenge(1)).frame().unwrap().to_bytes();
     let mut decoder = Decoder::new();
     let mut found = Vec::new();
     for byte in good.iter() {
@@ -141,7 +141,7 @@ fn streams_are_cut_anywhere_and_broken_frames_are_told() {
 #[test]
 fn the_wire_log_shows_neither_number_nor_block_nor_key() {
     let serial = KeySerial([0xFF, 0xFF, 0x98, 0x76, 0x54, 0x32, 0x10, 0xE0, 0, 3]);
-    let request = Request::Pin(&number(), Amount::from_tenge(1)).frame().unwrap();
+    let request = Request::Pin(Some(&number()), Amount::from_tenge(1)).frame().unwrap();
     let answer = Answer::Pin(serial, PinBlock::new([0xC7; 8])).frame().unwrap();
     let key = Request::LoadInitialKey("B0096B1TX00N0000C7C7").frame().unwrap();
     let cut = &request.to_bytes()[..15];

@@ -194,6 +194,7 @@ pub fn requests() -> Samples<Request> {
         named("CardVoid", Request::CardVoid { payment: payment(), why: VoidReason::Abandoned }),
         named("CardEnquire", Request::CardEnquire(payment())),
         named("CardService", Request::CardService),
+        named("SealedCardService", Request::SealedCardService),
     ]
 }
 

@@ -238,6 +238,7 @@ pub fn requests() -> Samples<Request> {
         named("CardConfirm", Request::CardConfirm(payment())),
         named("CardEnquire", Request::CardEnquire(payment())),
         named("CardService", Request::CardService),
+        named("SealedCardService", Request::SealedCardService),
     ];
     for why in VOIDS {
         samples.push((format!("CardVoid/{why:?}"), Request::CardVoid { payment: payment(), why }));

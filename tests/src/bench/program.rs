@@ -21,11 +21,13 @@ pub struct DemoOptions {
     pub kiosks: usize,
     /// Name of a reader on PC/SC for the cards of the first.
     pub pcsc: Option<&'static str>,
+    /// Card reader and PIN pad are one secure unit that hides card numbers.
+    pub sred: bool,
 }
 
 impl Default for DemoOptions {
     fn default() -> Self {
-        Self { kiosks: 1, pcsc: None }
+        Self { kiosks: 1, pcsc: None, sred: false }
     }
 }
 
@@ -66,6 +68,9 @@ impl Demo {
         command.args(["--kiosks", &self.options.kiosks.to_string()]);
         if let Some(reader) = self.options.pcsc {
             command.args(["--pcsc", reader]);
+        }
+        if self.options.sred {
+            command.arg("--sred");
         }
         let mut program = Program::start(command);
         self.url = program.wait_for_line("its address", |line| {

@@ -64,8 +64,8 @@ pub fn pin_pad_seeds() -> Vec<(String, Vec<u8>)> {
         Request::LoadInitialKey("B0096B1TX00N0100"),
         Request::FirstKeySet,
         Request::FullKeySerial,
-        Request::Pin(&number, Amount::from_tenge(1_500)),
-        Request::PinUnderSession(&number, Amount::from_tenge(1_500), &[0x5A; 16], 3),
+        Request::Pin(Some(&number), Amount::from_tenge(1_500)),
+        Request::PinUnderSession(Some(&number), Amount::from_tenge(1_500), &[0x5A; 16], 3),
         Request::Mac(0, true, slot, b"a message"),
     ];
     let block = || PinBlock::new([0xC7; 8]);

@@ -42,8 +42,9 @@ impl Desk {
         let address = listener.local_addr().expect("it listens");
         acquirer::prepare(folder, address).expect("the acquirer's folder can be written");
         Self {
-            reader: serve_card_reader(1, reader).expect("a pseudo terminal"),
-            pad: serve_pin_pad(KeyStore::delivered(&PinPadKeys::test()), 1, pad).expect("a pseudo terminal"),
+            reader: serve_card_reader(1, None, reader).expect("a pseudo terminal"),
+            pad: serve_pin_pad(KeyStore::delivered(&PinPadKeys::test()), 1, None, pad)
+                .expect("a pseudo terminal"),
             issuer: acquirer::start(folder, listener, None).expect("the issuer can be served"),
         }
     }

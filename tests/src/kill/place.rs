@@ -170,6 +170,7 @@ impl Place {
                 landscape: false,
                 window: false,
                 pcsc: None,
+                sred: false,
                 patterns,
             })
             .expect("the configuration can be written");

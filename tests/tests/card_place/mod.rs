@@ -19,6 +19,7 @@ use std::{
 use tolem_card_keys::{
     dukpt_tdes,
     pin_block::{self, Pin},
+    sealed_number,
 };
 use tolem_center::{
     acquirer::setup as acquirer_setup,
@@ -42,7 +43,7 @@ use tolem_hal_sim::{
 };
 use tolem_protocol::{
     Amount, Iin, KioskNumber, PaymentId,
-    card::{CardAnswer, CardOrder, CardSecret, PinKey, VoidReason},
+    card::{CardAnswer, CardOrder, CardSecret, PinKey, SecretNumber, VoidReason},
     emv::{CardNumber, apdu::Transport},
     messages::{self, Deposit, DepositKind, Hello, Method, Quote, Request, Response},
     pinpad::{KeySerial, PinBlock},
@@ -179,6 +180,8 @@ pub struct Kiosk<'p> {
     pub count: u64,
     pub card: ChipCard,
     pub serial: dukpt_tdes::Ksn,
+    /// Serial number of the reader's last key.
+    pub reader: dukpt_tdes::Ksn,
     pub dice: Dice,
     /// How each payment ended, as the kiosk knows it.
     pub journal: BTreeMap<PaymentId, CardAnswer>,
@@ -201,6 +204,7 @@ impl<'p> Kiosk<'p> {
             count: 0,
             card,
             serial: PinPadKeys::test().serial,
+            reader: [0xFF, 0xFF, 0x98, 0x76, 0x54, 0x33, 0x10, 0xE0, 0, 0],
             dice: Dice::new(seed),
             journal: BTreeMap::new(),
         }
@@ -276,6 +280,20 @@ impl<'p> Kiosk<'p> {
     }
 
     pub fn order(&mut self, quote: &Signed<Quote>, pin: &str) -> CardOrder {
+        self.order_of(quote, pin, number().into(), [3, 0, 1, 2])
+    }
+
+    /// The same with a number that the reader has enciphered, for a card that expires then.
+    pub fn sealed_order(&mut self, quote: &Signed<Quote>, pin: &str, expiry: [u8; 4]) -> CardOrder {
+        self.reader = dukpt_tdes::advance(self.reader).unwrap();
+        let initial = dukpt_tdes::initial_key(&PinPadKeys::test().base, self.reader);
+        let value = [0x54, 0x13, 0x33, 0x00, 0x89, 0x02, 0x00, 0x11];
+        let sealed =
+            sealed_number::seal(&initial, self.reader, &value, &[0x30, 0x12, 0x31], Some(&[1])).unwrap();
+        self.order_of(quote, pin, SecretNumber::Sealed(sealed), expiry)
+    }
+
+    fn order_of(&mut self, quote: &Signed<Quote>, pin: &str, of: SecretNumber, expiry: [u8; 4]) -> CardOrder {
         let payment = quote.read_unverified().unwrap().payment;
         let (place, dice) = (self.place, &mut self.dice);
         let sealing = place.keys.sealing_public();
@@ -297,7 +315,7 @@ impl<'p> Kiosk<'p> {
         let clear = pin_block::format_0(&Pin::parse(pin).unwrap(), &number());
         let block = dukpt_tdes::pin_key(&initial, self.serial).encrypt(clear);
         let pin = (PinBlock::new(block), PinKey::Dukpt(KeySerial(self.serial)));
-        let secret = CardSecret { number: number(), expiry: [3, 0, 1, 2], sequence: Some(1), pin: Some(pin) };
+        let secret = CardSecret { number: of, expiry, sequence: Some(1), pin: Some(pin) };
         let dice = &mut self.dice;
         let sealed = seal_card(&sealing, &secret, &payment, &mut || dice.next_u64()).unwrap();
         let chip_data = heapless::Vec::from_slice(&self.card.online_data(PACKED_FEE)).unwrap();

@@ -26,8 +26,12 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    fn with(config: Config) -> Self {
         let mut bench = Self {
-            driver: CardReader::new(Config::default(), Instant(0)),
+            driver: CardReader::new(config, Instant(0)),
             now: 0,
             wake: 0,
             said: [0; 2],
@@ -341,4 +345,56 @@ fn what_is_no_card_is_given_back() {
     assert_eq!((bench.events.as_slice(), bench.said), (&["NotACard".to_owned()][..], *b"00"));
     bench.answer(Ok(Place::Gate));
     assert_eq!(bench.events[1..], ["Ready(AtGate)"]);
+}
+
+/// A reader that should hide numbers, asked whether it does.
+fn asked_to_hide(place: Place) -> Bench {
+    let mut bench = Bench::with(Config { seals: true, ..Config::default() });
+    bench.answer(Ok(place));
+    bench.answer_with(Ok(place), b"007");
+    assert_eq!(bench.said, *b"S0", "{}", bench.log);
+    bench.forget();
+    bench
+}
+
+#[test]
+fn a_reader_that_should_hide_numbers_is_asked_at_each_start_and_is_out_of_service_until_it_does() {
+    for (result, data) in
+        [(Ok(Place::Nowhere), &b"0"[..]), (Ok(Place::Nowhere), b""), (Err(ReaderError(0)), b"")]
+    {
+        let mut bench = asked_to_hide(Place::Nowhere);
+        bench.answer_with(result, data);
+        assert_eq!(bench.events, ["Fault(NotSealing, true)"], "{}", bench.log);
+        bench.forget();
+        bench.command(Command::Restart);
+        bench.answer(Ok(Place::Nowhere));
+        bench.answer_with(Ok(Place::Nowhere), b"007");
+        bench.answer_with(Ok(Place::Nowhere), b"1");
+        assert!(bench.events.contains(&"Fault(NotSealing, false)".to_owned()), "{}", bench.log);
+    }
+}
+
+#[test]
+fn an_enciphered_number_is_given_once_and_each_order_for_one_is_answered() {
+    let number = SealedNumber { serial: tolem_protocol::pinpad::KeySerial([7; 10]), cipher: [9; 24] };
+    let held = || {
+        let mut bench = asked_to_hide(Place::Inside);
+        bench.answer_with(Ok(Place::Inside), b"1");
+        bench.forget();
+        bench.command(Command::Seal);
+        bench
+    };
+    let mut bench = held();
+    bench.answer_with(Ok(Place::Inside), &number.to_bytes());
+    assert_eq!(bench.events, [format!("{:?}", Event::Sealed(number))], "{}", bench.log);
+    let mut bench = held();
+    bench.answer_with(Ok(Place::Inside), &[0; 33]);
+    assert_eq!(bench.events, ["ChipFault(Reader)"], "{}", bench.log);
+    let mut bench = held();
+    bench.answer(Err(ReaderError::NOT_SEALED));
+    assert_eq!(bench.events, ["Fault(NotSealing, true)", "ChipFault(Reader)"], "{}", bench.log);
+    // A plain reader is never asked for one.
+    let mut bench = Bench::inserted();
+    bench.command(Command::Seal);
+    assert_eq!(bench.events, ["ChipFault(Reader)"], "{}", bench.log);
 }

@@ -31,7 +31,7 @@ fn slot(letter: u8) -> KeySlot {
 
 fn request() -> PinRequest {
     PinRequest {
-        number: CardNumber::parse(concat!("5413", "3300", "8902", "0011")).unwrap(),
+        card: CardNumber::parse(concat!("5413", "3300", "8902", "0011")).unwrap().into(),
         amount: Amount::from_tenge(1_500),
         limit: Duration::from_secs(60),
     }

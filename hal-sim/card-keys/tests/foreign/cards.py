@@ -39,6 +39,7 @@ for n in range(count):
     serial = bytes(serial)
     initial = pydukpt.derive_ipek(base, serial)
     pin_key = pydukpt.pin_key(pydukpt.derive_key(initial, serial))
+    data_key = pydukpt.data_request_key(pydukpt.derive_key(initial, serial))
     clear = psec.pinblock.encode_pinblock_iso_0(pin, number)
     format_3 = psec.pinblock.encode_pinblock_iso_3(pin, number)
     aes = data(16)
@@ -62,6 +63,7 @@ for n in range(count):
         "serial": serial,
         "initial": initial,
         "pin_key": pin_key,
+        "data_key": data_key,
         "clear": clear,
         "block": psec.des.encrypt_tdes_ecb(pin_key, clear),
         "format_3": format_3,

@@ -25,7 +25,14 @@ impl SharedCenter {
     pub fn open_cards(&self, bank: TestIssuer) {
         let mut state = self.0.borrow_mut();
         state.bank = Some(bank);
-        state.center.acquirer = Some(Acquirer { number: "398001".into(), is_open: true });
+        state.center.acquirer = Some(Acquirer { number: "398001".into(), is_open: true, takes_sealed: true });
+    }
+
+    /// Whether anybody behind the center can open numbers that readers have enciphered.
+    pub fn set_takes_sealed(&self, takes: bool) {
+        if let Some(acquirer) = &mut self.0.borrow_mut().center.acquirer {
+            acquirer.takes_sealed = takes;
+        }
     }
 
     /// Looks at the bank, or changes it.
