@@ -719,7 +719,8 @@ fn a_restored_center_is_told_a_confirmed_card_payment_and_takes_the_money_once()
     rig.until_screen("code");
     judge(&mut rig, true);
     let payment = rig.kiosk().session().payments()[0].id;
-    assert!(Center::restore(&rig.center));
+    let now = rig.utc();
+    assert!(Center::restore(&rig.center, now));
     assert!(rig.center.store(|store| store.payment(&payment)).expect("memory").is_none(), "forgotten");
     rig.set_wire(Wire::Down);
     rig.until("no link", |rig| !rig.kiosk().link_is_up());

@@ -417,17 +417,6 @@ impl Center {
         })
     }
 
-    /// Asks the gateway in this process for each code that is due, as a served center does beside its answers: a kiosk that has gone does not ask
-    /// again. Codes for cards are ordered with their payment.
-    pub fn fetch_due_codes(&self, store: &mut dyn Store, at: &mut Moment<'_>) -> Result<()> {
-        for row in store.waiting_due(at.now, AT_ONCE)? {
-            if !self.waits_for_card(store, &row.payment)? {
-                self.fetch_code(store, at, &row.payment)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Asks the gateway in this process for one code; for centers whose gateway is in the same store.
     pub(super) fn fetch_code(
         &self,

@@ -130,8 +130,8 @@ impl Center {
         Ok(())
     }
 
-    /// Ends the rebuilding, and says whose fault it was.
-    pub(super) fn open_again(
+    /// Ends the rebuilding, and says whose fault it was. With somebody missing two people have decided it (see [`Center::approve`]).
+    pub fn open_again(
         &self,
         store: &mut dyn Store,
         at: &Moment<'_>,

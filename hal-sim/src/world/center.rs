@@ -50,8 +50,11 @@ pub trait Center: Clone {
     /// Takes a backup of the database; only the newest is kept.
     fn back_up(&self);
 
-    /// Puts the backup in place of the database, as an operator does it: a new life begins. False without a backup.
-    fn restore(&self) -> bool;
+    /// Puts the backup in place of the database, as an operator does it: a new life begins, which listens first. False without a backup.
+    fn restore(&self, now: UtcTime) -> bool;
+
+    /// Restored, and not everything is heard yet.
+    fn is_listening(&self) -> bool;
 
     /// The gateway stops answering, or answers again.
     fn set_gateway_silent(&self, silent: bool);

@@ -223,6 +223,7 @@ fn is_at_rest<C: Center>(station: &Station<C>) -> bool {
         && station.acceptor.unconfirmed_credit().is_none()
         && station.cards.as_ref().is_none_or(|cards| cards.is_empty() && station.takes_cards())
         && station.center.cards_owed() == 0
+        && !station.center.is_listening()
 }
 
 fn why_not_at_rest<C: Center>(station: &Station<C>) -> String {

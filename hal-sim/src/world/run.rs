@@ -500,7 +500,7 @@ impl<C: Center> World<C> {
                 return Some(of(ms));
             }
             What::BackedUp {} => self.center.back_up(),
-            What::Restored {} if self.center.restore() => {
+            What::Restored {} if self.center.restore(self.stations[place].utc()) => {
                 let now = self.stations[place].utc();
                 self.imported.iter().for_each(|slip| self.center.import(now, slip));
                 self.stations.iter_mut().for_each(|station| station.break_link(LinkFault::Closed));

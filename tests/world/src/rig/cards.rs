@@ -7,6 +7,7 @@ use tolem_center::logic::{
     acquirer::{Acquiring as _, Standing},
     cards::{Acquirer, Next, Said},
     errands::Errands as _,
+    rebuild::Standing as _,
     store::{CodeState, Store as _},
 };
 use tolem_hal_sim::issuer::TestIssuer;
@@ -136,6 +137,10 @@ impl SharedCenter {
             };
             let Some((_, answer)) = due else { break };
             self.hear_bank(now, &answer);
+        }
+        // What it has forgotten it hears first (its rules keep the rest from being said).
+        if self.store(|store| store.rebuilding().expect(MEMORY)).is_some() {
+            return;
         }
         let (notices, waiting, cards) = self.store(|store| {
             let notices = !store.notices_due(now, 1).expect(MEMORY).is_empty();

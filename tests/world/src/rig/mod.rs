@@ -20,6 +20,7 @@ use tolem_center::{
         gateway::InProcessGateway,
         memory::MemoryStore,
         operator,
+        rebuild::{self, Standing as _},
         registry::{ListRegistry, Switch},
         store::{Store as _, Transact as _},
     },
@@ -56,9 +57,13 @@ struct CenterState {
     center: Center,
     store: MemoryStore,
     backup: Option<MemoryStore>,
-    /// Codes that are due are asked for. Not after a restore: the gateway in this process forgets with the store which it has made, and a gateway of
-    /// its own would not.
+    /// Codes that are due are asked for. Not when a restored center was opened without hearing everybody: the gateway in this process forgets with
+    /// the store which it has made, and a gateway of its own would not.
     orders_codes: bool,
+    /// When two people open a restored center that still waits for somebody.
+    opens_at: Option<UtcTime>,
+    /// Slips that operators have brought while the center listened.
+    slips: Vec<Signed<Deposit>>,
     /// Answers of databases that a backup has taken the place of.
     forgotten: Vec<Settlement>,
     gateway: Switch,
@@ -99,6 +104,8 @@ impl SharedCenter {
             store,
             backup: None,
             orders_codes: true,
+            opens_at: None,
+            slips: Vec::new(),
             forgotten: Vec::new(),
             gateway,
             registry,
@@ -139,6 +146,38 @@ impl SharedCenter {
         self.0.borrow().public
     }
 
+    /// Two people open a restored center without those who have not told.
+    fn open_early(&self, now: UtcTime) {
+        if self.0.borrow().opens_at.is_none_or(|at| now < at) {
+            return;
+        }
+        let opened = self.transact(now, |center, store, moment| {
+            let Some(rebuilding) = store.rebuilding()? else { return Ok(false) };
+            let missing = rebuild::missing(store)?;
+            center.open_again(store, moment, rebuilding, &missing)?;
+            Ok(true)
+        });
+        if let Some(early) = opened {
+            let state = &mut *self.0.borrow_mut();
+            state.opens_at = None;
+            state.orders_codes &= !early;
+        }
+    }
+
+    /// Operators read in what slips tell: when a restored center has heard everybody, because it may know them already.
+    fn read_slips(&self, now: UtcTime) {
+        if self.store(|store| store.rebuilding().expect(MEMORY)).is_some() {
+            return;
+        }
+        let slips = std::mem::take(&mut self.0.borrow_mut().slips);
+        // An operator who sees it fail does it again.
+        let broken = std::mem::take(&mut self.0.borrow_mut().store.broken);
+        for slip in &slips {
+            self.transact(now, |center, store, moment| center.settle(store, moment, Via::Import, slip));
+        }
+        self.0.borrow_mut().store.broken = broken;
+    }
+
     /// Runs `work` as the served center would: all of it is kept, or nothing.
     fn transact<R>(
         &self,
@@ -158,6 +197,9 @@ impl SharedCenter {
 
 const MEMORY: &str = "memory does not fail";
 
+/// The longest that anybody waits for a kiosk which has not told a restored center everything, in seconds.
+const MOST_PATIENCE_S: i64 = 240;
+
 impl world::Center for SharedCenter {
     type Keys = KioskKeys;
 
@@ -175,11 +217,11 @@ impl world::Center for SharedCenter {
     }
 
     fn handle(&self, now: UtcTime, who: KioskNumber, request: Request) -> Option<Response> {
-        self.settle_cards(now);
+        self.work(now);
         if self.0.borrow().orders_codes
             && self.store(|store| !store.waiting_due(now, 1).expect(MEMORY).is_empty())
         {
-            self.transact(now, |center, store, moment| center.fetch_due_codes(store, moment));
+            self.transact(now, |center, store, moment| center.deliver_notices(store, moment));
         }
         match &request {
             Request::Authorize(order) => self.authorize(now, who, order),
@@ -204,7 +246,13 @@ impl world::Center for SharedCenter {
     }
 
     fn work(&self, now: UtcTime) {
+        self.open_early(now);
+        self.read_slips(now);
         self.settle_cards(now);
+    }
+
+    fn is_listening(&self) -> bool {
+        self.store(|store| store.rebuilding().expect(MEMORY)).is_some() || !self.0.borrow().slips.is_empty()
     }
 
     fn restart(&self) {
@@ -216,10 +264,8 @@ impl world::Center for SharedCenter {
     }
 
     fn import(&self, now: UtcTime, slip: &Signed<Deposit>) {
-        // An operator who sees it fail does it again.
-        let broken = std::mem::take(&mut self.0.borrow_mut().store.broken);
-        self.transact(now, |center, store, moment| center.settle(store, moment, Via::Import, slip));
-        self.0.borrow_mut().store.broken = broken;
+        self.0.borrow_mut().slips.push(slip.clone());
+        self.read_slips(now);
     }
 
     fn back_up(&self) {
@@ -229,23 +275,25 @@ impl world::Center for SharedCenter {
         state.backup = Some(backup);
     }
 
-    fn restore(&self) -> bool {
+    fn restore(&self, now: UtcTime) -> bool {
         let state = &mut *self.0.borrow_mut();
         let Some(backup) = state.backup.clone() else { return false };
-        // The kiosks' certificates did not get lost with the database, nor how many lives it had.
         let lost = ledger_of(&state.store).expect(MEMORY);
         state.forgotten.extend(lost.settled);
         state.forgotten_cards.extend(lost.cards);
         state.orders.clear();
-        let lives = state.store.center_epoch().expect(MEMORY);
+        // The kiosks' certificates did not get lost with the database.
         let kiosks = state.store.kiosks().expect(MEMORY);
         state.store = backup;
-        state.orders_codes = false;
         for kiosk in kiosks {
+            operator::register(&mut state.store, kiosk.kiosk, kiosk.journal_key).expect(MEMORY);
             state.store.put_kiosk(&kiosk).expect(MEMORY);
         }
-        state.store.set_center_epoch(lives).expect(MEMORY);
-        operator::begin_new_life(&mut state.store).expect(MEMORY);
+        let dice = &mut state.dice;
+        rebuild::begin(&mut state.store, now, &mut || dice.next_u64()).expect(MEMORY);
+        // Two people may open it before everybody has told: at once, or when they have waited for long enough.
+        let patience = if dice.chance(250) { 0 } else { MOST_PATIENCE_S };
+        state.opens_at = Some(now.plus_seconds(patience));
         true
     }
 
