@@ -41,6 +41,7 @@ on_all_stores!(
     a_restored_center_takes_the_money_of_a_request_that_it_knows,
     a_restored_center_hands_a_request_that_it_forgot_to_a_person_and_its_kiosk_is_free,
     an_undoing_of_what_a_restored_center_forgot_is_handed_to_a_person,
+    what_a_restored_center_undid_before_it_was_told_is_its_loss_and_its_kiosk_is_free,
     an_approval_that_nobody_decides_about_is_alarmed,
     a_gateway_that_never_voids_a_code_holds_nobodys_money_for_ever,
     a_number_that_its_reader_has_enciphered_is_never_open_here,
@@ -487,6 +488,25 @@ fn an_undoing_of_what_a_restored_center_forgot_is_handed_to_a_person(lab: &impl 
     let quoted = town.card_quote().read_unverified().unwrap().payment;
     assert_eq!(town.card(void(quoted)), CardAnswer::Voided);
     assert_eq!(town.alarms(), ["card-recalled"]);
+}
+
+fn what_a_restored_center_undid_before_it_was_told_is_its_loss_and_its_kiosk_is_free(lab: &impl Lab) {
+    let mut town = town(lab, true);
+    let (order, payment, request) = ordered(&mut town);
+    let before = town.with(|_, store, _| store.card(&payment)).unwrap();
+    let CardAnswer::Approved { outcome, .. } = town.decided(&request, b"00") else { panic!("approved") };
+    // The backup was made while the answer was on its way, and its kiosk comes only after the answer is overdue.
+    town.with(|_, store, _| store.put_card(&before));
+    town.now = town.now.plus_seconds(120);
+    town.errands();
+    assert_eq!(town.standing(&payment), Standing::Reversing);
+    assert_eq!(town.card(Request::CardConfirm(payment)), CardAnswer::Voided);
+    assert_eq!(town.ask(1, Request::Recall { deposit: order.deposit, outcome }), Response::Recalled);
+    assert_eq!(town.card(Request::CardConfirm(payment)), CardAnswer::Confirmed, "its code is out");
+    assert_eq!(town.standing(&payment), Standing::Reversing, "the money goes back");
+    assert_eq!(town.owed_by_cards(), 0, "no acquirer owes it");
+    assert_eq!(town.alarms(), ["card-recalled"]);
+    town.audit();
 }
 
 fn an_approval_that_nobody_decides_about_is_alarmed(lab: &impl Lab) {

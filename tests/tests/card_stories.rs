@@ -6,9 +6,15 @@ mod card_rig;
 use card_rig::*;
 use expect_test::{Expect, expect};
 use std::{cell::Cell, time::Duration};
-use tolem_center::logic::store::Store as _;
+use tolem_center::logic::{
+    acquirer::{Acquiring as _, CardRow, Standing},
+    memory::MemoryStore,
+    operator,
+    store::Store as _,
+};
 use tolem_core::{
     health::FaultCode,
+    kiosk::LinkFault,
     view::{Body, Intent},
     words::{Word, word},
 };
@@ -29,6 +35,7 @@ use tolem_protocol::{
     emv::apdu::Transport,
     messages::Verdict,
     qr::Qr,
+    record::Fact,
 };
 use tolem_tests::rig::{PAYER, Rig, Wire};
 
@@ -736,4 +743,58 @@ fn a_restored_center_is_told_a_confirmed_card_payment_and_takes_the_money_once()
     assert_eq!(alarms.iter().filter(|alarm| alarm.kind == "card-recalled").count(), 1);
     assert!(!rig.kiosk().health().has(FaultCode::PaymentDisputed));
     judge(&mut rig, true);
+}
+
+/// A payment whose code is on its way to paper while the center is restored: `forget` makes its database of those from before the payment and of now.
+fn restored_while_printing(seed: u64, forget: impl FnOnce(MemoryStore, MemoryStore) -> MemoryStore) -> Rig {
+    let mut rig = ready(seed);
+    let before = rig.center.store(MemoryStore::clone);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    enter(&mut rig, PIN);
+    take(&mut rig);
+    rig.until_screen("printing");
+    let now = rig.center.store(MemoryStore::clone);
+    rig.center.restore(forget(before, now));
+    rig.center.operate(|_, store| operator::begin_new_life(store)).expect("memory does not fail");
+    rig.break_link(LinkFault::Closed);
+    rig.until_screen("code");
+    rig.rest(Duration::from_secs(120));
+    rig
+}
+
+fn alarms(rig: &Rig) -> Vec<String> {
+    let alarms = rig.center.store(|store| store.alarms()).expect("memory");
+    alarms.into_iter().map(|alarm| alarm.kind).filter(|kind| kind != "own-gap").collect()
+}
+
+#[test]
+fn a_code_printed_after_the_center_forgot_it_is_told_and_handed_to_a_person() {
+    let rig = restored_while_printing(21, |before, _| before);
+    let asked = rig.facts().into_iter().find_map(|fact| match fact {
+        Fact::AuthorizeSent { deposit, .. } => deposit.read_unverified(),
+        _ => None,
+    });
+    let payment = asked.expect("the center was asked").payment;
+    assert_eq!(rig.kiosk().session().card_errands().count(), 0, "{}", rig.story());
+    assert!(!rig.kiosk().health().has(FaultCode::PaymentDisputed));
+    let known = rig.center.store(|store| store.payment(&payment)).expect("memory").expect("it is told");
+    assert!(known.outcome.is_some(), "it is on the books");
+    assert_eq!(alarms(&rig), ["card-recalled"]);
+}
+
+#[test]
+fn a_code_printed_after_the_center_forgot_the_approval_takes_the_money() {
+    let mut rig = restored_while_printing(22, |_, mut now| {
+        let mut asked = Vec::new();
+        now.each_card(&mut |row| asked.push(row)).expect("memory does not fail");
+        for row in asked {
+            let sent = CardRow { standing: Standing::Sent, code: None, approval: None, ..row };
+            now.put_card(&sent).expect("memory does not fail");
+        }
+        now
+    });
+    judge(&mut rig, true);
+    assert!(!rig.kiosk().health().has(FaultCode::PaymentDisputed));
+    assert_eq!(alarms(&rig), [""; 0]);
 }

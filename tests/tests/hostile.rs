@@ -169,6 +169,40 @@ fn a_restored_center_sells_nothing_until_every_kiosk_has_told_what_it_knows() {
 }
 
 #[test]
+fn a_payment_that_a_restart_cut_off_waits_for_a_center_that_listens() {
+    let center = SharedCenter::new(63);
+    let mut rig = Rig::at(42, center.clone(), 63, true);
+    let mut other = Rig::at(43, center.clone(), 64, true);
+    rig.until_screen("attract");
+    other.until_screen("attract");
+    rig.open_slot("marriage", PAYER);
+    rig.insert(2000);
+    rig.power_off();
+    other.set_wire(Wire::Down);
+    let now = rig.utc();
+    center.operate(|_, store| rebuild::begin(store, now, &mut || 77 << 33)).unwrap();
+    rig.power_on();
+    let come_back = |rig: &mut Rig| {
+        rig.until("the offer to look for the payment", |rig| match &rig.view.body {
+            Body::Attract { links, .. } => links.iter().any(|link| link.intent == Intent::WasInterrupted),
+            _ => false,
+        });
+        rig.tap(Word::WasInterrupted);
+        rig.type_digits(PAYER);
+        rig.tap(Word::Next);
+    };
+    come_back(&mut rig);
+    // It may know of an end that only memory told before; it says so when it has heard everybody.
+    rig.until("the reason", |rig| rig.view.title == word(rig.view.language, Word::CenterRebuilding));
+    other.set_wire(Wire::Up);
+    other.rest(secs(60));
+    assert_eq!(center.store(|store| store.rebuilding().unwrap()), None, "both have told");
+    rig.rest(secs(60));
+    come_back(&mut rig);
+    rig.until_screen("inserting");
+}
+
+#[test]
 fn an_answer_that_nobody_waits_for_changes_no_screen() {
     let center = SharedCenter::new(7);
     let mut rig = Rig::at(42, center.clone(), 7, true);
@@ -438,6 +472,32 @@ fn what_an_imported_slip_has_settled_is_told_to_a_restored_center() {
     rig.until_settled();
     restore(&mut rig, backup);
     assert_eq!(rig.booked(), 200_000, "the account in the journal is not the one that was answered");
+}
+
+/// A receipt is being printed, and the center is restored from before its payment; the journal fails as soon as the link is there again.
+#[test]
+fn a_failing_journal_tells_a_restored_center_no_answer_as_if_it_were_news() {
+    let mut rig = Rig::ready(97);
+    let backup = rig.center.store(MemoryStore::clone);
+    rig.open_slot("marriage", PAYER);
+    rig.insert(2000);
+    rig.insert(2000);
+    rig.touch(Intent::AgreeRemainder);
+    rig.insert(500);
+    rig.until_screen("confirm");
+    rig.tap(Word::Confirm);
+    rig.until_screen("printing");
+    rig.set_wire(Wire::Down);
+    rig.center.restore(backup);
+    rig.center.operate(|_, store| operator::begin_new_life(store)).expect("memory does not fail");
+    rig.disk.fail_after(0, DiskFault::FailedNotKept);
+    rig.set_wire(Wire::Up);
+    rig.until("the end of the process", |rig| rig.aborted.is_some());
+    rig.power_on();
+    rig.rest(secs(60));
+    assert_eq!(rig.booked(), 450_000);
+    assert!(!rig.kiosk().health().has(FaultCode::PaymentDisputed), "the center has signed two answers");
+    assert_eq!(rig.center.store(|store| store.alarms()).expect("memory does not fail"), []);
 }
 
 #[test]

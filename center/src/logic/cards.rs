@@ -215,24 +215,26 @@ impl Center {
 
     /// How an order stands that was heard before; `None` if it was not.
     fn card_standing(&self, store: &dyn Store, payment: &PaymentId) -> Result<Option<Response>> {
+        let known = store.payment(payment)?;
+        let booked = known.as_ref().is_some_and(|row| row.outcome.is_some());
+        if booked {
+            let deposit = known.and_then(|row| row.deposit).and_then(|deposit| deposit.read_unverified());
+            return Ok(Some(if deposit.is_some_and(|deposit| is_card(&deposit)) {
+                // Also if it was recalled after a restore that forgot or undid its request: its code is out (alarm `card-recalled`).
+                card(CardAnswer::Confirmed)
+            } else {
+                // Paid with cash.
+                Response::Refused(Refusal::IdConflict)
+            }));
+        }
         if let Some(row) = store.card(payment)? {
             return Ok(Some(card(answer_of(&row))));
         }
-        let known = store.payment(payment)?;
-        let voided = known.as_ref().is_some_and(|row| row.state == PaymentState::Voided);
+        let voided = known.is_some_and(|row| row.state == PaymentState::Voided);
         Ok(if voided {
             Some(card(CardAnswer::Voided))
         } else if self.waits_for_card(store, payment)? {
             Some(card(CardAnswer::Undecided))
-        } else if let Some(row) = known.filter(|row| row.outcome.is_some()) {
-            let deposit = row.deposit.as_ref().and_then(Signed::read_unverified);
-            if deposit.is_some_and(|deposit| is_card(&deposit)) {
-                // Recalled after a restore that forgot its request: a person takes the money (alarm `card-recalled`).
-                Some(card(CardAnswer::Confirmed))
-            } else {
-                // Paid with cash.
-                Some(Response::Refused(Refusal::IdConflict))
-            }
         } else {
             None
         })
@@ -424,7 +426,7 @@ impl Center {
         for number in 13..=18 {
             at.step(number, payment.kiosk, Some(payment));
         }
-        self.book_by_card(store, at.now, (payment, known.payee), quote, "accepted")?;
+        self.book_by_card(store, at.now, (payment, known.payee), quote, (Account::Cards, "accepted"))?;
         self.owe_notice(store, at.now, NoticeKind::Paid, payment, code)?;
         self.keep(store, &claimed, Some(&signed), outcome, at.now)?;
         // Confirmed means that the kiosk has put it on paper or screen: whoever else asks prints a copy.
@@ -435,20 +437,20 @@ impl Center {
         Ok(())
     }
 
-    /// Books a fee that a card has paid.
+    /// Books a fee that a card has paid, or that somebody else answers for.
     pub(super) fn book_by_card(
         &self,
         store: &mut dyn Store,
         now: UtcTime,
         (payment, payee): (PaymentId, Option<Bin>),
         quote: &Quote,
-        kind: &'static str,
+        (from, kind): (Account, &'static str),
     ) -> Result<()> {
         let total = quote.card_total().unwrap_or_default();
         let split = Split {
             kiosk: payment.kiosk,
             inserted: Amount::ZERO,
-            from_balance: (Account::Cards, total),
+            from_balance: (from, total),
             fee: Some((self.payee(payee, quote), quote.fee)),
             commission: quote.commission,
             cash_total: total,

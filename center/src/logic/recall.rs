@@ -145,7 +145,8 @@ impl Center {
     }
 
     /// The same for a payment by card: its code is out, so the money is to be taken. If the backup knows the request, the acquirer is told
-    /// so, once more maybe; of a request that is forgotten nobody here knows the card any more, so a person compares it.
+    /// so, once more maybe; of a request that is forgotten nobody here knows the card any more, so a person compares it; what was undone meanwhile is
+    /// the center's loss.
     fn rebook_card(
         &self,
         store: &mut dyn Store,
@@ -165,9 +166,13 @@ impl Center {
         }
         let payment = claimed.deposit.payment;
         let payee = claimed.known.and_then(|row| row.payee);
-        self.book_by_card(store, outcome.at, (payment, payee), quote, "recalled")?;
-        if let Some(mut row) = acquirer::enquire(store, &payment)?
-            && matches!(row.standing, Standing::Sent | Standing::Approved)
+        let asked = acquirer::enquire(store, &payment)?;
+        let standing = asked.as_ref().map(|row| row.standing);
+        // What this life has undone already is not taken any more: the code is out, so the center pays for it.
+        let undone = matches!(standing, Some(Standing::Reversing | Standing::Reversed | Standing::Declined));
+        let from = if undone { Account::OwnLoss } else { Account::Cards };
+        self.book_by_card(store, outcome.at, (payment, payee), quote, (from, "recalled"))?;
+        if let Some(mut row) = asked.filter(|_| matches!(standing, Some(Standing::Sent | Standing::Approved)))
         {
             // We signed the answer, so it was approved in the lost life, if not in this one.
             row.standing = Standing::Approved;
@@ -175,7 +180,14 @@ impl Center {
             acquirer::confirm(store, at.now, &payment)?;
             return Ok(true);
         }
-        let text = format!("card payment {payment} was recalled; compare it with the acquirer's register");
+        let text = if undone {
+            format!(
+                "card payment {payment} was recalled after this center had undone it: its code is out and its money goes back, which is our loss; \
+                 see that the gateway takes the code as paid"
+            )
+        } else {
+            format!("card payment {payment} was recalled; compare it with the acquirer's register")
+        };
         self.alarm_once(store, at, ("card-recalled", payment, text))?;
         Ok(true)
     }

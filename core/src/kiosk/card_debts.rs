@@ -26,6 +26,8 @@ const ERRAND_REST: Duration = Duration::from_secs(30);
 pub(super) struct Errands {
     resting: BTreeMap<PaymentId, Instant>,
     enquired: BTreeSet<PaymentId>,
+    /// Approvals that a restored center was told of in this boot.
+    pub(super) recalled: BTreeSet<PaymentId>,
 }
 
 impl<S: Store, K: Signer> Kiosk<S, K> {
@@ -92,8 +94,15 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             (
                 CardStanding::Confirming,
-                CardAnswer::Voided | CardAnswer::Declined { .. } | CardAnswer::Unknown,
+                CardAnswer::Voided
+                | CardAnswer::Declined { .. }
+                | CardAnswer::Unknown
+                | CardAnswer::Undecided,
             ) => {
+                // The center does not know its own answer any more: it gets it again, and then the question.
+                if self.recall_approval(payment) {
+                    return;
+                }
                 // The citizen has a code that the center does not stand by: a person must look.
                 self.fault(FaultCode::PaymentDisputed, true);
                 None

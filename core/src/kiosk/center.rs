@@ -24,7 +24,7 @@ use std::{
 use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
     Amount, BalanceNumber, PaymentId, UtcTime,
-    card::{CardStep, VoidReason},
+    card::VoidReason,
     catalogue::MAX_SERVICES,
     messages::{
         ClaimAnswer, Deposit, DepositKind, Hello, Method, Outcome, PayerCheck, PrintRight, Quote, Refusal,
@@ -112,10 +112,10 @@ pub(super) struct Center {
     /// Number of the question whose answer the citizen waits for; later answers to older questions are nobody's.
     awaited: Option<u32>,
     /// The epoch of the center's database, once all answers it may have lost are told.
-    recalled_epoch: Option<u32>,
+    pub(super) recalled_epoch: Option<u32>,
     /// Payments cut off by the restart whose status the center has told in this boot.
     checked: BTreeSet<PaymentId>,
-    recalls: VecDeque<(Signed<Deposit>, Signed<Outcome>)>,
+    pub(super) recalls: VecDeque<(Signed<Deposit>, Signed<Outcome>)>,
     /// Something worth a witness happened since a cosignature was last asked for.
     unwitnessed: bool,
     /// Another payment's answer that is handed out here.
@@ -177,7 +177,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.say_hello(shell_clock);
     }
 
-    fn say_hello(&mut self, shell_clock: UtcTime) {
+    pub(super) fn say_hello(&mut self, shell_clock: UtcTime) {
         let (epoch, center_epoch) = self.session.epochs();
         let hello = Hello {
             software: super::bounded(&self.config.software),
@@ -348,6 +348,13 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             (Ask::Status(payment), Response::Outcome(outcome)) => {
                 self.status_answered(payment, None, outcome);
             }
+            // It listens, and may know more than it says now: the payment waits for it.
+            (Ask::Status(payment), Response::Refused(Refusal::Rebuilding)) => {
+                self.center.resting.insert(payment, self.now + REFUSED_REST);
+                if matches!(self.dialogue, Dialogue::Asking { what: Asked::Interrupted, .. }) {
+                    self.message(Word::CenterRebuilding, Word::ClosedMoneyInside);
+                }
+            }
             (Ask::Status(payment), Response::NoOutcome | Response::Refused(_)) => {
                 self.center.checked.insert(payment);
             }
@@ -443,64 +450,6 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             self.fault(FaultCode::StartingUp, false);
         } else {
             self.ask(Ask::Catalogue, Request::Catalogue);
-        }
-    }
-
-    /// The center's database is another one than before: it gets our signed answers of the last 90 days again.
-    fn recall_answers(&mut self) {
-        const KEPT_SECONDS: i64 = 90 * 86_400;
-        let Some(journal) = self.journal.as_ref().filter(|_| !planted(Fault::RecallForgotten)) else {
-            return;
-        };
-        let oldest = self.utc.plus_seconds(-KEPT_SECONDS);
-        let mut deposits: BTreeMap<PaymentId, Signed<Deposit>> = BTreeMap::new();
-        // An approval that was not confirmed is nothing that anybody has.
-        let mut approvals: BTreeMap<PaymentId, Signed<Outcome>> = BTreeMap::new();
-        let (mut recalls, mut approved) = (VecDeque::new(), None);
-        let read = journal.records(0, |record| {
-            match &record.fact {
-                Fact::CommitRequested { deposit }
-                | Fact::HoldRequested { deposit }
-                | Fact::AccountLearned { deposit }
-                | Fact::AuthorizeSent { deposit, .. } => {
-                    if let Some(read) = deposit.read_unverified() {
-                        deposits.insert(read.payment, deposit.clone());
-                    }
-                }
-                Fact::Card { payment, step: CardStep::Authorized { .. } } => approved = Some(*payment),
-                Fact::Card { payment, step: CardStep::ConfirmOwed } => {
-                    let deposit = deposits.remove(payment);
-                    recalls.extend(deposit.and_then(|deposit| Some((deposit, approvals.remove(payment)?))));
-                }
-                Fact::Settled { outcome } if record.utc >= oldest => {
-                    let Some(read) = outcome.read_unverified() else { return true };
-                    if approved == Some(read.payment) {
-                        approvals.insert(read.payment, outcome.clone());
-                    } else {
-                        let deposit = deposits.remove(&read.payment);
-                        recalls.extend(deposit.map(|deposit| (deposit, outcome.clone())));
-                    }
-                }
-                _ => {}
-            }
-            true
-        });
-        match read {
-            Ok(()) => self.center.recalls = recalls,
-            Err(fault) => self.journal_failed(fault.to_string(), None),
-        }
-    }
-
-    fn recall_ended(&mut self) {
-        let (epoch, known) = self.session.epochs();
-        if let Some(center_epoch) = self.center.recalled_epoch.filter(|epoch| *epoch != known)
-            && self.center.recalls.is_empty()
-        {
-            self.record(Fact::Linked { epoch, center_epoch });
-            // Says that everything is told: a restored center opens when it has heard that from all.
-            if self.link_is_up() {
-                self.say_hello(self.utc);
-            }
         }
     }
 
@@ -735,11 +684,13 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
     }
 
+    fn has_rested(&self, payment: &Payment) -> bool {
+        self.center.resting.get(&payment.id).is_none_or(|until| self.now >= *until)
+    }
+
     fn next_to_send(&self) -> Option<(PaymentId, Signed<Deposit>)> {
-        let rested =
-            |payment: &&Payment| self.center.resting.get(&payment.id).is_none_or(|until| self.now >= *until);
-        let waiting =
-            || self.session.payments().iter().filter(|payment| payment.is_unsettled()).filter(rested);
+        let due = |payment: &&Payment| payment.is_unsettled() && self.has_rested(payment);
+        let waiting = || self.session.payments().iter().filter(due);
         let current = self.session.current().map(|payment| payment.id);
         let next = waiting().find(|payment| Some(payment.id) == current).or_else(|| waiting().next())?;
         Some((next.id, next.deposit.clone()?))
@@ -807,7 +758,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let unknown = self
             .session
             .cut_off()
-            .find(|payment| payment.stage() == Stage::Collecting && !self.is_status_known(payment.id))
+            .find(|payment| {
+                payment.stage() == Stage::Collecting
+                    && !self.is_status_known(payment.id)
+                    && self.has_rested(payment)
+            })
             .map(|payment| payment.id);
         if let Some(payment) = unknown
             && !self.center.is_asking(|ask| matches!(ask, Ask::Status(_)))

@@ -27,6 +27,7 @@ mod found;
 mod list;
 mod notes;
 mod paper;
+mod recall;
 mod screens;
 mod stopping;
 mod touch;
