@@ -435,7 +435,11 @@ impl Session {
             Some(payment) if payment.ending.is_none() && payment.card_came_to_nothing() => {
                 Decision::Record(Fact::Finished { payment: payment.id, ending: Ending::Voided })
             }
-            Some(payment) if payment.stage() == Stage::Collecting && self.order.is_none() => {
+            // A note that is still moving for another payment keeps nobody.
+            Some(payment)
+                if payment.stage() == Stage::Collecting
+                    && self.order.is_none_or(|order| order.payment != payment.id) =>
+            {
                 if payment.inserted().is_zero() {
                     Decision::Record(Fact::Finished { payment: payment.id, ending: Ending::Voided })
                 } else {

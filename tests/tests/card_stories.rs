@@ -798,3 +798,25 @@ fn a_code_printed_after_the_center_forgot_the_approval_takes_the_money() {
     assert!(!rig.kiosk().health().has(FaultCode::PaymentDisputed));
     assert_eq!(alarms(&rig), [""; 0]);
 }
+
+#[test]
+fn a_restored_center_is_told_that_a_card_payment_was_undone_and_gives_the_money_back() {
+    use tolem_hal_sim::world::Center;
+    let mut rig = ready(23);
+    open_slot(&mut rig);
+    insert(&mut rig, cards::card());
+    enter(&mut rig, PIN);
+    rig.until_screen("card-take");
+    Center::back_up(&rig.center);
+    // Nobody takes the card: it is kept, and the center has taken the undoing on.
+    rig.rest(Duration::from_secs(90));
+    assert_eq!(rig.kiosk().session().card_errands().count(), 0, "{}", rig.story());
+    let now = rig.utc();
+    assert!(Center::restore(&rig.center, now));
+    rig.break_link(LinkFault::Closed);
+    judge(&mut rig, false);
+    let mut standings = Vec::new();
+    rig.center.store(|store| store.each_card(&mut |row| standings.push(row.standing))).expect("memory");
+    assert_eq!(standings, [Standing::Reversed], "the approval in the backup waits for nobody");
+    assert_eq!(alarms(&rig), [""; 0]);
+}

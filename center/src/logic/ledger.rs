@@ -305,6 +305,13 @@ fn paid_by_card(row: &PaymentRow) -> Option<Amount> {
 fn by_card_wrong(row: &PaymentRow, booked: i64, card: Option<CardRow>) -> Option<String> {
     let payment = row.payment;
     let paid = paid_by_card(row).map_or(0, signed);
+    let undone = |card: &CardRow| {
+        matches!(card.standing, Standing::Reversing | Standing::Reversed | Standing::Declined)
+    };
+    if booked == 0 && card.as_ref().is_some_and(undone) {
+        // Or recalled after it was undone: no card has paid, and what its fee was booked from is the center's loss.
+        return None;
+    }
     if booked != paid {
         return Some(format!("payment {payment}: a card paid {paid} tiyn, booked are {booked}"));
     }

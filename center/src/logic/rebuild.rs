@@ -86,7 +86,6 @@ pub(super) fn must_wait(request: &Request) -> bool {
         | Request::PrintRight(_)
         | Request::Authorize(_)
         | Request::CardConfirm(_)
-        | Request::CardVoid { .. }
         | Request::CardEnquire(_) => true,
         Request::Hello(_)
         | Request::Catalogue
@@ -98,6 +97,8 @@ pub(super) fn must_wait(request: &Request) -> bool {
         | Request::CardService
         | Request::SealedCardService
         | Request::Checkpoint { .. }
+        // Only its kiosk could have confirmed it, and says that it did not.
+        | Request::CardVoid { .. }
         | Request::Recall { .. } => false,
     }
 }

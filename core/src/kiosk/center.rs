@@ -8,6 +8,7 @@ use super::{
     card_service::CardService,
     dialogue::{Asked, Dialogue, NumberFor, Offer, Purpose, Serving},
     list::List,
+    recall::Recall,
 };
 use crate::{
     health::FaultCode,
@@ -115,7 +116,7 @@ pub(super) struct Center {
     pub(super) recalled_epoch: Option<u32>,
     /// Payments cut off by the restart whose status the center has told in this boot.
     checked: BTreeSet<PaymentId>,
-    pub(super) recalls: VecDeque<(Signed<Deposit>, Signed<Outcome>)>,
+    pub(super) recalls: VecDeque<Recall>,
     /// Something worth a witness happened since a cosignature was last asked for.
     unwitnessed: bool,
     /// Another payment's answer that is handed out here.
@@ -395,7 +396,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             (Ask::Recall, answer) => {
                 sometimes(Site::Recalled);
                 self.center.recalls.pop_front();
-                if answer != Response::Recalled {
+                if !matches!(answer, Response::Recalled | Response::Card(_)) {
                     self.center.recalled_epoch = None;
                     self.fault(FaultCode::PaymentDisputed, true);
                 }
@@ -654,9 +655,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         if !self.link_is_up() || self.journal.is_none() || busy {
             return;
         }
-        if let Some((deposit, outcome)) = self.center.recalls.front().cloned() {
+        if let Some(recall) = self.center.recalls.front().cloned() {
             if !self.center.is_asking(|ask| *ask == Ask::Recall) {
-                self.ask(Ask::Recall, Request::Recall { deposit, outcome });
+                self.ask(Ask::Recall, recall.request());
             }
             return;
         }

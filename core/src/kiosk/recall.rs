@@ -3,17 +3,43 @@
 use super::Kiosk;
 use crate::ports::{Signer, Store};
 use std::collections::{BTreeMap, VecDeque};
-use tolem_probe::{Fault, Site, planted, sometimes};
+use tolem_probe::{Fault, planted};
 use tolem_protocol::{
     PaymentId,
-    card::CardStep,
-    messages::{Deposit, Outcome},
+    card::{CardStep, VoidReason},
+    messages::{Deposit, Outcome, Request},
     record::Fact,
     signed::Signed,
 };
 
+/// What a restored center is told.
+#[derive(Clone)]
+pub(super) enum Recall {
+    /// An account and its signed answer.
+    Answer(Box<(Signed<Deposit>, Signed<Outcome>)>),
+    /// A card payment that came to nothing. The lost life has taken that on; this one may still hold the money for it.
+    Undone(PaymentId, VoidReason),
+}
+
+impl Recall {
+    fn answer(deposit: Signed<Deposit>, outcome: Signed<Outcome>) -> Self {
+        Self::Answer(Box::new((deposit, outcome)))
+    }
+
+    pub(super) fn request(self) -> Request {
+        match self {
+            Self::Answer(told) => {
+                let (deposit, outcome) = *told;
+                Request::Recall { deposit, outcome }
+            }
+            Self::Undone(payment, why) => Request::CardVoid { payment, why },
+        }
+    }
+}
+
 impl<S: Store, K: Signer> Kiosk<S, K> {
-    /// The center's database is another one than before: it gets our signed answers of the last 90 days again.
+    /// The center's database is another one than before: it gets our signed answers of the last 90 days again, and hears
+    /// of what was undone.
     pub(super) fn recall_answers(&mut self) {
         const KEPT_SECONDS: i64 = 90 * 86_400;
         let Some(journal) = self.journal.as_ref().filter(|_| !planted(Fault::RecallForgotten)) else {
@@ -23,6 +49,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let mut deposits: BTreeMap<PaymentId, Signed<Deposit>> = BTreeMap::new();
         // An approval that was not confirmed is nothing that anybody has.
         let mut approvals: BTreeMap<PaymentId, Signed<Outcome>> = BTreeMap::new();
+        let mut undoing: BTreeMap<PaymentId, VoidReason> = BTreeMap::new();
         let (mut recalls, mut approved) = (VecDeque::new(), None);
         let read = journal.records(0, |record| {
             match &record.fact {
@@ -37,7 +64,15 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 Fact::Card { payment, step: CardStep::Authorized { .. } } => approved = Some(*payment),
                 Fact::Card { payment, step: CardStep::ConfirmOwed } => {
                     let deposit = deposits.remove(payment);
-                    recalls.extend(deposit.and_then(|deposit| Some((deposit, approvals.remove(payment)?))));
+                    recalls.extend(
+                        deposit.and_then(|deposit| Some(Recall::answer(deposit, approvals.remove(payment)?))),
+                    );
+                }
+                Fact::Card { payment, step: CardStep::ReversalOwed(why) } => {
+                    undoing.insert(*payment, *why);
+                }
+                Fact::Card { payment, step: CardStep::ReversalAcknowledged } if record.utc >= oldest => {
+                    recalls.extend(undoing.remove(payment).map(|why| Recall::Undone(*payment, why)));
                 }
                 Fact::Settled { outcome } if record.utc >= oldest => {
                     let Some(read) = outcome.read_unverified() else { return true };
@@ -45,7 +80,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                         approvals.insert(read.payment, outcome.clone());
                     } else {
                         let deposit = deposits.remove(&read.payment);
-                        recalls.extend(deposit.map(|deposit| (deposit, outcome.clone())));
+                        recalls.extend(deposit.map(|deposit| Recall::answer(deposit, outcome.clone())));
                     }
                 }
                 _ => {}
@@ -74,12 +109,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// A code that was printed while a restored center listened was not among what it was told: it is told now, once in a boot. False if
     /// that was done, or cannot be.
     pub(super) fn recall_approval(&mut self, payment: PaymentId) -> bool {
-        let told = self.session.payment(payment).and_then(|known| {
-            let (deposit, outcome) = (known.deposit.clone()?, known.outcome.clone()?);
-            Some((deposit, outcome))
-        });
+        let told = self
+            .session
+            .payment(payment)
+            .and_then(|known| Some(Recall::answer(known.deposit.clone()?, known.outcome.clone()?)));
         let Some(told) = told.filter(|_| self.errands.recalled.insert(payment)) else { return false };
-        sometimes(Site::ApprovalRecalled);
         self.center.recalls.push_back(told);
         true
     }

@@ -161,6 +161,4 @@ sites! {
     CardRefusedAfter;
     /// A wrong PIN was tried again.
     CardPinAgain;
-    /// A code came on paper after its center was restored without it: the answer was told again.
-    ApprovalRecalled;
 }
