@@ -4,7 +4,7 @@
 use tolem_core::words::Word;
 use tolem_protocol::catalogue::Language;
 use tolem_tests::{
-    bench::{Demo, Terminal, run, tolem},
+    bench::{Demo, DemoOptions, Terminal, run, tolem},
     secrets::{self, PIN},
 };
 
@@ -89,6 +89,18 @@ fn a_card_pays_with_its_pin_and_no_trace_of_number_or_pin_is_left() {
     demo.stop();
     let files = secrets::search(demo.directory());
     assert!(files > 20, "{files} files were searched");
+}
+
+#[test]
+fn a_card_pays_behind_a_reader_that_hides_its_number() {
+    let demo = Demo::with(DemoOptions { sred: true, ..DemoOptions::default() });
+    let kiosk = ready(&demo);
+    up_to_the_pin(&kiosk, "common");
+    enter(&kiosk, PIN);
+    take_card(&kiosk);
+    kiosk.until_screen("code");
+    until_taken(&kiosk, 4_325);
+    demo.check_books();
 }
 
 #[test]

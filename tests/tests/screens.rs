@@ -29,11 +29,14 @@ use tolem_ui::{Format, Screen};
 
 const ID_CARD: &str = "id-card";
 const MARRIAGE: &str = "marriage";
+/// Screens on which the hands are wanted elsewhere, and what says so must fit both formats.
+const WIDE: [&str; 4] = ["card-insert", "card-pin", "card-wrong-pin", "card-take"];
 
 #[test]
 fn every_screen_looks_as_blessed_in_three_languages() {
     let mut album = Album {
         screen: Screen::headless(Format::Portrait).expect("the only screen here"),
+        wide: Vec::new(),
         wrong: Vec::new(),
     };
     album.screen.set_motion(false);
@@ -45,16 +48,27 @@ fn every_screen_looks_as_blessed_in_three_languages() {
         walk.coming_back();
         walk.unplanned();
         walk.cards();
+        walk.dipped_cards();
     }
+    album.take_wide();
     assert!(album.wrong.is_empty(), "{} pictures differ:\n{}", album.wrong.len(), album.wrong.join("\n"));
 }
 
 struct Album {
     screen: Screen,
+    /// What is looked at on a wide screen too, when the high one is done.
+    wide: Vec<(ViewModel, String)>,
     wrong: Vec<String>,
 }
 
 impl Album {
+    fn take_wide(&mut self) {
+        self.screen.set_format(Format::Landscape);
+        for (view, name) in std::mem::take(&mut self.wide) {
+            self.take(&view, &format!("wide/{name}"));
+        }
+    }
+
     fn take(&mut self, view: &ViewModel, name: &str) {
         self.screen.show(view);
         self.screen.render();
@@ -105,6 +119,9 @@ impl Walk<'_> {
         rig.touch(Intent::SetLanguage(self.language));
         let name = format!("{name}.{}", self.tag);
         self.album.take(&rig.view, &name);
+        if WIDE.iter().any(|wide| name.starts_with(wide)) {
+            self.album.wide.push((rig.view.clone(), name));
+        }
     }
 
     /// Attract in the chosen language opens the catalogue, so its picture is taken from the view itself.
@@ -176,6 +193,42 @@ impl Walk<'_> {
             self.declined(name, code);
         }
         self.by_card();
+    }
+
+    /// A reader in which the citizen holds the card has words of its own.
+    fn dipped_cards(&mut self) {
+        let mut rig = Rig::ready(508);
+        rig.center.open_cards(cards::bank(Amount::from_tenge(50_000)));
+        rig.fit_dip_reader();
+        rig.rest(Duration::from_secs(10));
+        rig.touch(Intent::SetLanguage(self.language));
+        rig.type_payer(MARRIAGE, PAYER);
+        rig.tap(Word::Next);
+        rig.until_screen("quote");
+        rig.tap(Word::PayCard);
+        rig.rest(Duration::from_secs(1));
+        self.take(&mut rig, "card-insert-dip");
+        let dip = rig.cards.as_mut().and_then(|cards| cards.dip.as_mut()).expect("fitted");
+        assert!(dip.insert(cards::card()), "nothing is in it");
+        rig.until_screen("card-pin");
+        rig.center.bank(|bank| bank.moods.push_back(Mood::Declines(Code::WRONG_PIN)));
+        enter(&mut rig);
+        rig.until_screen("card-wrong-pin");
+        self.take(&mut rig, "card-wrong-pin-dip");
+        rig.tap(Word::PinAgain);
+        rig.until_screen("card-pin");
+        enter(&mut rig);
+        rig.until_screen("card-take");
+        self.take(&mut rig, "card-take-dip");
+        rig.rest(Duration::from_secs(15));
+        self.take(&mut rig, "card-take-dip-unpaid");
+        rig.until_screen("message");
+        self.take(&mut rig, "card-left-unpaid");
+        rig.tap(Word::Done);
+        rig.until_screen("attract");
+        if self.language == Language::Kazakh {
+            self.album.take(&rig.view, &format!("attract-card-left.{}", self.tag));
+        }
     }
 
     fn declined(&mut self, name: &str, code: Code) {

@@ -10,6 +10,7 @@ use tolem_core::{
     words::{Word, word},
 };
 use tolem_hal_sim::{
+    card_reader_device::Whereabouts,
     chip_card::{CardProfile, ChipCard, IssuerKeys},
     world::cards::{self, CardBench, PIN},
 };
@@ -75,6 +76,36 @@ fn a_wrong_pin_is_tried_again_under_another_key_of_the_reader() {
     take(&mut rig);
     rig.until_screen("code");
     judge(&mut rig, true);
+}
+
+#[test]
+fn a_card_torn_out_at_any_command_pays_nothing_here_too() {
+    let mut reversed = 0;
+    for at in 0..16 {
+        let mut rig = secure(3);
+        open_slot(&mut rig);
+        let mut torn = cards::card();
+        torn.faults.torn_at = Some(at);
+        insert(&mut rig, torn);
+        rig.until("the end, or the PIN", |rig| {
+            matches!(rig.view.screen, "message" | "card-take" | "card-pin")
+        });
+        if rig.view.screen == "card-pin" {
+            enter(&mut rig, PIN);
+        }
+        rig.until("the end", |rig| matches!(rig.view.screen, "message" | "code" | "card-take"));
+        rig.until("a card to be taken, if there is one", |rig| {
+            let reader = &rig.cards.as_ref().expect("fitted").reader;
+            matches!(rig.view.screen, "message" | "code") || reader.place() == Whereabouts::Gate
+        });
+        let now = rig.now();
+        bench(&mut rig).reader.take(now);
+        rig.until("the end", |rig| matches!(rig.view.screen, "message" | "code"));
+        let done = rig.view.screen == "code";
+        reversed += u32::from(rig.story().contains("ReversalOwed"));
+        judge(&mut rig, done);
+    }
+    assert!(reversed > 0, "somewhere it is torn between order and second cryptogram");
 }
 
 /// The reader is not what it should be: nobody is asked, cards close, and cash goes on.
