@@ -330,13 +330,32 @@ enum GatewayCommand {
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    let command = Cli::parse().command;
+    // A server whose log nobody reads serves on.
+    if !matches!(command, Command::Serve { .. } | Command::Gateway(_)) {
+        end_when_nobody_reads();
+    }
+    match run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tolem-center: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// `tolem-center card list | head` is no error: whoever read the output has enough. What was asked for is done before it is printed.
+fn end_when_nobody_reads() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_unread = panic.payload_as_str().is_some_and(|text| {
+            text.starts_with("failed printing to stdout") && text.contains("Broken pipe")
+        });
+        if is_unread {
+            std::process::exit(0);
+        }
+        report(panic);
+    }));
 }
 
 fn run(command: Command) -> anyhow::Result<()> {

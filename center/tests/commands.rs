@@ -51,6 +51,20 @@ impl Office {
         child.wait_with_output().unwrap()
     }
 
+    /// What a command says on its error output while nobody reads what it prints.
+    fn unread(&self, arguments: &[&str]) -> (bool, String) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_tolem-center"))
+            .args(arguments)
+            .current_dir(&self.0)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    }
+
     /// What a command says that must succeed.
     fn good(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
@@ -169,7 +183,9 @@ fn an_operator_founds_a_center_and_settles_slips_at_the_counter() {
     // The payer of the first slip complains: by code, by transaction number or by claim number.
     let code = first.split("code ").nth(1).unwrap().split(',').next().unwrap().to_owned();
     let transaction = first.split("payment ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-    for name in [&code, &transaction] {
+    let dashed = code.replace(' ', "-");
+    assert_eq!(dashed.matches('-').count(), 3, "{code}");
+    for name in [&code, &dashed, &transaction] {
         let asked = office.good(&[
             "dispute",
             "open",
@@ -192,6 +208,7 @@ fn an_operator_founds_a_center_and_settles_slips_at_the_counter() {
         "{opened}"
     );
     assert_eq!(office.good(&["dispute", "list"]), opened);
+    assert_eq!(office.unread(&["dispute", "list"]), (true, String::new()), "`| head` is no error");
     assert!(office.good(&["audit"]).contains("disputed  -2163.00"));
     let over = office.decided(&["dispute", "reject", "1"]);
     assert!(over.contains("over: the payment stands"), "{over}");

@@ -143,7 +143,10 @@ pub fn tell(row: &DisputeRow) {
 /// The payment that somebody means.
 pub fn find(store: &SqlStore, text: &str) -> anyhow::Result<PaymentId> {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    if let Some(code) = PaymentCode::parse(text).filter(|_| digits.len() == 16) {
+    // Four groups of four, with whatever stands between them: a transaction number begins with five digits.
+    let is_grouped = text.split('-').map(str::len).eq([4; 4]);
+    let as_code = if is_grouped { &digits } else { text };
+    if let Some(code) = PaymentCode::parse(as_code).filter(|_| digits.len() == 16) {
         let mut found = None;
         store.each_notice(&mut |notice| {
             if notice.code == code {
