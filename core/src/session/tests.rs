@@ -372,6 +372,18 @@ fn no_note_is_ever_answered_with_nothing() {
     }
 }
 
+/// Whoever gives a payment up while a note of the payment before is still moving leaves nothing open behind; the note's own payment waits for it.
+#[test]
+fn a_note_that_moves_for_another_payment_keeps_nobody() {
+    let moving = [started(1, 4000), ordered(1, 1, Some(9)), booted(), started(2, 4000)];
+    let session = after(&moving);
+    assert!(session.order.is_some_and(|order| order.payment == id(1)), "the story is another one");
+    let given_up = session.decide(Input::Stop(id(2)), id(77), NOW);
+    let void = Fact::Finished { payment: id(2), ending: Ending::Voided };
+    assert!(matches!(&given_up, Decision::Record(fact) if *fact == void), "{given_up:?}");
+    assert!(matches!(session.decide(Input::Stop(id(1)), id(77), NOW), Decision::Nothing));
+}
+
 #[test]
 fn deciding_changes_nothing() {
     for session in states() {
