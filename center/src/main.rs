@@ -344,7 +344,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// `tolem-center card list | head` is no error: whoever read the output has enough. What was asked for is done before it is printed.
+/// `tolem-center card list | head` is no bug to report: whoever read the output has enough. But what was not said may have been a
+/// finding, so the command does not claim success: it ends as the shell says of one that SIGPIPE ended.
 fn end_when_nobody_reads() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -352,7 +353,7 @@ fn end_when_nobody_reads() {
             text.starts_with("failed printing to stdout") && text.contains("Broken pipe")
         });
         if is_unread {
-            std::process::exit(0);
+            std::process::exit(141);
         }
         report(panic);
     }));

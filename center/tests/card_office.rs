@@ -27,6 +27,7 @@ use tolem_protocol::{
 on_all_stores!(
     nothing_is_ended_that_a_machine_may_still_end,
     an_approval_without_its_kiosk_is_ended_either_way,
+    a_ruling_on_another_state_ends_nothing,
     a_confirmation_that_the_acquirer_refuses_is_taken_or_becomes_a_dispute,
     a_reversal_that_the_acquirer_refuses_ends_with_what_it_gave_back_by_hand,
     a_code_that_is_struck_by_hand_frees_the_money,
@@ -41,8 +42,13 @@ fn staffed_town<L: Lab>(lab: &L) -> Town<L::Store> {
     town
 }
 
+fn ending<S: Transact>(town: &Town<S>, payment: PaymentId, ruling: CardRuling) -> Action {
+    let seen = town.store.card(&payment).unwrap().map(|row| row.standing);
+    Action::EndCard { payment, seen, ruling, why: "the acquirer's desk, by phone".into() }
+}
+
 fn end<S: Transact>(town: &mut Town<S>, payment: PaymentId, ruling: CardRuling) -> Result<Effect, Denied> {
-    let action = Action::EndCard { payment, ruling, why: "the acquirer's desk, by phone".into() };
+    let action = ending(town, payment, ruling);
     assert_eq!(Action::from_bytes(&action.to_bytes()), Some(action.clone()));
     match ask(town, &pen("aigul"), &action)? {
         Asked::Waits(number) => {
@@ -93,7 +99,8 @@ fn nothing_is_ended_that_a_machine_may_still_end(lab: &impl Lab) {
     let unknown = town.next_id(1);
     refuses_all_but(&mut town, unknown, &[]);
     // A reason is needed.
-    let action = Action::EndCard { payment: asked, ruling: CardRuling::Taken, why: " ".into() };
+    let seen = town.store.card(&asked).unwrap().map(|row| row.standing);
+    let action = Action::EndCard { payment: asked, seen, ruling: CardRuling::Taken, why: " ".into() };
     assert!(matches!(ask(&mut town, &pen("aigul"), &action), Err(Denied::Impossible(_))));
     town.audit();
 }
@@ -119,6 +126,32 @@ fn an_approval_without_its_kiosk_is_ended_either_way(lab: &impl Lab) {
         let said = if take { CardAnswer::Confirmed } else { CardAnswer::Voided };
         assert_eq!(town.card(void(payment)), said);
         assert!(!waits(&town, payment));
+        town.audit();
+    }
+}
+
+/// What two people sign, one after the other, is about what the first one saw.
+fn a_ruling_on_another_state_ends_nothing(lab: &impl Lab) {
+    for take in [true, false] {
+        let mut town = staffed_town(lab);
+        let payment = approved(&mut town);
+        town.now = town.now.plus_seconds(3_601);
+        town.with(|center, store, at| center.card_alarms(store, at));
+        let ruling = if take { CardRuling::Taken } else { CardRuling::GivenBack };
+        let action = ending(&town, payment, ruling);
+        let Ok(Asked::Waits(number)) = ask(&mut town, &pen("aigul"), &action) else { panic!("it waits") };
+        // The kiosk comes back and decides, and the acquirer refuses to hear of it.
+        town.card(if take { Request::CardConfirm(payment) } else { void(payment) });
+        town.notices();
+        refused(&mut town);
+        assert!(waits(&town, payment));
+        let stood = town.store.card(&payment).unwrap();
+        let denied = approve(&mut town, &pen("bolat"), number);
+        assert!(
+            matches!(&denied, Err(Denied::Impossible(why)) if why.contains("was Approved when")),
+            "{denied:?}"
+        );
+        assert_eq!(town.store.card(&payment).unwrap(), stood, "nothing is ended that nobody looked at");
         town.audit();
     }
 }

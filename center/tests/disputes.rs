@@ -11,9 +11,11 @@ use common::{
     *,
 };
 use tolem_center::logic::{
-    Moment,
+    Answer, Moment,
+    acquirer::Acquiring as _,
     acquirer::CardRow,
     approval::{Asked, Denied, Effect},
+    cards::Next,
     disputes::{Cause, Chargeback, DisputeRow, DisputeState, Disputes as _, Fits, Move, Ruling},
     errands::{NoticeKind, Reply},
     gateway,
@@ -29,7 +31,8 @@ use tolem_center::logic::{
 };
 use tolem_protocol::{
     Amount, Bin, PaymentId,
-    messages::{Request, Verdict},
+    card::CardAnswer,
+    messages::{Request, Response, Verdict},
 };
 
 /// The gateway refuses the only word that is due, for good.
@@ -78,6 +81,7 @@ on_all_stores!(
     a_rejected_complaint_leaves_everything_as_it_was,
     what_cannot_be_disputed_is_refused_with_the_reason,
     a_card_is_credited_by_the_acquirer_after_a_complaint,
+    what_went_back_to_a_card_before_is_not_credited_again,
     a_chargeback_takes_the_code_back_and_costs_the_payee,
     a_chargeback_of_a_used_code_is_won_or_written_off,
     a_chargeback_that_does_not_fit_is_left_out,
@@ -325,6 +329,36 @@ fn a_card_is_credited_by_the_acquirer_after_a_complaint(lab: &impl Lab) {
     assert_eq!((alarm.kind.as_str(), alarm.disputed), ("card-credit", tenge(FEE)));
     assert!(alarm.text.contains("terminal KSK00001, trace 000001"), "{}", alarm.text);
     assert!(alarm.text.contains("approval A1B2C3"), "{}", alarm.text);
+    town.audit();
+}
+
+/// A restored center undid an approval before its kiosk told that the code is out: the money went back, the fee was our loss.
+fn what_went_back_to_a_card_before_is_not_credited_again(lab: &impl Lab) {
+    let mut town = staffed(lab);
+    let quote = town.card_quote();
+    let order = town.order_of(&quote, &card_town::secret());
+    let Answer::Order(payment) = town.order(&order) else { panic!("an order that is taken") };
+    let Next::Ask(request) = town.code_for(&order, true) else { panic!("the issuer is asked") };
+    let before = town.with(|_, store, _| store.card(&payment)).unwrap();
+    let CardAnswer::Approved { outcome, .. } = town.decided(&request, b"00") else { panic!("approved") };
+    town.with(|_, store, _| store.put_card(&before));
+    town.now = town.now.plus_seconds(120);
+    town.errands();
+    town.notices();
+    assert_eq!(town.code_state(&payment), Some(CodeState::Void));
+    assert_eq!(town.ask(1, Request::Recall { deposit: order.deposit, outcome }), Response::Recalled);
+    assert_eq!((town.booked_on(Account::OwnLoss), town.booked_on(Account::Cards)), (tiyn(FEE), 0));
+    town.complain(payment);
+    town.ruled(1, Ruling::GiveBack);
+    for _ in 0..3 {
+        town.now = town.now.plus_seconds(7_200);
+        town.notices();
+    }
+    assert_eq!(town.dispute_state(1), DisputeState::Returned);
+    assert_eq!((town.booked_on(Account::OwnLoss), town.booked_on(Account::Cards)), (0, 0));
+    assert_eq!((town.booked_on(Account::Disputed), town.booked_on(Account::Held)), (0, 0));
+    let alarms = town.alarms();
+    assert!(!alarms.contains(&"card-credit".to_owned()), "the card would be credited twice: {alarms:?}");
     town.audit();
 }
 

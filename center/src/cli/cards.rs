@@ -88,8 +88,11 @@ pub fn card(command: CardCommand) -> anyhow::Result<()> {
             show(&center, &store, &find(&store, &payment)?)
         }
         CardCommand::End { at, payment, ruling, why, signer } => {
-            let payment = find(&open(&at)?.1, &payment)?;
-            office::ask(&at, &signer, &Action::EndCard { payment, ruling: ruling.into(), why })
+            let store = open(&at)?.1;
+            let payment = find(&store, &payment)?;
+            let seen = store.card(&payment)?.map(|row| row.standing);
+            drop(store);
+            office::ask(&at, &signer, &Action::EndCard { payment, seen, ruling: ruling.into(), why })
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::logic::{
     store::{Result, StoreError},
 };
 use data_encoding::HEXUPPER;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use tolem_probe::{Fault, Site, planted, sometimes};
 use tolem_protocol::{
@@ -47,7 +48,7 @@ const UNDONE: [[u8; 2]; 2] = [*b"21", *b"25"];
 const TRACES: u32 = 1_000_000;
 
 /// How a payment stands with the acquirer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Standing {
     /// Asked; no answer yet.
     Sent,
@@ -63,6 +64,13 @@ pub enum Standing {
     Reversing,
     /// It was undone.
     Reversed,
+}
+
+impl Standing {
+    /// The card's owner keeps the money, or gets it back.
+    pub const fn is_undone(self) -> bool {
+        matches!(self, Self::Reversing | Self::Reversed | Self::Declined)
+    }
 }
 
 /// Why something is undone, field 39 of a reversal.

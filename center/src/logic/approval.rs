@@ -296,7 +296,9 @@ impl Center {
             }
             Action::Complain { payment, why } => self.cannot_complain(store, payment, why)?,
             Action::Rule { dispute, ruling } => self.cannot_rule(store, *dispute, *ruling)?,
-            Action::EndCard { payment, ruling, why } => self.cannot_end_card(store, payment, *ruling, why)?,
+            Action::EndCard { payment, seen, ruling, why } => {
+                self.cannot_end_card(store, (payment, *seen), *ruling, why)?
+            }
             Action::TakeRegister(compared) => self.cannot_adopt(store, compared)?,
             Action::LeaveRegister => match store.rebuilding()? {
                 Some(state) if state.register_due => None,
@@ -365,7 +367,7 @@ impl Center {
             Action::Rule { dispute, ruling } => {
                 return Ok(Effect::Disputes(self.rule(store, at.now, *dispute, *ruling)?));
             }
-            Action::EndCard { payment, ruling, why } => {
+            Action::EndCard { payment, ruling, why, .. } => {
                 let dispute = self.rule_card(store, at, payment, *ruling, why)?;
                 return Ok(dispute.map_or(Effect::Done, |row| Effect::Disputes(vec![row])));
             }

@@ -80,11 +80,11 @@ pub fn waits_for_a_person(store: &dyn Store, payment: &PaymentId, card: Option<&
 }
 
 impl Center {
-    /// Why a card payment cannot be ended so, if it cannot.
+    /// Why a card payment cannot be ended so, if it cannot. `seen` is how it stood when that was asked for.
     pub(super) fn cannot_end_card(
         &self,
         store: &dyn Store,
-        payment: &PaymentId,
+        (payment, seen): (&PaymentId, Option<Standing>),
         ruling: CardRuling,
         why: &str,
     ) -> Result<Option<String>> {
@@ -98,6 +98,17 @@ impl Center {
                 .then(|| format!("the gateway has not refused to void the code of payment {payment}")));
         }
         let card = store.card(payment)?;
+        let stands = card.as_ref().map(|row| row.standing);
+        if stands != seen {
+            let word = |standing: Option<Standing>| {
+                standing.map_or_else(|| "forgotten".to_owned(), |standing| format!("{standing:?}"))
+            };
+            return Ok(Some(format!(
+                "payment {payment} was {} when this was asked for and is {} now: look again (`card show`) and ask anew",
+                word(seen),
+                word(stands)
+            )));
+        }
         if !waits_for_a_person(store, payment, card.as_ref())? {
             return Ok(Some(match card {
                 Some(row) => format!(

@@ -479,8 +479,11 @@ impl Center {
                 store.put_payment(&PaymentRow { state: PaymentState::Voided, ..row })?;
             }
         } else {
-            if store.payment(payment)?.is_none() {
-                // A kiosk asks for cards with our quote in hand, so this database had it once.
+            let known = store.payment(payment)?.map(|row| row.state);
+            let in_backup = known == Some(PaymentState::Quoted) && store.rebuilding()?.is_some();
+            if known.is_none() || in_backup {
+                // A kiosk asks for cards with our quote in hand, so this database had it once. While a restored center listens, it has
+                // the quote perhaps and not what was asked after it.
                 let text = format!(
                     "kiosk {who} undoes card payment {payment}, which this center has forgotten: ask the acquirer whether money is held for it"
                 );

@@ -359,6 +359,11 @@ impl Center {
         Ok(row.zip(self.paid(store, payment)?))
     }
 
+    /// Whether the card's owner has the money back, or never gave it, although the payment is booked ([`Account::OwnLoss`]).
+    fn went_back(&self, store: &dyn Store, payment: &PaymentId) -> Result<bool> {
+        Ok(store.card(payment)?.is_some_and(|row| row.standing.is_undone()))
+    }
+
     /// The gateway has taken the code of a disputed payment back: nobody can use it any more, and the money is no payee's.
     pub(super) fn code_taken_back(
         &self,
@@ -373,6 +378,11 @@ impl Center {
                 let lines = vec![(Account::Disputed, sum), (Account::Held, -sum)];
                 self.book_dispute(store, at.now, *payment, "given-back", lines)?;
                 self.hold_disputed(store, at, (&row, &paid))?;
+            }
+            // What went back to the card before, as our loss, is not credited a second time.
+            (Cause::Complaint, true) if self.went_back(store, payment)? => {
+                let lines = vec![(Account::Disputed, sum), (Account::OwnLoss, -sum)];
+                self.book_dispute(store, at.now, *payment, "given-back", lines)?;
             }
             (Cause::Complaint, true) => {
                 let lines = vec![(Account::Disputed, sum), (Account::Cards, -sum)];

@@ -70,8 +70,13 @@ impl Gateway for InProcessGateway {
             return Ok(Reply::Silent("no answer".into()));
         }
         if notice.kind == NoticeKind::Refund {
-            // One that was never paid is made void.
-            return Ok(if refund(store, notice.code)? || void(store, notice.code)? {
+            // One that was never paid is made void; one that nobody can use any more is gone already.
+            let is_gone = refund(store, notice.code)?
+                || void(store, notice.code)?
+                || store
+                    .code(notice.code)?
+                    .is_some_and(|row| matches!(row.state, CodeState::Void | CodeState::Expired));
+            return Ok(if is_gone {
                 Reply::Done(())
             } else {
                 Reply::Refused("only a paid, unused code is refunded".into())

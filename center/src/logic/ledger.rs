@@ -241,8 +241,11 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
             findings.push(format!("payment {payment}: cash is {cash} tiyn, booked are {}", booked.cash));
         }
         let (disputes, fee) = (disputes.remove(&payment).unwrap_or_default(), fee_of(&row));
-        let moved =
-            disputes.iter().map(|dispute| moved(dispute, fee.unwrap_or(0), paid_by_card(&row).is_some()));
+        let card = cards.remove(&payment);
+        // A card that has its money back has paid nothing that a dispute could give back.
+        let by_card =
+            paid_by_card(&row).is_some() && !card.as_ref().is_some_and(|card| card.standing.is_undone());
+        let moved = disputes.iter().map(|dispute| moved(dispute, fee.unwrap_or(0), by_card));
         let moved = moved.fold(Moved::default(), |sum, one| Moved {
             fee: sum.fee + one.fee,
             cards: sum.cards + one.cards,
@@ -257,7 +260,7 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
         if disputes.iter().any(|dispute| dispute.state.is_open()) != (row.state == PaymentState::Disputed) {
             findings.push(format!("payment {payment}: state {:?} and its disputes disagree", row.state));
         }
-        findings.extend(by_card_wrong(&row, booked.cards - moved.cards, cards.remove(&payment)));
+        findings.extend(by_card_wrong(&row, booked.cards - moved.cards, card));
         match fee.map(|fee| fee - moved.fee) {
             Some(fee) if fee == booked.fee => {}
             Some(fee) => {
@@ -305,10 +308,7 @@ fn paid_by_card(row: &PaymentRow) -> Option<Amount> {
 fn by_card_wrong(row: &PaymentRow, booked: i64, card: Option<CardRow>) -> Option<String> {
     let payment = row.payment;
     let paid = paid_by_card(row).map_or(0, signed);
-    let undone = |card: &CardRow| {
-        matches!(card.standing, Standing::Reversing | Standing::Reversed | Standing::Declined)
-    };
-    if booked == 0 && card.as_ref().is_some_and(undone) {
+    if booked == 0 && card.as_ref().is_some_and(|card| card.standing.is_undone()) {
         // Or recalled after it was undone: no card has paid, and what its fee was booked from is the center's loss.
         return None;
     }

@@ -5,6 +5,7 @@
 //! were; nothing is done before the second signature is on disk.
 
 use crate::logic::{
+    acquirer::Standing,
     card_office::CardRuling,
     disputes::{Chargeback, Move, Ruling},
     operator::Found,
@@ -97,6 +98,8 @@ pub enum Action {
     EndCard {
         /// Which.
         payment: PaymentId,
+        /// How it stood when this was asked for: a ruling on one state says nothing about another.
+        seen: Option<Standing>,
         /// What was found out.
         ruling: CardRuling,
         /// From whom, one line without an IIN.
@@ -162,8 +165,9 @@ impl fmt::Display for Action {
             Self::LeaveRegister => {
                 f.write_str("rebuild without the gateway's register: what no kiosk tells of stays forgotten")
             }
-            Self::EndCard { payment, ruling, why } => {
-                write!(f, "end card payment {payment}: {ruling} ({why})")
+            Self::EndCard { payment, seen, ruling, why } => {
+                let stood = seen.map_or_else(|| "forgotten here".to_owned(), |seen| format!("{seen:?}"));
+                write!(f, "end card payment {payment}, {stood}: {ruling} ({why})")
             }
             Self::Chargebacks(lines) => {
                 let sum = |way| -> Amount {

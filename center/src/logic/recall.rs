@@ -169,7 +169,7 @@ impl Center {
         let asked = acquirer::enquire(store, &payment)?;
         let standing = asked.as_ref().map(|row| row.standing);
         // What this life has undone already is not taken any more: the code is out, so the center pays for it.
-        let undone = matches!(standing, Some(Standing::Reversing | Standing::Reversed | Standing::Declined));
+        let undone = standing.is_some_and(Standing::is_undone);
         let from = if undone { Account::OwnLoss } else { Account::Cards };
         self.book_by_card(store, outcome.at, (payment, payee), quote, (from, "recalled"))?;
         if let Some(mut row) = asked.filter(|_| matches!(standing, Some(Standing::Sent | Standing::Approved)))
