@@ -59,6 +59,20 @@ pub(super) fn tell(f: &mut fmt::Formatter<'_>, cards: &[LeftCard]) -> fmt::Resul
     Ok(())
 }
 
+/// What a person can do about a payment that a journal leaves open or contradicts: `card end` only where that will be accepted
+/// ([`crate::logic::card_office::waits_for_a_person`]).
+const fn then(standing: Option<Standing>) -> &'static str {
+    match standing {
+        None | Some(Standing::Approved) => "then: tolem-center card end",
+        Some(Standing::Sent | Standing::Declined | Standing::Reversing | Standing::Reversed) => {
+            "nothing is taken by it and its code is void here, so whoever has that code on paper is to pay again"
+        }
+        Some(Standing::Confirming | Standing::Confirmed) => {
+            "it stays booked as paid; for a citizen without the code: tolem-center dispute open"
+        }
+    }
+}
+
 struct Told {
     deposit: Signed<Deposit>,
     step: Option<CardStep>,
@@ -123,9 +137,9 @@ impl Center {
         let standing = store.card(&card.payment)?.map(|row| row.standing);
         Ok(match (card.end, standing) {
             (CardEnd::Taken, Some(Confirming | Confirmed)) => false,
-            // What was never asked for, and will not be any more.
-            (CardEnd::Taken, None) => !settled,
-            (CardEnd::Taken, Some(_)) => true,
+            // What was never asked for or is undone, and is booked all the same: recalled before.
+            (CardEnd::Taken, None | Some(Reversing | Reversed | Declined)) => !settled,
+            (CardEnd::Taken, Some(Sent | Approved)) => true,
             (_, Some(Sent | Approved)) => true,
             (CardEnd::Undone(_), Some(Reversing | Reversed | Declined)) => false,
             (CardEnd::Undone(_), Some(Confirming | Confirmed)) => true,
@@ -153,9 +167,9 @@ impl Center {
             CardEnd::Taken => {
                 let known = store.payment(payment)?.is_some_and(|row| row.outcome.is_some());
                 let standing = store.card(payment)?.map(|row| row.standing);
-                let forgotten = !known && matches!(standing, None | Some(Standing::Sent));
-                if let (true, Some(outcome)) = (forgotten, &card.outcome) {
-                    // This center was restored: we signed that, and the backup does not know it.
+                let contradicted = !known && standing != Some(Standing::Approved);
+                if let (true, Some(outcome)) = (contradicted, &card.outcome) {
+                    // We signed that, and have forgotten or undone it: as when a living kiosk hears so, the code that is out is paid.
                     self.recall(store, at, Via::Import, &card.deposit, outcome)?;
                 }
                 self.card_confirm(store, at, who, payment)?
@@ -163,9 +177,10 @@ impl Center {
             CardEnd::Undone(why) => self.card_void(store, at, who, payment, why)?,
             CardEnd::SaidUndone => self.card_void(store, at, who, payment, VoidReason::Abandoned)?,
             CardEnd::Unclear => {
+                let then = then(store.card(payment)?.map(|row| row.standing));
                 let text = format!(
                     "the imported journal of kiosk {who} ends before card payment {payment} does: find out whether the citizen has the \
-                     code, then: tolem-center card end"
+                     code; {then}"
                 );
                 self.alarm_once(store, at, ("card-unclear", *payment, text))?;
                 done.unclear += 1;
@@ -178,9 +193,10 @@ impl Center {
                 done.undone += 1
             }
             (end, answer) => {
+                let then = then(store.card(payment)?.map(|row| row.standing));
                 let text = format!(
                     "the imported journal of kiosk {who} ends card payment {payment} with {end:?}, and this center says {answer:?}: \
-                     compare it with the acquirer, then: tolem-center card end"
+                     compare it with the acquirer; {then}"
                 );
                 self.alarm_once(store, at, ("card-unclear", *payment, text))?;
                 done.refused += 1;
