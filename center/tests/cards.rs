@@ -31,6 +31,7 @@ on_all_stores!(
     a_payment_by_card_is_paid_when_its_kiosk_says_so_and_not_before,
     what_comes_to_nothing_is_void_first_and_reversed_then,
     silence_is_undone_and_a_late_approval_changes_nothing,
+    what_never_left_is_void_and_owed_to_nobody,
     a_decline_voids_the_code_and_says_why,
     an_approval_of_a_part_is_undone_and_one_with_a_remark_is_one,
     a_center_that_died_before_it_asked_asks_nobody,
@@ -174,6 +175,40 @@ fn silence_is_undone_and_a_late_approval_changes_nothing(lab: &impl Lab) {
     assert_eq!(reversal.get(de::RESPONSE), Some(&b"68"[..]));
     assert!(matches!(town.hear(&answer(&reversal, b"25")), Said::Other(Heard::Settled(_))));
     assert_eq!(town.code_state(&payment), Some(CodeState::Void));
+    town.audit();
+}
+
+fn what_never_left_is_void_and_owed_to_nobody(lab: &impl Lab) {
+    for undone in [false, true] {
+        let mut town = town(lab, true);
+        let (payment, request) = town.asked();
+        let (told, standing) = if undone {
+            assert_eq!(town.card(void(payment)), CardAnswer::Voided);
+            (CardAnswer::Voided, Standing::Reversed)
+        } else {
+            let reason = DeclineReason::Technical;
+            (CardAnswer::Declined { reason, issuer: None }, Standing::Declined)
+        };
+        let said = town.with(|center, store, at| center.not_sent(store, at, &payment));
+        assert_eq!(said, Response::Card(told.clone()));
+        let mut town = town.restart(lab);
+        town.notices();
+        assert_eq!((town.standing(&payment), town.code_state(&payment)), (standing, Some(CodeState::Void)));
+        assert!(town.store.card(&payment).unwrap().unwrap().sealed_number.is_empty());
+        town.now = town.now.plus_seconds(3_600);
+        assert!(town.errands().is_empty(), "no reversal of what nobody has heard");
+        assert_eq!((town.card(Request::CardConfirm(payment)), town.enquire(payment)), (told.clone(), told));
+        // Whatever a host says to it.
+        assert!(matches!(town.hear(&answer(&request, b"00")), Said::Other(Heard::Late(_))));
+        assert_eq!((town.standing(&payment), town.owed_by_cards()), (standing, 0));
+        town.audit();
+    }
+    // Heard and held: a word that comes too late changes nothing.
+    let mut town = town(lab, true);
+    let (payment, request) = town.asked();
+    town.decided(&request, b"00");
+    town.with(|center, store, at| center.not_sent(store, at, &payment));
+    assert_eq!(town.standing(&payment), Standing::Approved);
     town.audit();
 }
 

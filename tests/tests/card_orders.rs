@@ -23,7 +23,7 @@ use tolem_hal_sim::{
     pin_pad_device::PinPadKeys,
 };
 use tolem_protocol::{
-    card::{CardAnswer, CardSecret, PinKey, SealedNumber, VoidReason},
+    card::{CardAnswer, CardSecret, DeclineReason, PinKey, SealedNumber, VoidReason},
     emv::CardNumber,
     messages::{self, Request},
     pinpad::{KeySerial, PinBlock},
@@ -166,6 +166,35 @@ fn numbers_that_readers_have_enciphered_are_opened_in_the_security_module_or_by_
 }
 
 #[test]
+fn a_request_that_never_left_owes_the_acquirer_nothing() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let place = Place::new(listener.local_addr().unwrap());
+    let file = place.folder.path().join("acquirer/center/acquirer.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("number = \"forward\"", "number = \"open\"")).unwrap();
+    let issuer = Arc::new(Mutex::new(TestIssuer::common()));
+    let host = served(&place, listener, &issuer);
+    // The reader's base key is another one: neither the request's number nor that of a reversal would ever open.
+    let mut base = PinPadKeys::test().base;
+    base[0] ^= 0x10;
+    let hsm = Arc::new(TestHsm(Vault::new(base, TdesKey::new(&ZONE).unwrap())));
+    let options =
+        Options { config: place.config.clone(), observer: None, clock: system_clock, neighbours: None };
+    let center = server::start_with(options, Some(hsm)).unwrap();
+    let mut kiosk = Kiosk::new(&place, 1);
+    let quote = kiosk.quote();
+    let payment = quote.read_unverified().unwrap().payment;
+    let order = kiosk.sealed_order(&quote, "2580", [3, 0, 1, 2]);
+    let heard = kiosk.card_answer(&Request::Authorize(order));
+    assert_eq!(heard, CardAnswer::Declined { reason: DeclineReason::Technical, issuer: None });
+    kiosk.journal.insert(payment, heard);
+    until_rest(&place);
+    drop(center);
+    assert_eq!(host.issuer().ledger().count(), 0, "nothing was ever said");
+    compare(&place, &host.issuer(), &kiosk.journal);
+}
+
+#[test]
 fn pin_blocks_are_translated_in_the_security_module_where_the_acquirer_wants_it() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let place = Place::new(listener.local_addr().unwrap());
@@ -191,7 +220,7 @@ fn pin_blocks_are_translated_in_the_security_module_where_the_acquirer_wants_it(
         let end = if approved { kiosk.card_answer(&Request::CardConfirm(payment)) } else { heard };
         kiosk.journal.insert(payment, end);
     }
-    // A block that is no block of this card: the module refuses, nothing is asked, and the payment is undone.
+    // A block that is no block of this card: the module refuses, nothing is asked, and nothing is owed.
     let quote = kiosk.quote();
     let mut order = kiosk.order(&quote, "2580");
     let payment = quote.read_unverified().unwrap().payment;
@@ -200,7 +229,7 @@ fn pin_blocks_are_translated_in_the_security_module_where_the_acquirer_wants_it(
         CardSecret { number: number().into(), expiry: [3, 0, 1, 2], sequence: Some(1), pin: Some(wrong) };
     order.sealed = seal_card(&place.keys.sealing_public(), &secret, &payment, &mut || 5).unwrap();
     let heard = kiosk.card_answer(&Request::Authorize(order));
-    assert_eq!(heard, CardAnswer::Voided);
+    assert_eq!(heard, CardAnswer::Declined { reason: DeclineReason::Technical, issuer: None });
     kiosk.journal.insert(payment, heard);
     until_rest(&place);
     drop(center);

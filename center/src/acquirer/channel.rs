@@ -218,6 +218,7 @@ impl Talk<'_> {
         let owed = asks.is_none().then(|| message.clone());
         match (in_the_clear(message, self.hsm, opens).await, asks, owed) {
             (Ok(message), ..) => self.session.say(message),
+            // No byte of it has left, and none will: the only copy ends here.
             (Err(why), Some(payment), _) => tell(self.desk, Heard::NotSent(payment, why)).await,
             // A confirmation or a reversal whose number does not open now: it is still owed, and comes again.
             (Err(why), None, Some(message)) => {

@@ -144,6 +144,9 @@ fn standing(row: &CardRow) -> String {
     let said = format!("said {} times, again at {}", row.tries, row.next.local());
     match row.standing {
         Standing::Sent => "asked, no answer yet: undone by itself if none comes".into(),
+        Standing::Declined if row.code.is_none() => {
+            "never asked: its request could not be put into words".into()
+        }
         Standing::Declined => format!("declined, code {code}"),
         Standing::Approved => "approved; its kiosk has not said what becomes of it".into(),
         Standing::Confirming => format!("to be taken; {said}"),

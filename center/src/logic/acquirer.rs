@@ -52,7 +52,7 @@ const TRACES: u32 = 1_000_000;
 pub enum Standing {
     /// Asked; no answer yet.
     Sent,
-    /// The issuer said no.
+    /// The issuer said no; without its code, it was never asked.
     Declined,
     /// The money is held.
     Approved,
@@ -380,6 +380,24 @@ pub fn void(
         store.put_card(&row)?;
     }
     Ok(row.standing)
+}
+
+/// The request has certainly never left: nobody holds or takes anything, so nothing is said about it either. Gives the row if something
+/// changed: an order that was waited for is declined, one that was undone meanwhile is so at once.
+pub fn unsent(store: &mut (impl Acquiring + ?Sized), payment: &PaymentId) -> Result<Option<CardRow>> {
+    let row = existing(store, payment)?;
+    let standing = match row.standing {
+        Standing::Sent => Standing::Declined,
+        Standing::Reversing => Standing::Reversed,
+        Standing::Declined
+        | Standing::Approved
+        | Standing::Confirming
+        | Standing::Confirmed
+        | Standing::Reversed => return Ok(None),
+    };
+    let row = CardRow { standing, sealed_number: Vec::new(), words: None, ..row };
+    store.put_card(&row)?;
+    Ok(Some(row))
 }
 
 fn existing(store: &(impl Acquiring + ?Sized), payment: &PaymentId) -> Result<CardRow> {

@@ -588,6 +588,17 @@ impl Center {
         }
     }
 
+    /// The request of a payment could not be put into words for the line, so nothing of it has left this house: its code is made void, and
+    /// the acquirer is owed nothing. A reversal would need the same words. Gives what whoever waits is told.
+    pub fn not_sent(&self, store: &mut dyn Store, at: &Moment<'_>, payment: &PaymentId) -> Result<Response> {
+        if let Some(row) = acquirer::unsent(store, payment)?
+            && row.standing == Standing::Declined
+        {
+            self.void_code(store, at, &row)?;
+        }
+        self.card_enquire(store, payment.kiosk, payment)
+    }
+
     /// What is to be said to the acquirer now: advices and reversals. What is overdue is undone before. A restored center says nothing before it
     /// has heard everybody.
     pub fn card_errands(
@@ -769,7 +780,8 @@ fn answer_of(row: &CardRow) -> CardAnswer {
         },
         (Standing::Approved, None) => CardAnswer::Undecided,
         (Standing::Declined, _) => CardAnswer::Declined {
-            reason: DeclineReason::of_response(row.code.unwrap_or_default()),
+            // Without its word, the issuer was never asked.
+            reason: row.code.map_or(DeclineReason::Technical, DeclineReason::of_response),
             issuer: row.words.clone(),
         },
         // Undone by us, because it was not the whole sum: the citizen hears why, and the kiosk owes nothing.

@@ -165,11 +165,12 @@ impl Desk {
         self.due()
     }
 
-    /// A request that could not be sent.
+    /// A request that was not sent, and never will be.
     pub(super) fn not_sent(&mut self, payment: PaymentId, why: &str) -> Result<(), StoreError> {
         (self.fault)(&format!("acquirer: payment {payment} could not be asked for: {why}"));
         self.cards.under_way.remove(&payment);
-        self.give_up(payment)?;
+        let response = self.work(|center, store, at| center.not_sent(store, at, &payment))?;
+        self.cards.answer(&payment, &response);
         self.due()
     }
 
