@@ -81,15 +81,7 @@ fn a_card_pays_with_its_pin_and_the_money_is_taken_when_the_code_is_on_paper() {
 #[test]
 fn a_wrong_pin_may_be_tried_again_and_each_try_is_a_payment_of_its_own() {
     let mut rig = ready(2);
-    open_slot(&mut rig);
-    insert(&mut rig, cards::card());
-    enter(&mut rig, "1111");
-    rig.until_screen("card-wrong-pin");
-    rig.tap(Word::PinAgain);
-    enter(&mut rig, PIN);
-    take(&mut rig);
-    rig.until_screen("code");
-    judge(&mut rig, true);
+    pay_at_the_second_try(&mut rig);
     check_story(
         &rig,
         &expect![[r#"

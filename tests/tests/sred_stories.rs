@@ -67,15 +67,7 @@ fn a_card_pays_and_no_digit_that_is_hidden_comes_from_a_device_to_the_kiosk() {
 #[test]
 fn a_wrong_pin_is_tried_again_under_another_key_of_the_reader() {
     let mut rig = secure(2);
-    open_slot(&mut rig);
-    insert(&mut rig, cards::card());
-    enter(&mut rig, "1111");
-    rig.until_screen("card-wrong-pin");
-    rig.tap(Word::PinAgain);
-    enter(&mut rig, PIN);
-    take(&mut rig);
-    rig.until_screen("code");
-    judge(&mut rig, true);
+    pay_at_the_second_try(&mut rig);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tolem_hal_sim::{
     card_reader_device::{Thing, Whereabouts},
     chip_card::ChipCard,
     pin_pad_device::Display,
-    world::cards,
+    world::cards::{self, PIN},
 };
 use tolem_protocol::{Amount, catalogue::Language};
 use tolem_tests::rig::{PAYER, Rig};
@@ -79,6 +79,19 @@ pub fn take(rig: &mut Rig) {
     });
     let now = rig.now();
     assert!(rig.cards.as_mut().expect("fitted").reader.take(now));
+}
+
+/// A card whose PIN is wrong at first, and right when it is asked for again: to the code, and paid.
+pub fn pay_at_the_second_try(rig: &mut Rig) {
+    open_slot(rig);
+    insert(rig, cards::card());
+    enter(rig, "1111");
+    rig.until_screen("card-wrong-pin");
+    rig.tap(Word::PinAgain);
+    enter(rig, PIN);
+    take(rig);
+    rig.until_screen("code");
+    judge(rig, true);
 }
 
 /// The issuer's ledger is the truth: taken or not, and never held for ever.
