@@ -206,7 +206,6 @@ pub fn ask(at: &At, signer: &Signer, action: &Action) -> anyhow::Result<()> {
             println!("it waits for a second person: tolem-center request approve {number}");
         }
         Asked::Founded => println!("done: {action}"),
-        Asked::AtOnce => println!("done, nothing moves by it: {action}"),
     }
     Ok(())
 }

@@ -9,7 +9,6 @@ use crate::logic::{
     disputes::{Chargeback, DisputeRow, Fits},
     office::{self, Action, Deed, OperatorRow, RequestRow, RequestState},
     operator, rebuild,
-    register::{self, Compared},
     rescue::Rescued,
     store::{Result, Store},
 };
@@ -70,8 +69,6 @@ pub enum Asked {
     Waits(u32),
     /// Done at once: one of the first two operators.
     Founded,
-    /// Done at once: nothing moves by it.
-    AtOnce,
 }
 
 type Attempt<T> = Result<std::result::Result<T, Denied>>;
@@ -107,14 +104,6 @@ impl Center {
             let what = format!("{name} is one of the first two operators");
             store.write_deed(&Deed { at: now, by: by.to_owned(), what })?;
             return Ok(Ok(Asked::Founded));
-        }
-        if let Action::TakeRegister(compared) = action
-            && self.is_agreed(store, compared)?
-        {
-            self.register_heard(store, &Moment { now, fresh: &mut || 0, trace: &mut |_| {} })?;
-            let what = format!("the gateway's register says what these books say: {action}");
-            store.write_deed(&Deed { at: now, by: by.to_owned(), what })?;
-            return Ok(Ok(Asked::AtOnce));
         }
         let requests = store.requests()?;
         let same = |row: &&RequestRow| row.state == RequestState::Open && row.action == bytes;
@@ -182,15 +171,6 @@ impl Center {
         row.state = RequestState::Withdrawn { by: by.to_owned(), at: now, signature: *signature };
         store.put_request(&row)?;
         Ok(Ok(()))
-    }
-
-    /// Whether a comparison moves nothing and leaves out no day that it must have: then one person's signature is enough.
-    fn is_agreed(&self, store: &dyn Store, compared: &Compared) -> Result<bool> {
-        let due = store.rebuilding()?.is_some_and(|state| state.register_due);
-        Ok(match (due && compared.agrees(), register::first_day(store)?, compared.since) {
-            (true, Some(first), Some(since)) => since <= first,
-            _ => false,
-        })
     }
 
     fn decidable(

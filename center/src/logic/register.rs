@@ -106,7 +106,7 @@ pub struct Compared {
     pub missing: Vec<Listed>,
     /// What contradicts these books, and why.
     pub conflicts: Vec<(Listed, String)>,
-    /// From which day on the register was read.
+    /// From which day on the register was read: what was forgotten before it stays forgotten, so both who sign see it.
     pub since: Option<Date>,
 }
 
@@ -128,6 +128,9 @@ impl fmt::Display for Compared {
             self.under_way,
             self.conflicts.len()
         )?;
+        if let Some(since) = self.since {
+            write!(f, ", read from {since} on")?;
+        }
         for listed in &self.missing {
             write!(f, "\n      {listed}")?;
         }
