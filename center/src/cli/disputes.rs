@@ -126,7 +126,7 @@ pub fn tell(row: &DisputeRow) {
             "the gateway is asked to take the code back; the running center goes on by itself, see: tolem-center dispute list --all".into()
         }
         (DisputeState::Returned, Cause::Complaint) => {
-            "the code was taken back; cash is held for the payer (tolem-center balance list, balance refund), a card is credited by the acquirer (tolem-center alarms)".into()
+            "the code was taken back; cash is held for the payer (tolem-center balance list, balance refund), a card is credited by the acquirer if an alarm card-credit says so (tolem-center alarms)".into()
         }
         (DisputeState::Returned, Cause::Chargeback) => {
             "the code was taken back, the payee does not get the money; nothing is to be done".into()
