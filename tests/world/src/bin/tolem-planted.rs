@@ -21,7 +21,7 @@ use tolem_world::{
 /// Lives of the healthy code in towns without cards and in towns with them, and lives at most for each search.
 const WHOLE: Lives = Lives { cash: 2_000, cards: 500, search: 2_000 };
 /// The same with `--quick`.
-const QUICK: Lives = Lives { cash: 1_200, cards: 300, search: 400 };
+const QUICK: Lives = Lives { cash: 1_600, cards: 400, search: 400 };
 /// Where the searches begin.
 const FIRST: [u64; 3] = [0, 100_000, 200_000];
 
