@@ -548,7 +548,7 @@ fn what_a_restored_center_undid_before_it_was_told_is_its_loss_and_its_kiosk_is_
     assert_eq!(town.card(Request::CardConfirm(payment)), CardAnswer::Confirmed, "its code is out");
     assert_eq!(town.standing(&payment), Standing::Reversing, "the money goes back");
     assert_eq!(town.owed_by_cards(), 0, "no acquirer owes it");
-    assert_eq!(town.alarms(), ["card-recalled"]);
+    assert_eq!(town.alarms(), ["card-loss"]);
     town.audit();
 }
 

@@ -259,7 +259,7 @@ fn a_printed_code_that_the_center_had_undone_is_paid_as_for_its_kiosk(lab: &impl
         let facts = [agreed(&paying), vec![receipt(paying.payment)]].concat();
         let done = imported(&mut town, &facts, 0);
         assert_eq!(done, Rescued { confirmed: 1, ..Rescued::default() }, "{standing:?}");
-        assert_eq!(town.alarms(), ["card-recalled", "journal-imported"]);
+        assert_eq!(town.alarms(), ["card-loss", "journal-imported"]);
         assert_eq!(town.standing(&paying.payment), standing, "the money goes back");
         assert_eq!(town.owed_by_cards(), 0, "no acquirer owes it");
         town.audit();

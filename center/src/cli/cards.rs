@@ -5,6 +5,7 @@ use super::{
     disputes::find,
     office::{self, Signer},
     open,
+    register::listed_as_paid,
 };
 use clap::{Subcommand, ValueEnum};
 use std::collections::BTreeSet;
@@ -16,6 +17,7 @@ use tolem_center::{
         disputes::Disputes as _,
         errands::{Errands as _, NoticeKind},
         office::Action,
+        register::{Adopted as _, transaction_number},
         store::Store as _,
     },
     sql::SqlStore,
@@ -51,6 +53,12 @@ pub enum CardCommand {
         /// Who said so and when, one line without an IIN.
         #[arg(long)]
         why: String,
+        /// For a payment that these books do not have as paid: read the gateway's register from this day on; if left out, from the day of its quote.
+        #[arg(long, value_name = "DAY")]
+        since: Option<String>,
+        /// This bank, as the gateway calls it.
+        #[arg(long, default_value = "bank")]
+        bank: String,
         #[command(flatten)]
         signer: Signer,
     },
@@ -87,12 +95,18 @@ pub fn card(command: CardCommand) -> anyhow::Result<()> {
             let (center, store) = office::center(&at)?;
             show(&center, &store, &find(&store, &payment)?)
         }
-        CardCommand::End { at, payment, ruling, why, signer } => {
-            let store = open(&at)?.1;
-            let payment = find(&store, &payment)?;
+        CardCommand::End { at, payment, ruling, why, since, bank, signer } => {
+            let (center, store) = office::center(&at)?;
+            let (payment, ruling) = (find(&store, &payment)?, ruling.into());
             let seen = store.card(&payment)?.map(|row| row.standing);
+            let needs_register = center.needs_register(&store, &payment, ruling)?;
+            let day = store.payment(&payment)?.filter(|_| needs_register).map(|row| row.day);
             drop(store);
-            office::ask(&at, &signer, &Action::EndCard { payment, seen, ruling: ruling.into(), why })
+            let listed = match day {
+                Some(day) => listed_as_paid(&at, &bank, (since.as_deref(), day), &payment)?,
+                None => None,
+            };
+            office::ask(&at, &signer, &Action::EndCard { payment, seen, ruling, listed, why })
         }
     }
 }
@@ -126,7 +140,8 @@ fn list(store: &SqlStore, all: bool) -> anyhow::Result<()> {
 /// Payments that alarms name whose request this database does not have, and that nobody has ended.
 fn forgotten(store: &SqlStore) -> anyhow::Result<BTreeSet<PaymentId>> {
     let mut found = BTreeSet::new();
-    for alarm in store.alarms()?.iter().filter(|alarm| alarm.kind.starts_with("card-")) {
+    let about = |kind: &str| kind.starts_with("card-") || kind == "register-conflict";
+    for alarm in store.alarms()?.iter().filter(|alarm| about(&alarm.kind)) {
         let words = alarm.text.split([' ', ':', ',', ';']);
         for word in words.filter(|word| word.starts_with(|first: char| first.is_ascii_digit())) {
             let Ok(payment) = find(store, word) else { continue };
@@ -163,9 +178,15 @@ fn next(standing: Option<Standing>) -> &'static str {
             "find out whether the citizen has the code; then: card end PAYMENT taken, or given-back"
         }
         Some(Standing::Confirming) => "ask the acquirer; then: card end PAYMENT taken, or not-paid",
-        Some(_) => "have the acquirer give it back; then: card end PAYMENT given-back",
+        Some(Standing::Reversing) => {
+            "have the acquirer give it back; then: card end PAYMENT given-back; taken or not-paid if the gateway has its code as paid"
+        }
+        Some(_) => {
+            "the gateway has its code as paid: ask the acquirer; then: card end PAYMENT taken, or not-paid"
+        }
         None => {
-            "compare it with the acquirer's register; then: card end PAYMENT taken or not-paid if it is booked, given-back if not"
+            "compare it with the acquirer's register; then: card end PAYMENT taken or not-paid if it is booked or the gateway has it as paid, \
+             given-back if not"
         }
     }
 }
@@ -212,6 +233,9 @@ fn show(center: &Center, store: &SqlStore, payment: &PaymentId) -> anyhow::Resul
     }
     if let Some(known) = store.payment(payment)? {
         println!("booked as   {:?}{}", known.state, if known.outcome.is_some() { ", answered" } else { "" });
+    }
+    if let Some(adopted) = store.adopted(&transaction_number(payment))?.filter(|row| !row.replaced) {
+        println!("taken over  {} from the gateway's register", adopted.fee);
     }
     store.each_notice(&mut |notice| {
         if notice.payment == *payment {

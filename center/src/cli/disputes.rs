@@ -13,6 +13,7 @@ use tolem_center::{
         disputes::{self, Cause, DisputeRow, DisputeState, Disputes as _, Fits, Ruling},
         errands::Errands as _,
         office::Action,
+        register::Adopted as _,
         store::{PaymentRow, Store as _},
     },
     sql::SqlStore,
@@ -175,7 +176,13 @@ pub fn find(store: &SqlStore, text: &str) -> anyhow::Result<PaymentId> {
         }
     };
     match &named[..] {
-        [] => bail!("this center knows no payment {text}"),
+        // Taken over from the gateway's register.
+        [] => {
+            match store.all_adopted()?.iter().find(|row| !row.replaced && row.payment.to_string() == text) {
+                Some(row) => Ok(row.payment),
+                None => bail!("this center knows no payment {text}"),
+            }
+        }
         [row] => Ok(row.payment),
         many => {
             let list: Vec<String> = many.iter().map(|row| row.payment.to_string()).collect();

@@ -16,12 +16,12 @@ use tolem_center::{
     logic::{
         office::Action,
         rebuild::Standing as _,
-        register::{Listed, first_day},
+        register::{Listed, first_day, transaction_number},
         store::Store as _,
     },
     server::system_clock,
 };
-use tolem_protocol::utc::Date;
+use tolem_protocol::{PaymentId, utc::Date};
 
 #[derive(Subcommand)]
 pub enum RegisterCommand {
@@ -91,15 +91,44 @@ pub fn register(command: RegisterCommand) -> anyhow::Result<()> {
     }
 }
 
+fn parse_day(day: &str) -> anyhow::Result<Date> {
+    Date::parse_iso(day).with_context(|| format!("--since {day:?}: a day looks like 2026-11-25"))
+}
+
+fn listed(entry: Entry) -> Listed {
+    Listed {
+        transaction: entry.transaction.to_string(),
+        code: entry.code,
+        service: entry.service,
+        fee: entry.amount,
+        by_card: entry.method == Method::Card,
+        arrived_at: entry.arrived_at,
+        refunded: entry.state == State::Refunded,
+    }
+}
+
+/// What the gateway's register has of one payment as paid, whose notice arrived there on `first` or later; `None` without a gateway elsewhere.
+pub fn listed_as_paid(
+    at: &At,
+    bank: &str,
+    (since, first): (Option<&str>, Date),
+    payment: &PaymentId,
+) -> anyhow::Result<Option<Listed>> {
+    let Some(folder) = open(at)?.0.gateway else { return Ok(None) };
+    let first = since.map_or(Ok(first), parse_day)?;
+    let number = transaction_number(payment);
+    let entries = read(&folder, bank, first)?;
+    println!("the gateway's register since {first:?} was read for {number}");
+    Ok(entries.into_iter().map(listed).find(|listed| listed.transaction == number))
+}
+
 fn compare(at: &At, since: Option<&str>, bank: &str, signer: &Signer) -> anyhow::Result<()> {
     let (config, store) = open(at)?;
     let Some(folder) = &config.gateway else {
         bail!("the configuration names no gateway: the register is in this database, and was lost with it");
     };
     let first = match since {
-        Some(day) => {
-            Date::parse_iso(day).with_context(|| format!("--since {day:?}: a day looks like 2026-11-25"))?
-        }
+        Some(day) => parse_day(day)?,
         None => match first_day(&store)? {
             Some(day) => day,
             None => bail!("nothing is booked here: say from which day on with --since 2026-11-25"),
@@ -107,18 +136,7 @@ fn compare(at: &At, since: Option<&str>, bank: &str, signer: &Signer) -> anyhow:
     };
     let rebuilding = store.rebuilding()?;
     drop(store);
-    let listed: Vec<Listed> = read(folder, bank, first)?
-        .into_iter()
-        .map(|entry| Listed {
-            transaction: entry.transaction.to_string(),
-            code: entry.code,
-            service: entry.service,
-            fee: entry.amount,
-            by_card: entry.method == Method::Card,
-            arrived_at: entry.arrived_at,
-            refunded: entry.state == State::Refunded,
-        })
-        .collect();
+    let listed: Vec<Listed> = read(folder, bank, first)?.into_iter().map(listed).collect();
     println!("the gateway's register has {} payments since {first:?}", listed.len());
     let (center, store) = office::center(at)?;
     let mut compared = center.compare_register(&store, &listed)?;

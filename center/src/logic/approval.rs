@@ -276,8 +276,8 @@ impl Center {
             }
             Action::Complain { payment, why } => self.cannot_complain(store, payment, why)?,
             Action::Rule { dispute, ruling } => self.cannot_rule(store, *dispute, *ruling)?,
-            Action::EndCard { payment, seen, ruling, why } => {
-                self.cannot_end_card(store, (payment, *seen), *ruling, why)?
+            Action::EndCard { payment, seen, ruling, listed, why } => {
+                self.cannot_end_card(store, (payment, *seen), (*ruling, listed.as_ref()), why)?
             }
             Action::TakeRegister(compared) => self.cannot_adopt(store, compared)?,
             Action::LeaveRegister => match store.rebuilding()? {
@@ -347,8 +347,8 @@ impl Center {
             Action::Rule { dispute, ruling } => {
                 return Ok(Effect::Disputes(self.rule(store, at.now, *dispute, *ruling)?));
             }
-            Action::EndCard { payment, ruling, why, .. } => {
-                let dispute = self.rule_card(store, at, payment, *ruling, why)?;
+            Action::EndCard { payment, ruling, listed, why, .. } => {
+                let dispute = self.rule_card(store, at, payment, (*ruling, listed.as_ref()), why)?;
                 return Ok(dispute.map_or(Effect::Done, |row| Effect::Disputes(vec![row])));
             }
             Action::TakeRegister(compared) => self.adopt_register(store, at, compared)?,

@@ -1,18 +1,21 @@
 //! What a person ends of a card payment, after having talked to acquirer or gateway: where a program would ask for ever, or cannot ask.
 //!
 //! Nothing here is done while a machine may still end it: a ruling is possible only when an alarm says that a person must look. Two people
-//! sign it ([`crate::logic::approval`]).
+//! sign it ([`crate::logic::approval`]). What the gateway has as paid and these books have forgotten or undone is taken over with it, as
+//! the gateway's register has it ([`Listed`]).
 
 use crate::logic::{
     Center, Moment,
     acquirer::{CardRow, Standing},
+    deposit::token_of,
     disputes::DisputeRow,
-    errands::{NoticeKind, NoticeRow},
+    errands::{Made, NoticeKind, NoticeRow},
+    register::{Listed, of_transaction_number, transaction_number},
     store::{Result, Store},
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use tolem_protocol::{PaymentId, card::VoidReason};
+use tolem_protocol::{PaymentCode, PaymentId, UtcTime, card::VoidReason, messages::Outcome, signed::Signed};
 
 /// What a person found out about a card payment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -44,6 +47,10 @@ const UNDECIDED: [&str; 2] = ["card-undecided", "card-unclear"];
 const STUCK: [&str; 3] = ["card-disputed", "card-number-lost", "card-message"];
 /// Alarms about a payment whose request this database does not have.
 const FORGOTTEN: [&str; 2] = ["card-recalled", "card-unclear"];
+/// The alarm about a payment that the gateway's register has as paid, and these books as undone.
+const CONTRADICTED: [&str; 1] = ["register-conflict"];
+/// Alarms about a gateway that does not hear that a code is void: it may have it as paid.
+const NOT_VOID: [&str; 3] = ["notice-refused", "notice-overdue", "code-not-void"];
 
 fn alarmed(store: &dyn Store, payment: &PaymentId, kinds: &[&str]) -> Result<bool> {
     for kind in kinds {
@@ -56,6 +63,29 @@ fn alarmed(store: &dyn Store, payment: &PaymentId, kinds: &[&str]) -> Result<boo
 
 fn ended_key(payment: &PaymentId) -> String {
     format!("card-ended:{payment}")
+}
+
+/// Whether people have ended a payment, or what was taken over of it under the half of its nonce that the gateway knows.
+pub(super) fn is_ended(store: &dyn Store, payment: &PaymentId) -> Result<bool> {
+    let half = of_transaction_number(&transaction_number(payment));
+    for payment in [Some(*payment), half].into_iter().flatten() {
+        if store.attempts(&ended_key(&payment))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn given_back_key(payment: &PaymentId) -> String {
+    format!("card-given-back:{payment}")
+}
+
+/// Whether the card's owner has the money, or will have it: `card` is undone with the acquirer, or, where it is forgotten, people have seen to it.
+pub(super) fn has_money_back(store: &dyn Store, payment: &PaymentId, card: Option<&CardRow>) -> Result<bool> {
+    match card {
+        Some(row) => Ok(row.standing.is_undone()),
+        None => Ok(store.attempts(&given_back_key(payment))?.is_some()),
+    }
 }
 
 /// The word that the code is void, of which the gateway wants to hear nothing.
@@ -73,19 +103,74 @@ fn void_owed(store: &dyn Store, payment: &PaymentId) -> Result<Option<NoticeRow>
 pub fn waits_for_a_person(store: &dyn Store, payment: &PaymentId, card: Option<&CardRow>) -> Result<bool> {
     match card.map(|row| row.standing) {
         Some(Standing::Approved) => alarmed(store, payment, &UNDECIDED),
-        Some(Standing::Confirming | Standing::Reversing) => alarmed(store, payment, &STUCK),
-        Some(Standing::Sent | Standing::Declined | Standing::Confirmed | Standing::Reversed) => Ok(false),
-        None => Ok(store.attempts(&ended_key(payment))?.is_none() && alarmed(store, payment, &FORGOTTEN)?),
+        Some(Standing::Confirming) => alarmed(store, payment, &STUCK),
+        Some(Standing::Reversing) if alarmed(store, payment, &STUCK)? => Ok(true),
+        Some(Standing::Reversing | Standing::Reversed | Standing::Declined) => {
+            let is_booked = store.payment(payment)?.is_some_and(|row| row.outcome.is_some());
+            Ok(!is_booked && alarmed(store, payment, &CONTRADICTED)?)
+        }
+        Some(Standing::Sent | Standing::Confirmed) => Ok(false),
+        None => Ok(!is_ended(store, payment)?
+            && (alarmed(store, payment, &FORGOTTEN)? || alarmed(store, payment, &CONTRADICTED)?)),
     }
 }
 
 impl Center {
+    /// Whether this ruling is about a payment that is not in these books as paid, so that the gateway's register must say that it is.
+    pub fn needs_register(&self, store: &dyn Store, payment: &PaymentId, ruling: CardRuling) -> Result<bool> {
+        let undone = store.card(payment)?.is_none_or(|row| row.standing.is_undone());
+        let keeps = matches!(ruling, CardRuling::Taken | CardRuling::NotPaid);
+        Ok(keeps && undone && !self.is_paid_by_card(store, payment)?)
+    }
+
+    /// Why a payment cannot be taken over as the gateway's register has it, if it cannot.
+    fn cannot_take_over(
+        &self,
+        store: &dyn Store,
+        payment: &PaymentId,
+        (card, ruling): (Option<&CardRow>, CardRuling),
+        listed: &Listed,
+    ) -> Result<Option<String>> {
+        let no =
+            |why: &str| Ok(Some(format!("payment {payment} cannot be taken over from the register: {why}")));
+        if !self.needs_register(store, payment, ruling)? {
+            return no("these books have it, or nothing of it is kept");
+        }
+        let mut told = alarmed(store, payment, &CONTRADICTED)?;
+        for kinds in [&FORGOTTEN[..], &NOT_VOID[..], &STUCK[..]] {
+            told = told || alarmed(store, payment, kinds)?;
+        }
+        if !told || (card.is_none() && is_ended(store, payment)?) {
+            return no("no alarm says that a person must end it, or people have");
+        }
+        if transaction_number(payment) != listed.transaction {
+            return no("it speaks of another payment");
+        }
+        if !listed.by_card || listed.refunded {
+            return no("there it was paid in cash, or taken back");
+        }
+        let known = store.payment(payment)?;
+        if store.waiting(payment)?.is_some() || known.as_ref().is_some_and(|row| row.outcome.is_some()) {
+            return no("its code is being asked for, or its money is held here");
+        }
+        let quote = known.and_then(|row| row.quote).and_then(|quote| quote.read_unverified());
+        let ours = card.map(|row| self.code_in(row.outcome.as_ref()));
+        let same = ours.is_none_or(|ours| ours == Some(listed.code))
+            && quote.is_none_or(|quote| quote.fee == listed.fee);
+        if same { Ok(None) } else { no("it has another code or fee here") }
+    }
+
+    fn code_in(&self, outcome: Option<&Signed<Outcome>>) -> Option<PaymentCode> {
+        let verdict = outcome.and_then(Signed::read_unverified)?.verdict;
+        token_of(self, &verdict).map(|(code, _)| code)
+    }
+
     /// Why a card payment cannot be ended so, if it cannot. `seen` is how it stood when that was asked for.
     pub(super) fn cannot_end_card(
         &self,
         store: &dyn Store,
         (payment, seen): (&PaymentId, Option<Standing>),
-        ruling: CardRuling,
+        (ruling, listed): (CardRuling, Option<&Listed>),
         why: &str,
     ) -> Result<Option<String>> {
         if let Some(fault) = super::disputes::wrong_reason(why) {
@@ -109,6 +194,9 @@ impl Center {
                 word(stands)
             )));
         }
+        if let Some(listed) = listed {
+            return self.cannot_take_over(store, payment, (card.as_ref(), ruling), listed);
+        }
         if !waits_for_a_person(store, payment, card.as_ref())? {
             return Ok(Some(match card {
                 Some(row) => format!(
@@ -126,8 +214,8 @@ impl Center {
         let paid = self.is_paid_by_card(store, payment)?;
         Ok(match (card.map(|row| row.standing), ruling) {
             (Some(Standing::Approved), CardRuling::Taken | CardRuling::GivenBack)
-            | (Some(Standing::Confirming), CardRuling::Taken | CardRuling::NotPaid)
-            | (Some(Standing::Reversing), CardRuling::GivenBack) => None,
+            | (Some(Standing::Confirming), CardRuling::Taken | CardRuling::NotPaid) => None,
+            (Some(Standing::Reversing), CardRuling::GivenBack) if alarmed(store, payment, &STUCK)? => None,
             (None, CardRuling::Taken | CardRuling::NotPaid) if paid => None,
             (None, CardRuling::GivenBack) if !paid => None,
             (Some(Standing::Approved), _) => {
@@ -136,13 +224,19 @@ impl Center {
             (Some(Standing::Confirming), _) => {
                 Some("it is booked as paid and its citizen has the code: it is taken or not-paid".to_owned())
             }
-            (Some(Standing::Reversing), _) => {
-                Some("its code is void: have the money credited by hand, then it is given-back".to_owned())
-            }
+            (Some(Standing::Reversing), _) => Some(
+                "its code is void: have the money credited by hand, then it is given-back; it is taken or not-paid only if the gateway's register \
+                 has the code as paid"
+                    .to_owned(),
+            ),
             (None, _) if paid => Some("it is booked as paid: it is taken or not-paid".to_owned()),
             (None, _) => Some(
-                "no code of it is known here: have what was taken credited by hand, then it is given-back"
+                "no code of it is known here, nor does the gateway's register have it as paid: have what was taken credited by hand, then it is \
+                 given-back"
                     .to_owned(),
+            ),
+            (Some(Standing::Reversed | Standing::Declined), _) if !paid => Some(
+                "it is undone: taken or not-paid only if the gateway's register has its code as paid".to_owned(),
             ),
             (Some(_), _) => Some("it is over".to_owned()),
         })
@@ -154,10 +248,16 @@ impl Center {
         store: &mut dyn Store,
         at: &mut Moment<'_>,
         payment: &PaymentId,
-        ruling: CardRuling,
+        (ruling, listed): (CardRuling, Option<&Listed>),
         why: &str,
     ) -> Result<Option<DisputeRow>> {
         let card = store.card(payment)?;
+        if let Some(listed) = listed {
+            match &card {
+                Some(row) => self.redo_card(store, at, row, listed.code)?,
+                None => self.take_over(store, listed, *payment)?,
+            }
+        }
         match (ruling, card.as_ref().map(|row| row.standing)) {
             (CardRuling::CodeStruck, _) => {
                 if let Some(row) = void_owed(store, payment)? {
@@ -174,10 +274,15 @@ impl Center {
             }
             _ => {
                 self.count_attempt(store, at.now, &ended_key(payment))?;
+                if ruling == CardRuling::GivenBack && card.is_none() {
+                    self.count_attempt(store, at.now, &given_back_key(payment))?;
+                }
                 if let Some(row) = card {
-                    let standing = match row.standing {
-                        Standing::Reversing => Standing::Reversed,
-                        _ => Standing::Confirmed,
+                    let standing = match ruling {
+                        CardRuling::GivenBack => Standing::Reversed,
+                        CardRuling::Taken | CardRuling::NotPaid | CardRuling::CodeStruck => {
+                            Standing::Confirmed
+                        }
                     };
                     store.put_card(&CardRow { standing, sealed_number: Vec::new(), words: None, ..row })?;
                 }
@@ -187,5 +292,42 @@ impl Center {
             }
         }
         Ok(None)
+    }
+
+    /// Books what was undone here and is paid at the gateway, with the answer that was signed for it.
+    fn redo_card(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        row: &CardRow,
+        code: PaymentCode,
+    ) -> Result<()> {
+        if self.book_card(store, at, row)?.is_some() {
+            self.void_was_wrong(store, at.now, &row.payment, code)?;
+        }
+        Ok(())
+    }
+
+    /// The gateway has a code as paid of which it was told, or is owed, that it is void: what counts is what stands there.
+    fn void_was_wrong(
+        &self,
+        store: &mut dyn Store,
+        now: UtcTime,
+        payment: &PaymentId,
+        code: PaymentCode,
+    ) -> Result<()> {
+        let mut told = Vec::new();
+        store.each_notice(&mut |row| {
+            if row.payment == *payment && row.kind == NoticeKind::Void {
+                told.push(row);
+            }
+        })?;
+        if told.is_empty() {
+            let made = Made { code, valid_until: now, is_paid: true };
+            return self.owe_paid(store, now, *payment, &made);
+        }
+        told.into_iter().try_for_each(|row| {
+            store.put_notice(&NoticeRow { kind: NoticeKind::Paid, taken_at: Some(now), ..row })
+        })
     }
 }

@@ -22,7 +22,7 @@ use crate::logic::{
 };
 use tolem_probe::{Fault, planted};
 use tolem_protocol::{
-    Amount, Bin, KioskNumber, PaymentId, UtcTime,
+    Amount, Bin, KioskNumber, PaymentCode, PaymentId, UtcTime,
     card::{CardAnswer, CardOrder, CardSecret, DeclineReason, IssuerWords, PinKey, SecretNumber, VoidReason},
     emv::{tags, tlv},
     iso8583::{FieldError, Message, MessageType, de},
@@ -220,7 +220,7 @@ impl Center {
         if booked {
             let deposit = known.and_then(|row| row.deposit).and_then(|deposit| deposit.read_unverified());
             return Ok(Some(if deposit.is_some_and(|deposit| is_card(&deposit)) {
-                // Also if it was recalled after a restore that forgot or undid its request: its code is out (alarm `card-recalled`).
+                // Also if it was recalled after a restore that forgot or undid its request: its code is out (alarm `card-recalled` or `card-loss`).
                 card(CardAnswer::Confirmed)
             } else {
                 // Paid with cash.
@@ -408,33 +408,40 @@ impl Center {
         }
         let approved = store.card(payment)?.filter(|row| row.standing == Standing::Approved);
         if let Some(row) = approved {
-            self.book_card(store, at, &row)?;
+            if let Some(code) = self.book_card(store, at, &row)? {
+                self.owe_notice(store, at.now, NoticeKind::Paid, *payment, code)?;
+            }
             acquirer::confirm(store, at.now, payment)?;
         }
         self.card_enquire(store, who, payment)
     }
 
-    fn book_card(&self, store: &mut dyn Store, at: &mut Moment<'_>, row: &CardRow) -> Result<()> {
+    /// Books what the issuer has approved, with the answer that was signed for it. Gives its code.
+    pub(super) fn book_card(
+        &self,
+        store: &mut dyn Store,
+        at: &mut Moment<'_>,
+        row: &CardRow,
+    ) -> Result<Option<PaymentCode>> {
         let payment = row.payment;
-        let (Some(known), Some(outcome)) = (store.payment(&payment)?, &row.outcome) else { return Ok(()) };
-        let Some(signed) = known.deposit.clone() else { return Ok(()) };
-        let Some(deposit) = signed.read_unverified() else { return Ok(()) };
+        let (Some(known), Some(outcome)) = (store.payment(&payment)?, &row.outcome) else { return Ok(None) };
+        let Some(signed) = known.deposit.clone() else { return Ok(None) };
+        let Some(deposit) = signed.read_unverified() else { return Ok(None) };
         let claimed = self.claimed(&deposit, Some(&known), Amount::ZERO);
         let verdict = outcome.read_unverified().map(|outcome| outcome.verdict);
         let code = verdict.and_then(|verdict| token_of(self, &verdict)).map(|(code, _)| code);
-        let (Some(quote), Some(code)) = (&claimed.quote, code) else { return Ok(()) };
+        let (Some(quote), Some(code)) = (&claimed.quote, code) else { return Ok(None) };
         for number in 13..=18 {
             at.step(number, payment.kiosk, Some(payment));
         }
         self.book_by_card(store, at.now, (payment, known.payee), quote, (Account::Cards, "accepted"))?;
-        self.owe_notice(store, at.now, NoticeKind::Paid, payment, code)?;
         self.keep(store, &claimed, Some(&signed), outcome, at.now)?;
         // Confirmed means that the kiosk has put it on paper or screen: whoever else asks prints a copy.
         if let Some(mut row) = store.payment(&payment)? {
             row.printed_by = Some(payment.kiosk);
             store.put_payment(&row)?;
         }
-        Ok(())
+        Ok(Some(code))
     }
 
     /// Books a fee that a card has paid, or that somebody else answers for.

@@ -451,7 +451,7 @@ impl Center {
         now: UtcTime,
     ) -> Result<()> {
         let is_held = outcome.read_unverified().is_some_and(|read| matches!(read.verdict, Verdict::Held(_)));
-        self.replace_adopted(store, now, &claimed.deposit.payment, is_held)?;
+        let replaced = self.replace_adopted(store, now, &claimed.deposit.payment, is_held)?;
         let known = claimed.known;
         let payer_tail = match &claimed.payer {
             Some(iin) => tail(iin),
@@ -469,7 +469,11 @@ impl Center {
             outcome: Some(outcome.clone()),
             inserted: claimed.inserted,
             printed_by: None,
-        })
+        })?;
+        match replaced {
+            Some(adopted) => self.dispute_all_of(store, now, (&claimed.deposit.payment, &adopted)),
+            None => Ok(()),
+        }
     }
 
     /// Records another deposit under an id that was settled. Its money is disputed until an operator has counted the cassette.

@@ -20,16 +20,18 @@ pub use chargebacks::{Chargeback, FileFault, Fits, HEAD, Move, parse};
 use crate::logic::{
     Center, Moment,
     acquirer::CardRow,
+    card_office::has_money_back,
     cards::by_card,
     deposit::token_of,
     errands::NoticeKind,
     ledger::{Account, Posting, assert_balanced},
-    store::{Alarm, BalanceRow, BalanceState, PaymentRow, PaymentState, Result, Store},
+    register::{AdoptedRow, transaction_number},
+    store::{Alarm, BalanceRow, BalanceState, PayerTag, PaymentRow, PaymentState, Result, Store},
 };
 use serde::{Deserialize, Serialize};
 use tolem_protocol::{
     Amount, PaymentCode, PaymentId, UtcTime,
-    messages::{HoldReason, Quote, Verdict},
+    messages::{HoldReason, Method},
     signed::Signed,
 };
 
@@ -122,12 +124,45 @@ pub trait Disputes {
 
 /// A payment that was accepted, with what it consists of.
 struct Paid {
-    row: PaymentRow,
-    quote: Quote,
+    payment: PaymentId,
+    payer: Option<PayerTag>,
+    /// The account of who gets the fee.
+    payee: Account,
+    fee: Amount,
+    commission: Amount,
     code: PaymentCode,
     /// All that was paid.
     total: Amount,
     is_card: bool,
+    /// Its order is here, without which the gateway cannot be told anything of it.
+    has_order: bool,
+}
+
+impl Paid {
+    /// As it was taken over from the gateway's register; `row` is what is known of it besides.
+    fn of_register(adopted: &AdoptedRow, row: Option<&PaymentRow>) -> Self {
+        Self {
+            payment: adopted.payment,
+            payer: row.and_then(|row| row.payer),
+            payee: adopted.payee.map_or(Account::Unassigned, Account::payable),
+            fee: adopted.fee,
+            commission: Amount::ZERO,
+            code: adopted.code,
+            total: adopted.fee,
+            is_card: adopted.method == Method::Card,
+            has_order: row.is_some_and(|row| row.deposit.is_some()),
+        }
+    }
+
+    /// Whose money a payment became, as debits: together all that was paid.
+    fn shares(&self) -> Vec<(Account, i64)> {
+        let (fee, commission) = (tiyn(self.fee), tiyn(self.commission));
+        vec![
+            (self.payee, fee),
+            (Account::Commission, commission),
+            (Account::Rounding, tiyn(self.total) - fee - commission),
+        ]
+    }
 }
 
 fn tiyn(amount: Amount) -> i64 {
@@ -140,26 +175,35 @@ impl Center {
         Ok(self.paid(store, payment)?.is_some_and(|paid| paid.is_card))
     }
 
+    /// As its answer says, or else as it was taken over from the gateway's register.
     fn paid(&self, store: &dyn Store, payment: &PaymentId) -> Result<Option<Paid>> {
-        let Some(row) = store.payment(payment)? else { return Ok(None) };
-        let outcome = row.outcome.as_ref().and_then(Signed::read_unverified);
-        let quote = row.quote.as_ref().and_then(Signed::read_unverified);
-        let (Some(outcome), Some(quote)) = (outcome, quote) else { return Ok(None) };
-        let Verdict::Accepted { .. } = outcome.verdict else { return Ok(None) };
-        let Some((code, _)) = token_of(self, &outcome.verdict) else { return Ok(None) };
-        let card = by_card(&quote, row.inserted);
-        let (total, is_card) = (card.unwrap_or(quote.cash_total), card.is_some());
-        Ok(Some(Paid { row, quote, code, total, is_card }))
+        let row = store.payment(payment)?;
+        let answered = row.as_ref().and_then(|row| self.accepted(row));
+        if answered.is_some() {
+            return Ok(answered);
+        }
+        let adopted = store.adopted(&transaction_number(payment))?;
+        Ok(adopted
+            .filter(|adopted| !adopted.replaced)
+            .map(|adopted| Paid::of_register(&adopted, row.as_ref())))
     }
 
-    /// Whose money a payment became, as debits: together all that was paid.
-    fn shares(&self, paid: &Paid) -> Vec<(Account, i64)> {
-        let (fee, commission) = (tiyn(paid.quote.fee), tiyn(paid.quote.commission));
-        vec![
-            (self.payee(paid.row.payee, &paid.quote), fee),
-            (Account::Commission, commission),
-            (Account::Rounding, tiyn(paid.total) - fee - commission),
-        ]
+    fn accepted(&self, row: &PaymentRow) -> Option<Paid> {
+        let outcome = row.outcome.as_ref().and_then(Signed::read_unverified)?;
+        let quote = row.quote.as_ref().and_then(Signed::read_unverified)?;
+        let (code, _) = token_of(self, &outcome.verdict)?;
+        let card = by_card(&quote, row.inserted);
+        Some(Paid {
+            payment: row.payment,
+            payer: row.payer,
+            payee: self.payee(row.payee, &quote),
+            fee: quote.fee,
+            commission: quote.commission,
+            code,
+            total: card.unwrap_or(quote.cash_total),
+            is_card: card.is_some(),
+            has_order: row.deposit.is_some(),
+        })
     }
 
     fn book_dispute(
@@ -200,7 +244,8 @@ impl Center {
     ) -> Result<DisputeRow> {
         let row = DisputeRow { state, changed_at: now, ..row.clone() };
         store.put_dispute(&row)?;
-        if let Some(known) = store.payment(&row.payment)? {
+        // What was taken over from the register has no answer, and its row says what its kiosk said.
+        if let Some(known) = store.payment(&row.payment)?.filter(|known| known.outcome.is_some()) {
             let state = if state.is_open() { PaymentState::Disputed } else { PaymentState::Settled };
             store.put_payment(&PaymentRow { state, ..known })?;
         }
@@ -217,7 +262,7 @@ impl Center {
         if let Some(fault) = wrong_reason(why) {
             return Ok(Some(fault));
         }
-        if self.paid(store, payment)?.is_none() {
+        if store.payment(payment)?.and_then(|row| self.accepted(&row)).is_none() {
             let text = format!(
                 "payment {payment} was not accepted; money that is held is paid back with: balance refund"
             );
@@ -245,7 +290,7 @@ impl Center {
         why: &str,
     ) -> Result<Vec<DisputeRow>> {
         let Some(paid) = self.paid(store, payment)? else { return Ok(Vec::new()) };
-        let mut lines = self.shares(&paid);
+        let mut lines = paid.shares();
         lines.push((Account::Disputed, -tiyn(paid.total)));
         self.book_dispute(store, now, *payment, "disputed", lines)?;
         let row =
@@ -321,8 +366,7 @@ impl Center {
         row: &DisputeRow,
         paid: &Paid,
     ) -> Result<DisputeRow> {
-        let mut lines: Vec<_> =
-            self.shares(paid).into_iter().map(|(account, tiyn)| (account, -tiyn)).collect();
+        let mut lines: Vec<_> = paid.shares().into_iter().map(|(account, tiyn)| (account, -tiyn)).collect();
         lines.push((Account::Disputed, tiyn(paid.total)));
         self.book_dispute(store, now, row.payment, "restored", lines)?;
         self.set_dispute(store, now, row, DisputeState::Stands)
@@ -338,7 +382,7 @@ impl Center {
         let number = self.free_number(store, at)?;
         store.put_balance(&BalanceRow {
             number,
-            owner: paid.row.payer,
+            owner: paid.payer,
             amount: row.amount,
             reason: HoldReason::Refused,
             from: row.payment,
@@ -359,11 +403,6 @@ impl Center {
         Ok(row.zip(self.paid(store, payment)?))
     }
 
-    /// Whether the card's owner has the money back, or never gave it, although the payment is booked ([`Account::OwnLoss`]).
-    fn went_back(&self, store: &dyn Store, payment: &PaymentId) -> Result<bool> {
-        Ok(store.card(payment)?.is_some_and(|row| row.standing.is_undone()))
-    }
-
     /// The gateway has taken the code of a disputed payment back: nobody can use it any more, and the money is no payee's.
     pub(super) fn code_taken_back(
         &self,
@@ -372,7 +411,7 @@ impl Center {
         payment: &PaymentId,
     ) -> Result<()> {
         let Some((row, paid)) = self.returning(store, payment)? else { return Ok(()) };
-        let sum = tiyn(row.amount);
+        let (sum, card) = (tiyn(row.amount), store.card(payment)?);
         match (row.cause, paid.is_card) {
             (Cause::Complaint, false) => {
                 let lines = vec![(Account::Disputed, sum), (Account::Held, -sum)];
@@ -380,14 +419,14 @@ impl Center {
                 self.hold_disputed(store, at, (&row, &paid))?;
             }
             // What went back to the card before, as our loss, is not credited a second time.
-            (Cause::Complaint, true) if self.went_back(store, payment)? => {
+            (Cause::Complaint, true) if has_money_back(store, payment, card.as_ref())? => {
                 let lines = vec![(Account::Disputed, sum), (Account::OwnLoss, -sum)];
                 self.book_dispute(store, at.now, *payment, "given-back", lines)?;
             }
             (Cause::Complaint, true) => {
                 let lines = vec![(Account::Disputed, sum), (Account::Cards, -sum)];
                 self.book_dispute(store, at.now, *payment, "given-back", lines)?;
-                let name = store.card(payment)?.map_or_else(String::new, |card| acquirers_name(&card));
+                let name = card.as_ref().map_or_else(String::new, acquirers_name);
                 let text = format!(
                     "have the acquirer credit {} to the card of payment {payment}{name}; it is booked as taken from what it owes",
                     row.amount
@@ -395,7 +434,7 @@ impl Center {
                 self.raise_about(store, at.now, (&row, "card-credit"), text)?;
             }
             (Cause::Chargeback, _) => {
-                let mut lines = self.shares(&paid);
+                let mut lines = paid.shares();
                 lines.push((Account::Disputed, -sum));
                 self.book_dispute(store, at.now, *payment, "taken-back", lines)?;
             }

@@ -199,6 +199,7 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
                 Account::Cards => entry.cards += tiyn,
                 Account::Payable(_) | Account::Unassigned => entry.fee -= tiyn,
                 Account::Disputed => entry.disputed += tiyn,
+                Account::OwnLoss if ["accepted", "recalled"].contains(&posting.kind) => entry.loss += tiyn,
                 Account::Commission
                 | Account::Rounding
                 | Account::Held
@@ -230,8 +231,11 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
     for row in store.all_adopted()?.into_iter().filter(|row| !row.replaced) {
         let entry = booked.entry(row.payment).or_default();
         let (fee, by_card) = (signed(row.fee), row.method == Method::Card);
-        entry.fee -= fee;
+        let moved = all_moved(&disputes.remove(&row.payment).unwrap_or_default(), fee, by_card);
+        entry.fee -= fee - moved.fee;
         *(if by_card { &mut entry.cards } else { &mut entry.cash }) -= fee;
+        entry.cards -= moved.cards;
+        entry.disputed -= moved.disputed;
     }
     store.each_payment(&mut |row| {
         let payment = row.payment;
@@ -243,14 +247,8 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
         let (disputes, fee) = (disputes.remove(&payment).unwrap_or_default(), fee_of(&row));
         let card = cards.remove(&payment);
         // A card that has its money back has paid nothing that a dispute could give back.
-        let by_card =
-            paid_by_card(&row).is_some() && !card.as_ref().is_some_and(|card| card.standing.is_undone());
-        let moved = disputes.iter().map(|dispute| moved(dispute, fee.unwrap_or(0), by_card));
-        let moved = moved.fold(Moved::default(), |sum, one| Moved {
-            fee: sum.fee + one.fee,
-            cards: sum.cards + one.cards,
-            disputed: sum.disputed + one.disputed,
-        });
+        let by_card = paid_by_card(&row).is_some() && booked.loss == 0;
+        let moved = all_moved(&disputes, fee.unwrap_or(0), by_card);
         if booked.disputed != moved.disputed {
             findings.push(format!(
                 "payment {payment}: {} tiyn are in dispute, booked are {}",
@@ -260,7 +258,7 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
         if disputes.iter().any(|dispute| dispute.state.is_open()) != (row.state == PaymentState::Disputed) {
             findings.push(format!("payment {payment}: state {:?} and its disputes disagree", row.state));
         }
-        findings.extend(by_card_wrong(&row, booked.cards - moved.cards, card));
+        findings.extend(by_card_wrong(&row, (booked.cards - moved.cards, booked.loss), card));
         match fee.map(|fee| fee - moved.fee) {
             Some(fee) if fee == booked.fee => {}
             Some(fee) => {
@@ -276,7 +274,7 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
         findings.push(format!("the acquirer was asked for payment {payment}, which is unknown"));
     }
     for (payment, booked) in booked.into_iter().filter(|(_, booked)| *booked != Booked::default()) {
-        let Booked { cash, cards, fee, disputed } = booked;
+        let Booked { cash, cards, fee, disputed, .. } = booked;
         findings.push(format!(
             "{cash} tiyn in cash, {cards} by card, {fee} as a fee, {disputed} in dispute are booked for payment {payment}, which is unknown"
         ));
@@ -305,21 +303,32 @@ fn paid_by_card(row: &PaymentRow) -> Option<Amount> {
 }
 
 /// What does not fit between a payment, what is booked as paid by card, and how it stands with the acquirer.
-fn by_card_wrong(row: &PaymentRow, booked: i64, card: Option<CardRow>) -> Option<String> {
+fn by_card_wrong(row: &PaymentRow, (booked, loss): (i64, i64), card: Option<CardRow>) -> Option<String> {
     let payment = row.payment;
-    let paid = paid_by_card(row).map_or(0, signed);
-    if booked == 0 && card.as_ref().is_some_and(|card| card.standing.is_undone()) {
-        // Or recalled after it was undone: no card has paid, and what its fee was booked from is the center's loss.
-        return None;
-    }
-    if booked != paid {
-        return Some(format!("payment {payment}: a card paid {paid} tiyn, booked are {booked}"));
+    let by_card = paid_by_card(row);
+    let paid = by_card.map_or(0, signed);
+    // Recalled after its money was given back: no card has paid, and what its fee was booked from is the center's loss.
+    let lost = by_card.map_or(0, |_| loss);
+    if booked + lost != paid {
+        return Some(format!("payment {payment}: a card paid {paid} tiyn, booked are {booked}, lost {lost}"));
     }
     let card = card?;
     let taken = matches!(card.standing, Standing::Confirming | Standing::Confirmed);
-    let wrong = taken != (paid != 0) || taken && signed(card.amount) != paid;
+    let wrong = taken != (booked != 0) || taken && signed(card.amount) != paid;
     wrong.then(|| {
-        format!("payment {payment}: {paid} tiyn are booked, and with the acquirer it is {:?}", card.standing)
+        format!(
+            "payment {payment}: {booked} tiyn are booked, and with the acquirer it is {:?}",
+            card.standing
+        )
+    })
+}
+
+/// What the disputes about one payment have moved.
+fn all_moved(disputes: &[DisputeRow], fee: i64, by_card: bool) -> Moved {
+    disputes.iter().map(|dispute| moved(dispute, fee, by_card)).fold(Moved::default(), |sum, one| Moved {
+        fee: sum.fee + one.fee,
+        cards: sum.cards + one.cards,
+        disputed: sum.disputed + one.disputed,
     })
 }
 
@@ -329,6 +338,8 @@ struct Booked {
     cards: i64,
     fee: i64,
     disputed: i64,
+    /// What the center's own loss has paid of it.
+    loss: i64,
 }
 
 /// The balance that a verdict creates.

@@ -9,7 +9,7 @@ use crate::logic::{
     card_office::CardRuling,
     disputes::{Chargeback, Move, Ruling},
     operator::Found,
-    register::Compared,
+    register::{Compared, Listed},
     rescue::Rescue,
     store::{Result, Store},
 };
@@ -102,6 +102,8 @@ pub enum Action {
         seen: Option<Standing>,
         /// What was found out.
         ruling: CardRuling,
+        /// What the gateway's register has of it, if these books do not have it as paid: it is taken over as it stands there.
+        listed: Option<Listed>,
         /// From whom, one line without an IIN.
         why: String,
     },
@@ -165,9 +167,12 @@ impl fmt::Display for Action {
             Self::LeaveRegister => {
                 f.write_str("rebuild without the gateway's register: what no kiosk tells of stays forgotten")
             }
-            Self::EndCard { payment, seen, ruling, why } => {
+            Self::EndCard { payment, seen, ruling, listed, why } => {
                 let stood = seen.map_or_else(|| "forgotten here".to_owned(), |seen| format!("{seen:?}"));
-                write!(f, "end card payment {payment}, {stood}: {ruling} ({why})")
+                write!(f, "end card payment {payment}, {stood}: {ruling} ({why})")?;
+                listed.iter().try_for_each(|listed| {
+                    write!(f, "\n      taken over from the gateway's register: {listed}")
+                })
             }
             Self::Chargebacks(lines) => {
                 let sum = |way| -> Amount {

@@ -6,6 +6,7 @@
 use crate::logic::{
     Center, Moment, PayerTag,
     acquirer::{self, Standing},
+    card_office::{has_money_back, is_ended},
     cards::by_card,
     deposit::{Claimed, Via, token_of},
     errands::{NoticeKind, Order},
@@ -168,9 +169,9 @@ impl Center {
         let payee = claimed.known.and_then(|row| row.payee);
         let asked = acquirer::enquire(store, &payment)?;
         let standing = asked.as_ref().map(|row| row.standing);
-        // What this life has undone already is not taken any more: the code is out, so the center pays for it.
-        let undone = standing.is_some_and(Standing::is_undone);
-        let from = if undone { Account::OwnLoss } else { Account::Cards };
+        // What this life has undone already, or people have given back, is not taken any more: the code is out, so the center pays for it.
+        let went_back = has_money_back(store, &payment, asked.as_ref())?;
+        let from = if went_back { Account::OwnLoss } else { Account::Cards };
         self.book_by_card(store, outcome.at, (payment, payee), quote, (from, "recalled"))?;
         if let Some(mut row) = asked.filter(|_| matches!(standing, Some(Standing::Sent | Standing::Approved)))
         {
@@ -180,15 +181,18 @@ impl Center {
             acquirer::confirm(store, at.now, &payment)?;
             return Ok(true);
         }
-        let text = if undone {
-            format!(
-                "card payment {payment} was recalled after this center had undone it: its code is out and its money goes back, which is our loss; \
+        if went_back {
+            // A word of its own: that it was forgotten may have been told before, and people have ended it then.
+            let text = format!(
+                "card payment {payment} was recalled after its money was given back: its code is out, which is our loss; \
                  see that the gateway takes the code as paid"
-            )
-        } else {
-            format!("card payment {payment} was recalled; compare it with the acquirer's register")
-        };
-        self.alarm_once(store, at, ("card-recalled", payment, text))?;
+            );
+            self.alarm_once(store, at, ("card-loss", payment, text))?;
+        } else if !is_ended(store, &payment)? {
+            let text =
+                format!("card payment {payment} was recalled; compare it with the acquirer's register");
+            self.alarm_once(store, at, ("card-recalled", payment, text))?;
+        }
         Ok(true)
     }
 

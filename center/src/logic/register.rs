@@ -180,10 +180,15 @@ impl Center {
         if let Some(adopted) = store.adopted(&listed.transaction)?
             && !adopted.replaced
         {
+            let back = store.disputes_of(&adopted.payment)?.iter().any(|dispute| dispute.state.took_code());
             return if (adopted.code, adopted.fee) != (listed.code, listed.fee) {
                 contradicts("it was taken over with another code or fee before")
-            } else if listed.refunded {
-                contradicts("it was taken over as paid, and is taken back there")
+            } else if back != listed.refunded {
+                contradicts(if back {
+                    "it was taken back here"
+                } else {
+                    "it was taken over as paid, and is taken back there"
+                })
             } else {
                 Ok(Finding::Agrees)
             };
@@ -218,7 +223,9 @@ impl Center {
                 }
             }
             (_, Some(_)) => contradicts("its money is held here"),
-            (PaymentState::Voided, None) => contradicts("nothing was put in for it, its kiosk said"),
+            (PaymentState::Voided, None) => {
+                contradicts("nothing was paid for it, its kiosk or this center said")
+            }
             (_, None) if listed.refunded => {
                 contradicts("it was paid and taken back in the days that these books have forgotten")
             }
@@ -259,24 +266,26 @@ impl Center {
     ) -> Result<()> {
         for listed in &compared.missing {
             let Finding::Missing(payment) = self.find_in_books(store, listed)? else { continue };
-            let row = AdoptedRow {
-                transaction: listed.transaction.clone(),
-                payment,
-                code: listed.code,
-                service: listed.service.clone(),
-                payee: self.catalogue.find(&listed.service).map(|service| service.payee_bin),
-                fee: listed.fee,
-                method: if listed.by_card { Method::Card } else { Method::Cash },
-                arrived_at: listed.arrived_at,
-                replaced: false,
-            };
-            book(store, listed.arrived_at, &row, "adopted")?;
-            store.put_adopted(&row)?;
+            self.take_over(store, listed, payment)?;
+            if listed.by_card {
+                let text = format!(
+                    "card payment {payment} was taken over from the gateway's register; compare it with the acquirer's register"
+                );
+                self.alarm_once(store, at, ("card-recalled", payment, text))?;
+            }
         }
         for (listed, why) in &compared.conflicts {
+            let mut text = format!("the gateway's register contradicts these books: {listed}: {why}");
             // The kiosk that the number names, or any: an alarm is about one.
-            let kiosk = match of_transaction_number(&listed.transaction) {
-                Some(payment) => payment.kiosk,
+            let kiosk = match self.meant(store, listed)? {
+                Some((payment, _)) => {
+                    if listed.by_card {
+                        // After this alarm people may end it.
+                        self.count_attempt(store, at.now, &format!("register-conflict:{payment}"))?;
+                        let _ = write!(text, "; see: tolem-center card show {payment}");
+                    }
+                    payment.kiosk
+                }
                 None => match store.kiosks()?.first() {
                     Some(row) => row.kiosk,
                     None => continue,
@@ -286,7 +295,7 @@ impl Center {
                 at: at.now,
                 kiosk,
                 kind: "register-conflict".into(),
-                text: format!("the gateway's register contradicts these books: {listed}: {why}"),
+                text,
                 disputed: listed.fee,
                 evidence: Vec::new(),
             })?;
@@ -294,16 +303,33 @@ impl Center {
         self.register_heard(store, at)
     }
 
-    /// The deposit of a payment is booked: what was taken over in its place is taken out.
+    /// Books a payment as the register has it.
+    pub(super) fn take_over(&self, store: &mut dyn Store, listed: &Listed, payment: PaymentId) -> Result<()> {
+        let row = AdoptedRow {
+            transaction: listed.transaction.clone(),
+            payment,
+            code: listed.code,
+            service: listed.service.clone(),
+            payee: self.catalogue.find(&listed.service).map(|service| service.payee_bin),
+            fee: listed.fee,
+            method: if listed.by_card { Method::Card } else { Method::Cash },
+            arrived_at: listed.arrived_at,
+            replaced: false,
+        };
+        book(store, listed.arrived_at, &row, "adopted")?;
+        store.put_adopted(&row)
+    }
+
+    /// The deposit of a payment is booked: what was taken over in its place is taken out. Gives it, if there was something.
     pub(super) fn replace_adopted(
         &self,
         store: &mut dyn Store,
         now: UtcTime,
         payment: &PaymentId,
         is_held: bool,
-    ) -> Result<()> {
+    ) -> Result<Option<AdoptedRow>> {
         let Some(row) = store.adopted(&transaction_number(payment))?.filter(|row| !row.replaced) else {
-            return Ok(());
+            return Ok(None);
         };
         if is_held {
             // Its code may be used, and its money is held all the same: nobody is paid twice before somebody has looked.
@@ -320,7 +346,9 @@ impl Center {
             })?;
         }
         book(store, now, &row, "replaced")?;
-        store.put_adopted(&AdoptedRow { replaced: true, ..row })
+        let row = AdoptedRow { replaced: true, ..row };
+        store.put_adopted(&row)?;
+        Ok(Some(row))
     }
 }
 

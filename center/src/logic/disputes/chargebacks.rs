@@ -8,6 +8,7 @@ use crate::logic::{
     Center, Moment,
     acquirer::{CardRow, Standing},
     ledger::Account,
+    register::AdoptedRow,
     store::{Result, Store},
 };
 use serde::{Deserialize, Serialize};
@@ -253,14 +254,14 @@ impl Center {
         amount: Amount,
         (case, reason): (&str, &str),
     ) -> Result<DisputeRow> {
-        let (payment, sum) = (paid.row.payment, tiyn(amount));
+        let (payment, sum) = (paid.payment, tiyn(amount));
         let lines = vec![(Account::Cards, -sum), (Account::Disputed, sum)];
         self.book_dispute(store, now, payment, "charged-back", lines)?;
         let taken_before = store.disputes_of(&payment)?.iter().any(|row| row.state.took_code());
         let what = (payment, Cause::Chargeback, amount);
         let row = self.open_dispute(store, now, what, (case, reason))?;
-        // A part of the sum leaves the citizen the code; and a code is taken back once.
-        let whole = amount == paid.total && !taken_before;
+        // A part of the sum leaves the citizen the code; and a code is taken back once. Without its order nobody here can ask for it.
+        let whole = amount == paid.total && !taken_before && paid.has_order;
         if whole { self.ask_for_code(store, now, &row, paid.code) } else { Ok(row) }
     }
 
@@ -276,6 +277,43 @@ impl Center {
         let case = format!("not-paid-{payment}");
         self.charged_back(store, at.now, &paid, paid.total, (&case, why.trim())).map(Some)
     }
+
+    /// The deposit of a payment has taken the place of what the gateway's register knew: its fee, under an id of which half a nonce is missing,
+    /// maybe. What is in dispute is all of the payment now, the commission too.
+    pub(in crate::logic) fn dispute_all_of(
+        &self,
+        store: &mut dyn Store,
+        now: UtcTime,
+        (payment, adopted): (&PaymentId, &AdoptedRow),
+    ) -> Result<()> {
+        let (Some(paid), before) = (self.paid(store, payment)?, Paid::of_register(adopted, None)) else {
+            return Ok(());
+        };
+        for row in store.disputes_of(&adopted.payment)? {
+            if let Some(lines) = charged(&row, &before) {
+                let lines = lines.into_iter().map(|(account, tiyn)| (account, -tiyn)).collect();
+                self.book_dispute(store, now, adopted.payment, "regained", lines)?;
+            }
+            let row = DisputeRow { payment: *payment, amount: paid.total, ..row };
+            if let Some(lines) = charged(&row, &paid) {
+                self.book_dispute(store, now, *payment, "charged-back", lines)?;
+            }
+            self.set_dispute(store, now, &row, row.state)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is booked for a chargeback of all of a payment as it stands; `None` if nothing is, any more.
+fn charged(row: &DisputeRow, paid: &Paid) -> Option<Vec<(Account, i64)>> {
+    let mut lines = match row.state {
+        DisputeState::Open | DisputeState::Returning => vec![(Account::Disputed, tiyn(paid.total))],
+        DisputeState::Lost => vec![(Account::OwnLoss, tiyn(paid.total))],
+        DisputeState::Returned => paid.shares(),
+        DisputeState::Stands | DisputeState::Released => return None,
+    };
+    lines.push((Account::Cards, -tiyn(paid.total)));
+    Some(lines)
 }
 
 /// The payment that a line names; of two a year apart the newer one.

@@ -153,9 +153,15 @@ pub fn entries(store: &dyn Store, period: Period) -> Result<Vec<Entry>> {
             }
             _ => {}
         }
-        let Some(row) = store.payment(&posting.payment)? else { continue };
+        let row = store.payment(&posting.payment)?;
+        let answered = row.as_ref().and_then(|row| settled(row, posting.at));
+        // What was taken over has no answer of ours, and can be in dispute all the same.
+        let in_dispute = |kind| {
+            let entry = answered.clone().or_else(|| Some(taken_over(taken?, posting.at, kind)));
+            entry.map(|entry| disputed(entry, &posting, kind))
+        };
         match posting.kind {
-            "accepted" | "held" | "recalled" => found.extend(settled(&row, posting.at)),
+            "accepted" | "held" | "recalled" => found.extend(answered),
             "refunded" => {
                 let lines = posting.lines.iter();
                 let sum = lines
@@ -163,15 +169,16 @@ pub fn entries(store: &dyn Store, period: Period) -> Result<Vec<Entry>> {
                     .map(|(_, tiyn)| *tiyn)
                     .sum::<i64>();
                 let sum = Amount::from_tiyn(sum.unsigned_abs());
-                found.push(Entry { requested: sum, granted: sum, ..bare(&row, posting.at, Kind::Reversed) });
+                let entry = row.map(|row| bare(&row, posting.at, Kind::Reversed));
+                found.extend(entry.map(|entry| Entry { requested: sum, granted: sum, ..entry }));
             }
-            "disputed" => found.extend(disputed(&row, &posting, Kind::Disputed)),
-            "restored" => found.extend(disputed(&row, &posting, Kind::Restored)),
-            "given-back" => found.extend(disputed(&row, &posting, Kind::GivenBack)),
-            "charged-back" => found.extend(disputed(&row, &posting, Kind::ChargedBack)),
-            "taken-back" => found.extend(disputed(&row, &posting, Kind::Reversed)),
-            "regained" | "released" => found.extend(disputed(&row, &posting, Kind::Regained)),
-            "written-off" => found.extend(disputed(&row, &posting, Kind::WrittenOff)),
+            "disputed" => found.extend(in_dispute(Kind::Disputed)),
+            "restored" => found.extend(in_dispute(Kind::Restored)),
+            "given-back" => found.extend(in_dispute(Kind::GivenBack)),
+            "charged-back" => found.extend(in_dispute(Kind::ChargedBack)),
+            "taken-back" => found.extend(in_dispute(Kind::Reversed)),
+            "regained" | "released" => found.extend(in_dispute(Kind::Regained)),
+            "written-off" => found.extend(in_dispute(Kind::WrittenOff)),
             // A suspense that turned out to be no money never was an operation.
             _ => {}
         }
@@ -264,11 +271,11 @@ fn taken_over(row: &AdoptedRow, at: UtcTime, kind: Kind) -> Entry {
     }
 }
 
-/// The event of a dispute: the sum that moves, with the fee and the code of its payment.
-fn disputed(row: &PaymentRow, posting: &Posting, kind: Kind) -> Option<Entry> {
+/// The event of a dispute: the sum that moves, with the fee and the code of its payment, which is `entry`.
+fn disputed(entry: Entry, posting: &Posting, kind: Kind) -> Entry {
     let sum: i64 = posting.lines.iter().map(|(_, tiyn)| (*tiyn).max(0)).sum();
     let sum = Amount::from_tiyn(sum.unsigned_abs());
-    Some(Entry {
+    Entry {
         kind,
         requested: sum,
         granted: sum,
@@ -277,8 +284,8 @@ fn disputed(row: &PaymentRow, posting: &Posting, kind: Kind) -> Option<Entry> {
         } else {
             Amount::ZERO
         },
-        ..settled(row, posting.at)?
-    })
+        ..entry
+    }
 }
 
 /// Which kiosks a report is about.

@@ -5,6 +5,7 @@
 
 use crate::logic::{
     ledger,
+    register::AdoptedRow,
     store::{PaymentState, Result, Store},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -182,7 +183,8 @@ pub fn audit(
     let adopted = store.all_adopted()?;
     for entry in register.into_iter().flatten().map(|(_, entry)| entry) {
         let taken = adopted.iter().find(|row| row.transaction == entry.transaction);
-        if taken.is_some_and(|row| (row.code, row.fee) == (entry.code, entry.fee)) && !entry.refunded {
+        let same = |row: &&AdoptedRow| (row.code, row.fee) == (entry.code, entry.fee);
+        if taken.filter(same).is_some_and(|row| taken_back.contains(&row.payment) == entry.refunded) {
             audit.agreed += 1;
             continue;
         }
