@@ -523,14 +523,28 @@ fn an_undoing_of_what_a_restored_center_forgot_is_handed_to_a_person(lab: &impl 
     let quoted = town.card_quote().read_unverified().unwrap().payment;
     assert_eq!(town.card(void(quoted)), CardAnswer::Voided);
     assert_eq!(town.alarms(), ["card-recalled"]);
-    // But a backup may be made between a quote and what was asked after it: nobody knows that while a restored center listens.
-    let quoted = town.card_quote().read_unverified().unwrap().payment;
+    // But a backup may be made between a quote and what was asked after it: a restored center does not know that, neither while it listens nor
+    // when it was opened without this kiosk.
+    let quoted = [(); 2].map(|()| town.card_quote().read_unverified().unwrap().payment);
+    town.now = town.now.plus_seconds(60);
     let now = town.now;
     town.with(|_, store, at| rebuild::begin(store, now, at.fresh));
-    for _ in 0..2 {
-        assert_eq!(town.card(void(quoted)), CardAnswer::Voided, "its kiosk is free");
-        assert_eq!(town.alarms(), ["card-recalled", "card-recalled"]);
+    for (told, late) in [false, true].into_iter().enumerate() {
+        if late {
+            town.with(|_, store, _| store.set_rebuilding(None));
+            town.now = town.now.plus_seconds(86_400);
+        }
+        for _ in 0..2 {
+            assert_eq!(town.card(void(quoted[told])), CardAnswer::Voided, "its kiosk is free");
+            assert_eq!(town.alarms(), vec!["card-recalled"; told + 2], "once for each");
+        }
     }
+    // What was quoted in this life and undone was never asked for.
+    let quoted = town.card_quote().read_unverified().unwrap().payment;
+    let mut town = town.restart(lab);
+    assert_eq!(town.card(void(quoted)), CardAnswer::Voided);
+    assert_eq!(town.alarms().len(), 3);
+    town.audit();
 }
 
 fn what_a_restored_center_undid_before_it_was_told_is_its_loss_and_its_kiosk_is_free(lab: &impl Lab) {

@@ -18,6 +18,7 @@ use crate::logic::{
     deposit::{Via, token_of},
     errands::{Made, NoticeKind, Reply, WaitingRow},
     ledger::{Account, Posting, Split},
+    rebuild,
     store::{PaymentRow, PaymentState, Result, Store},
 };
 use tolem_probe::{Fault, planted};
@@ -486,11 +487,16 @@ impl Center {
                 store.put_payment(&PaymentRow { state: PaymentState::Voided, ..row })?;
             }
         } else {
-            let known = store.payment(payment)?.map(|row| row.state);
-            let in_backup = known == Some(PaymentState::Quoted) && store.rebuilding()?.is_some();
+            let known = store.payment(payment)?;
+            let quoted = known.as_ref().filter(|row| row.state == PaymentState::Quoted);
+            let quote = quoted.and_then(|row| row.quote.as_ref()).and_then(Signed::read_unverified);
+            let in_backup = match quote {
+                Some(quote) => rebuild::may_have_forgotten(store, quote.made_at)?,
+                None => false,
+            };
             if known.is_none() || in_backup {
-                // A kiosk asks for cards with our quote in hand, so this database had it once. While a restored center listens, it has
-                // the quote perhaps and not what was asked after it.
+                // A kiosk asks for cards with our quote in hand, so this database had it once. One that was restored has the quote perhaps and
+                // not what was asked after it, however late its kiosk comes.
                 let text = format!(
                     "kiosk {who} undoes card payment {payment}, which this center has forgotten: ask the acquirer whether money is held for it"
                 );

@@ -12,7 +12,7 @@
 use crate::logic::{
     Center, Moment,
     office::Deed,
-    store::{Alarm, Result, Store},
+    store::{Alarm, AttemptRow, Result, Store},
 };
 use tolem_protocol::{Amount, KioskNumber, UtcTime, messages::Request};
 
@@ -39,6 +39,14 @@ pub trait Standing {
     fn put_heard(&mut self, kiosk: KioskNumber, center_epoch: u32) -> Result<()>;
 }
 
+/// Under this the newest restore is remembered when the center is open again.
+const RESTORED: &str = "restored";
+
+/// Whether what followed a moment may be forgotten: it is before the restore that this life began with.
+pub(super) fn may_have_forgotten(store: &dyn Store, moment: UtcTime) -> Result<bool> {
+    Ok(store.attempts(RESTORED)?.is_some_and(|restored| moment <= restored.first))
+}
+
 /// Begins a new life of a database that was restored, in which it first listens. Gives the new epoch: random, so that
 /// restoring one backup twice gives two lives.
 pub fn begin(store: &mut dyn Store, now: UtcTime, fresh: &mut dyn FnMut() -> u64) -> Result<u32> {
@@ -49,6 +57,7 @@ pub fn begin(store: &mut dyn Store, now: UtcTime, fresh: &mut dyn FnMut() -> u64
     }
     store.set_center_epoch(epoch)?;
     store.set_rebuilding(Some(Rebuilding { since: now, recalled: 0, register_due: false }))?;
+    store.put_attempts(RESTORED, AttemptRow { first: now, count: 1 })?;
     let what = format!("the database was restored from a backup and lives epoch {epoch}; it listens first");
     store.write_deed(&Deed { at: now, by: "center".into(), what })?;
     Ok(epoch)
