@@ -23,9 +23,10 @@ use tolem_center::logic::{
 };
 use tolem_protocol::{
     PaymentId,
-    card::{CardAnswer, CardOrder},
+    card::{CardAnswer, CardOrder, CardSecret, SealedNumber, SecretNumber},
     iso8583::MessageType,
     messages::{CodeToken, Outcome, Request, Response, Verdict},
+    pinpad::KeySerial,
     signed::Signed,
 };
 
@@ -36,6 +37,7 @@ on_all_stores!(
     a_confirmation_that_the_acquirer_refuses_is_taken_or_becomes_a_dispute,
     a_reversal_that_the_acquirer_refuses_ends_with_what_it_gave_back_by_hand,
     a_code_that_is_struck_by_hand_frees_the_money,
+    a_reversal_whose_number_never_opens_is_ended_by_people,
     what_a_restored_center_forgot_is_ended_by_people,
     what_the_gateway_has_as_paid_and_these_books_forgot_is_taken_over_as_its_register_has_it,
     what_the_gateway_has_as_paid_and_these_books_undid_is_booked_with_the_answer_that_was_signed,
@@ -239,6 +241,34 @@ fn a_reversal_that_the_acquirer_refuses_ends_with_what_it_gave_back_by_hand(lab:
     assert_eq!((town.standing(&payment), town.errands().len()), (Standing::Reversed, 0));
     assert!(town.store.card(&payment).unwrap().unwrap().sealed_number.is_empty());
     refuses_all_but(&mut town, payment, &[]);
+    town.audit();
+}
+
+/// The center died before the security module had refused the number that a reader has enciphered: the reversal needs the same number, and
+/// whether the request ever left is known to the acquirer alone.
+fn a_reversal_whose_number_never_opens_is_ended_by_people(lab: &impl Lab) {
+    let mut town = staffed_town(lab);
+    let sealed = SealedNumber { serial: KeySerial(SERIAL), cipher: [0xC5; 24] };
+    let card = CardSecret { number: SecretNumber::Sealed(sealed), ..secret() };
+    let quote = town.card_quote();
+    let order = town.order_of(&quote, &card);
+    let Answer::Order(payment) = town.order(&order) else { panic!("taken") };
+    let Next::Ask(_) = town.code_for(&order, true) else { panic!("asked") };
+    let mut town = town.restart(lab);
+    town.now = town.now.plus_seconds(61);
+    town.errands();
+    town.notices();
+    for _ in 0..6 {
+        refuses_all_but(&mut town, payment, &[]);
+        let reversal = town.errands().remove(0);
+        town.with(|center, store, at| center.card_errand_failed(store, at, &reversal, "refused"));
+        town.now = town.now.plus_seconds(600);
+    }
+    assert_eq!((town.alarms(), waits(&town, payment)), (vec!["card-message".to_owned()], true));
+    refuses_all_but(&mut town, payment, &[CardRuling::GivenBack]);
+    assert_eq!(end(&mut town, payment, CardRuling::GivenBack), Ok(Effect::Done));
+    town.now = town.now.plus_seconds(3_600);
+    assert_eq!((town.standing(&payment), town.errands().len()), (Standing::Reversed, 0));
     town.audit();
 }
 

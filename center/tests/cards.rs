@@ -32,6 +32,7 @@ on_all_stores!(
     what_comes_to_nothing_is_void_first_and_reversed_then,
     silence_is_undone_and_a_late_approval_changes_nothing,
     what_never_left_is_void_and_owed_to_nobody,
+    a_request_that_died_with_its_center_comes_to_rest,
     a_decline_voids_the_code_and_says_why,
     an_approval_of_a_part_is_undone_and_one_with_a_remark_is_one,
     a_center_that_died_before_it_asked_asks_nobody,
@@ -210,6 +211,33 @@ fn what_never_left_is_void_and_owed_to_nobody(lab: &impl Lab) {
     town.with(|center, store, at| center.not_sent(store, at, &payment));
     assert_eq!(town.standing(&payment), Standing::Approved);
     town.audit();
+}
+
+/// The center died with the row written and the request still in the house, maybe because a security module was about to refuse its PIN block:
+/// what never left is undone like what was never answered, and an acquirer that has not heard of it ends that.
+fn a_request_that_died_with_its_center_comes_to_rest(lab: &impl Lab) {
+    for code in [b"00", b"21", b"25"] {
+        let mut town = town(lab, true);
+        let (payment, _) = town.asked();
+        let mut town = town.restart(lab);
+        town.now = town.now.plus_seconds(61);
+        assert!(town.errands().is_empty(), "the code first");
+        town.notices();
+        let reversal = town.errands().remove(0);
+        assert_eq!((reversal.kind, reversal.get(de::RESPONSE)), (MessageType::REVERSAL, Some(&b"68"[..])));
+        assert!(reversal.get(de::PIN_BLOCK).is_none(), "it has nothing that a module could refuse");
+        assert!(matches!(town.hear(&answer(&reversal, code)), Said::Other(Heard::Settled(_))));
+        let mut town = town.restart(lab);
+        town.now = town.now.plus_seconds(86_400);
+        assert!(town.errands().is_empty() && town.notices() == 0, "nothing is owed any more");
+        assert_eq!(
+            (town.standing(&payment), town.code_state(&payment)),
+            (Standing::Reversed, Some(CodeState::Void))
+        );
+        assert_eq!((town.owed_by_cards(), town.enquire(payment)), (0, CardAnswer::Voided));
+        assert_eq!(town.alarms(), [""; 0]);
+        town.audit();
+    }
 }
 
 fn a_decline_voids_the_code_and_says_why(lab: &impl Lab) {

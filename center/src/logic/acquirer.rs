@@ -12,6 +12,11 @@
 //!            └─ silence ──┴──▶ Reversing ──acknowledged──▶ Reversed
 //! ```
 //!
+//! The row is written before the security module has sealed the request's PIN block, so a center that dies in between owes a reversal of what
+//! has never left. It comes to rest like every other: a reversal has no PIN block that could be refused, and an acquirer that knows no such
+//! request says so (`25`), which is an end. Only where the number itself is the reader's, and no module opens it, nobody can say the
+//! reversal: then a person asks the acquirer ([`crate::logic::card_office`]).
+//!
 //! The card's number is kept because a reversal needs it; sealed, and only until the end.
 
 use crate::logic::{
