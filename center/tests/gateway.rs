@@ -181,6 +181,30 @@ fn each_group_may_call_its_operations_and_no_others() {
     .assert_eq(&table);
 }
 
+/// A bank that was restored from a backup orders again what it has forgotten.
+#[test]
+fn an_order_that_is_repeated_is_told_where_its_code_stands() {
+    let mut world = World::new();
+    let first = world.created("1");
+    let again = |world: &mut World, state| {
+        let answer = world.created("1");
+        assert_eq!((answer.code, answer.valid_until, answer.repeated), (first.code, first.valid_until, true));
+        assert_eq!(answer.state, state);
+        let codes: i64 = world.sql("SELECT count(*) FROM code");
+        assert_eq!(codes, 1);
+        // The number alone is not enough to learn that.
+        let mut order = world.order("1");
+        order.payer = iin(OTHER_IIN);
+        assert_eq!(world.ask::<CreateUpcResponse>("bank", &order).unwrap_err().code, FaultCode::Conflict);
+    };
+    again(&mut world, State::Issued);
+    world.notified("1", first.code);
+    again(&mut world, State::Paid);
+    world.redeem("portal", "R1", first.code, true).unwrap();
+    again(&mut world, State::Used);
+    assert!(world.notified("1", first.code).repeated, "nor does a notice that is told again");
+}
+
 #[test]
 fn a_number_that_stands_for_something_else_is_a_conflict() {
     let mut world = World::new();

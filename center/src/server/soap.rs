@@ -250,8 +250,9 @@ mod tests {
         for state in [State::Void, State::Expired, State::Refunded] {
             assert!(matches!(made(state), Reply::Refused(_)), "{state}");
         }
-        for state in [State::Issued, State::Paid, State::Used] {
-            assert!(matches!(made(state), Reply::Done(_)), "{state}");
+        // One that is paid, or was used since, is not asked for or told again: the money for it came in.
+        for (state, paid) in [(State::Issued, false), (State::Paid, true), (State::Used, true)] {
+            assert!(matches!(made(state), Reply::Done(Made { is_paid, .. }) if is_paid == paid), "{state}");
         }
     }
 
