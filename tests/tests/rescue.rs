@@ -2,24 +2,32 @@
 //! only what it proves itself, two people approve it, and a kiosk that comes back after all changes nothing.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod card_rig;
+
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 use tolem_center::{
     export::{self, BadExport, Export, Known},
     logic::{
         Center, Moment,
+        acquirer::Acquiring as _,
         approval::{Asked, Denied, Effect},
+        ledger::{self, Account},
         memory::MemoryStore,
         office::{Action, Office as _},
         reports::threeway::{self, Counted},
         rescue::Rescued,
-        store::{BalanceState, Store as _, Transact as _},
+        store::{BalanceState, CodeState, Store as _, Transact as _},
     },
     pen::Pen,
 };
 use tolem_core::view::Intent;
 use tolem_core::words::Word;
 use tolem_firmware::{export::export, store::SqliteStore};
-use tolem_protocol::{KioskNumber, messages::HoldReason, record::Fact};
+use tolem_hal_sim::world::{
+    Center as _,
+    cards::{self, PIN},
+};
+use tolem_protocol::{Amount, KioskNumber, messages::HoldReason, record::Fact};
 use tolem_tests::rig::{PAYER, Rig, Wire};
 use tolem_tests::secrets::SearchedFolder;
 
@@ -253,4 +261,71 @@ fn journal_and_center_are_compared_payment_by_payment() {
     let lost = compare(&rig, true);
     assert_eq!(lost.findings.len(), 1);
     assert!(lost.findings[0].contains("the journal counts 500.00, the center booked 1,000.00"), "{lost:?}");
+}
+
+/// Issuer, center, gateway and the kiosk's journal say the same of its one card payment, and no money is held.
+fn all_agree(rig: &Rig, paid: bool) {
+    let sum = if paid { card_rig::sum() } else { Amount::ZERO };
+    let taken_and_held = rig.center.bank(|bank| bank.taken_and_held());
+    assert_eq!(taken_and_held, (sum, Amount::ZERO), "{}", rig.story());
+    let mut counted = Counted::new(kiosk());
+    rig.disk.records().iter().for_each(|record| counted.record(record));
+    rig.center.store(|store| {
+        let audit = threeway::audit(store, &[counted], None, &|_| String::new()).unwrap();
+        assert_eq!((audit.findings, audit.under_way), (vec![], vec![]));
+        let owed = ledger::totals(store).unwrap().get(&Account::Cards).copied().unwrap_or(0);
+        assert_eq!(owed, sum.tiyn().cast_signed());
+        let mut asked = Vec::new();
+        store.each_card(&mut |row| asked.push(row.payment)).unwrap();
+        let codes: Vec<_> =
+            asked.iter().map(|payment| store.code_of(payment).unwrap().unwrap().state).collect();
+        assert_eq!(codes, [if paid { CodeState::Paid } else { CodeState::Void }]);
+    });
+}
+
+/// The kiosk burns when the bank has approved: with the code on paper, which the center was never told, or before anybody saw it.
+#[test]
+fn an_approved_card_payment_of_a_burnt_kiosk_is_taken_if_its_code_is_out_and_given_back_if_not() {
+    for (seed, paid) in [(17, true), (18, false)] {
+        let mut rig = card_rig::ready(seed);
+        card_rig::open_slot(&mut rig);
+        card_rig::insert(&mut rig, cards::card());
+        card_rig::enter(&mut rig, PIN);
+        rig.until_screen("card-take");
+        if paid {
+            card_rig::take(&mut rig);
+            rig.until_screen("printing");
+            rig.set_wire(Wire::Down);
+            rig.until_screen("code");
+        }
+        rig.power_off();
+        let held = rig.center.bank(|bank| bank.taken_and_held());
+        assert_eq!(held, (Amount::ZERO, card_rig::sum()), "nobody has said what becomes of it");
+        let directory = SearchedFolder::new("tolem-rescue-");
+        exported(&rig, directory.path());
+        let rescue = rig.center.operate(|center, store| {
+            let read = read(center, store, directory.path()).unwrap();
+            center.sift(store, read.rescue).unwrap()
+        });
+        let (confirmed, undone) = (u32::from(paid), u32::from(!paid));
+        let done = Effect::Journal(Rescued { confirmed, undone, ..Rescued::default() });
+        assert_eq!(decided(&rig, &Action::ImportJournal(rescue.clone())), done);
+        // Nobody asks the center anything any more, so it works by itself.
+        for _ in 0..60 {
+            rig.rest(Duration::from_secs(10));
+            rig.center.work(rig.utc());
+        }
+        all_agree(&rig, paid);
+        let again = Effect::Journal(Rescued { known: 1, ..Rescued::default() });
+        assert_eq!(decided(&rig, &Action::ImportJournal(rescue)), again);
+        // It did not burn: it hears how its payment ended, and changes nothing.
+        rig.power_on();
+        rig.set_wire(Wire::Up);
+        card_rig::judge(&mut rig, paid);
+        rig.rest(Duration::from_secs(600));
+        all_agree(&rig, paid);
+        let alarms = rig.center.store(|store| store.alarms().unwrap());
+        let kinds: Vec<&str> = alarms.iter().map(|alarm| alarm.kind.as_str()).collect();
+        assert_eq!(kinds, ["journal-imported"]);
+    }
 }
