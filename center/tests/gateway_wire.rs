@@ -4,6 +4,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    process::Command,
     sync::{Arc, Mutex},
 };
 use tempfile::TempDir;
@@ -18,13 +19,15 @@ use tolem_center::{
     },
     logic::{
         errands::{Notice, NoticeKind, Order, Reply},
-        store::PayerTag,
+        register::transaction_number,
+        store::{Alarm, AttemptRow, PayerTag, PaymentRow, PaymentState, Store as _, Transact as _},
     },
     pki::{
         Profile,
         nca::{Authority, Purpose},
     },
     server::{errands::Neighbours as _, soap::SoapNeighbours, system_clock},
+    sqlite::SqliteStore,
     xmlsig::{KeyFile, Trust, sign},
 };
 use tolem_protocol::{Amount, Iin, KioskNumber, PaymentCode, PaymentId, UtcTime, messages};
@@ -395,4 +398,79 @@ fn a_refund_is_answered_by_what_became_of_the_code() {
     run(wire.client("portal").validate_upc(&question)).unwrap();
     let used = deliver(&order, code, NoticeKind::Refund);
     assert!(matches!(used, Reply::Refused(why) if why.contains("only a paid, unused code")));
+}
+
+/// Runs a command of the center in `folder`; it must succeed.
+fn office(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_tolem-center"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A center that was restored has forgotten it, and its kiosk burnt: the command reads it in the register, and two operators take it over.
+#[test]
+fn a_card_payment_that_only_the_gateway_has_as_paid_is_taken_over_by_two_operators() {
+    let wire = wire();
+    let kiosk = KioskNumber::new(42).unwrap();
+    let payment = PaymentId { kiosk, epoch: 1, number: 5, nonce: [7; 16] };
+    let named = payment.to_string();
+    let bank = wire.client("bank");
+    for (transaction, method) in [("T1", Method::Cash), (&*transaction_number(&payment), Method::Card)] {
+        let order = order(transaction);
+        let code = run(bank.create_upc(&order)).unwrap().code;
+        run(bank.notify_payment(&NotifyPayment { method, ..notice(&order, code) })).unwrap();
+    }
+    let center = tempfile::tempdir().unwrap();
+    let center = center.path();
+    office(center, &["init", "."]);
+    for name in ["aigul", "bolat"] {
+        let key = office(center, &["operator", "key", name, &format!("{name}.key")]);
+        office(center, &["operator", "add", name, "--key", key.trim(), "--as", &format!("{name}.key")]);
+    }
+    let file = center.join("center.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let folder = format!("folder = {:?}", wire.path("parties/bank"));
+    std::fs::write(&file, text.replace("# folder = \"../gateway/parties/bank\"", &folder)).unwrap();
+    let mut store = SqliteStore::open(&center.join("center.db")).unwrap();
+    store
+        .transact(|store| {
+            let now = system_clock();
+            store.put_payment(&PaymentRow {
+                payment,
+                state: PaymentState::Voided,
+                payer: None,
+                payer_tail: 0,
+                day: now.date(),
+                payee: None,
+                quote: None,
+                deposit: None,
+                outcome: None,
+                inserted: Amount::ZERO,
+                printed_by: None,
+            })?;
+            store.put_attempts(&format!("card-recalled:{payment}"), AttemptRow { first: now, count: 1 })?;
+            store.raise(&Alarm {
+                at: now,
+                kiosk,
+                kind: "card-recalled".into(),
+                text: format!("the gateway has card payment {payment} as paid"),
+                disputed: Amount::ZERO,
+                evidence: Vec::new(),
+            })
+        })
+        .unwrap();
+    drop(store);
+    assert!(office(center, &["card", "list"]).contains(&named));
+    let end = ["card", "end", &named, "taken", "--why", "by phone", "--as", "aigul.key"];
+    let asked = office(center, &end);
+    assert!(asked.contains("taken over from the gateway's register"), "{asked}");
+    let (_, number) = asked.split_once("request approve ").unwrap();
+    office(center, &["request", "approve", number.trim(), "--as", "bolat.key"]);
+    assert!(office(center, &["card", "show", &named]).contains("taken over  865"));
+    assert!(!office(center, &["card", "list"]).contains(&named));
+    office(center, &["audit"]);
 }
