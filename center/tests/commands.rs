@@ -4,13 +4,9 @@
 
 mod common;
 
-use common::*;
+use common::{office::Office, *};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-};
+use std::path::Path;
 use tolem_center::{
     config::Config,
     keys::seal_iin,
@@ -30,81 +26,6 @@ use tolem_protocol::{
     qr::Qr,
     signed::{Signature, Signed},
 };
-
-struct Office(PathBuf);
-
-impl Office {
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.pipe(arguments, "")
-    }
-
-    fn pipe(&self, arguments: &[&str], input: &str) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tolem-center"))
-            .args(arguments)
-            .current_dir(&self.0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    }
-
-    /// What a command says on its error output while nobody reads what it prints.
-    fn unread(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let output = Command::new(env!("CARGO_BIN_EXE_tolem-center"))
-            .args(arguments)
-            .current_dir(&self.0)
-            .stdout(writer)
-            .stderr(Stdio::piped())
-            .output()
-            .unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
-    }
-
-    /// What a command says that must succeed.
-    fn good(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success(), "{arguments:?}: {error}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// The operators aigul and bolat, with their key files.
-    fn staff(&self) {
-        for name in ["aigul", "bolat"] {
-            let file = format!("{name}.key");
-            let key = self.good(&["operator", "key", name, &file]);
-            self.good(&["operator", "add", name, "--key", key.trim(), "--as", &file]);
-        }
-    }
-
-    /// What is said when aigul asks and bolat approves.
-    fn decided(&self, arguments: &[&str]) -> String {
-        let asked = self.good(&[arguments, &["--as", "aigul.key"]].concat());
-        let (_, number) = asked.split_once("request approve ").unwrap_or_else(|| panic!("{asked}"));
-        let number = number.trim();
-        let alone = self.bad(&["request", "approve", number, "--as", "aigul.key"]);
-        assert!(alone.contains("somebody else must approve it"), "{alone}");
-        self.good(&["request", "approve", number, "--as", "bolat.key"])
-    }
-
-    /// What a command says that must fail.
-    fn bad(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert!(!output.status.success(), "{arguments:?}");
-        String::from_utf8(output.stderr).unwrap()
-    }
-}
-
-impl Drop for Office {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A claim slip for a fee that was quoted, and one for a suspense, as their QR texts.
 fn slips(directory: &Path, key: &Ed25519KeyPair) -> [String; 2] {
@@ -145,7 +66,7 @@ fn slips(directory: &Path, key: &Ed25519KeyPair) -> [String; 2] {
 
 #[test]
 fn an_operator_founds_a_center_and_settles_slips_at_the_counter() {
-    let office = Office(scratch("office"));
+    let office = Office::new();
     let said = office.good(&["init", "."]);
     assert!(
         said.contains("statement_key = \"") && said.contains("witness_key = \"tolem/center/witness+"),
@@ -263,7 +184,7 @@ fn an_operator_founds_a_center_and_settles_slips_at_the_counter() {
 
 #[test]
 fn slips_that_are_none_are_refused_with_the_reason() {
-    let office = Office(scratch("office"));
+    let office = Office::new();
     office.good(&["init", "."]);
     for (text, reason) in [
         ("", "must start with TOLEM:"),
@@ -348,7 +269,7 @@ fn refused_reversal(directory: &Path) -> PaymentId {
 
 #[test]
 fn an_operator_sees_a_card_payment_and_two_end_it() {
-    let office = Office(scratch("office"));
+    let office = Office::new();
     office.good(&["init", "."]);
     office.staff();
     let key = Ed25519KeyPair::from_seed_unchecked(&[5; 32]).unwrap();

@@ -14,7 +14,11 @@ use tolem_center::{
         ledger::{self, Account},
         memory::MemoryStore,
         office::{Action, Office as _},
-        reports::threeway::{self, Counted},
+        reports::{
+            Period,
+            funnel::{Funnel, Step},
+            threeway::{self, Counted},
+        },
         rescue::Rescued,
         store::{BalanceState, CodeState, Store as _, Transact as _},
     },
@@ -104,6 +108,23 @@ fn decided(rig: &Rig, action: &Action) -> Effect {
         let signature = pens[1].decide(&row, true);
         store.transact(|store| center.approve(store, &mut at, number, "bolat", &signature)).unwrap().unwrap()
     })
+}
+
+#[test]
+fn the_conversion_of_a_real_journal_counts_who_paid_and_who_was_stopped() {
+    let rig = dying(11);
+    let directory = SearchedFolder::new("tolem-conversion-");
+    exported(&rig, directory.path());
+    let mut funnel = Funnel::default();
+    rig.center.operate(|center, store| {
+        let known = Known::of(store, kiosk()).unwrap().unwrap();
+        let mut each = |record: &_| funnel.record(record);
+        export::read_each(&directory.path().join("export"), kiosk(), &known, &*center.keys, &mut each)
+            .unwrap();
+    });
+    let counts = funnel.counts(Period::days(rig.utc().date(), 1)).into_iter().filter(|(_, count)| *count > 0);
+    // The first one left with a claim slip: paid when the link was back, without a receipt.
+    assert_eq!(counts.collect::<Vec<_>>(), [(Step::Inserted, 1), (Step::Paid, 1)]);
 }
 
 #[test]

@@ -88,7 +88,7 @@ pub enum ReportCommand {
         #[arg(long, default_value = "bank")]
         bank: String,
     },
-    /// Every payment of a day whose notice the gateway took, of one provider or of all, as CSV.
+    /// Every payment of a day whose notice the gateway took, of one provider or of all.
     Register {
         #[command(flatten)]
         which: Which,
@@ -176,7 +176,10 @@ pub fn report(command: ReportCommand) -> anyhow::Result<()> {
             let day = which.day()?;
             let terms = open(&which.at)?.0.terms;
             let payouts = settlement::payouts(&which.entries(Period::days(day, 1))?, day, &terms);
-            settlement::text(day, &payouts, &bank)
+            match which.form {
+                Form::Text => settlement::text(day, &payouts, &bank),
+                Form::Csv => settlement::csv(&payouts, &bank),
+            }
         }
         ReportCommand::Register { which, provider } => {
             let provider = match provider {
@@ -185,14 +188,22 @@ pub fn report(command: ReportCommand) -> anyhow::Result<()> {
                 }
                 None => None,
             };
-            settlement::register(&which.entries(Period::days(which.day()?, 1))?, provider)
+            let entries = which.entries(Period::days(which.day()?, 1))?;
+            match which.form {
+                Form::Text => settlement::register_text(&entries, provider),
+                Form::Csv => settlement::register_csv(&entries, provider),
+            }
         }
         ReportCommand::Availability { which, span } => {
-            let (period, store) = (which.period(span)?, open(&which.at)?.1);
-            match which.form {
-                Form::Text => presence::text(&store, period, system_clock())?,
-                Form::Csv => presence::csv(&store, period, system_clock())?,
+            let (scope, period, store) = (which.scope()?, which.period(span)?, open(&which.at)?.1);
+            if let Scope::Kiosk(kiosk) = scope {
+                ensure!(store.kiosk(kiosk)?.is_some(), "--kiosk {kiosk}: this kiosk is not registered");
             }
+            let write = match which.form {
+                Form::Text => presence::text,
+                Form::Csv => presence::csv,
+            };
+            write(&store, scope, period, system_clock())?
         }
         ReportCommand::Conversion { which, span, exports } => conversion(&which, span, &exports)?,
     };
@@ -222,16 +233,22 @@ fn operations(which: &Which) -> anyhow::Result<String> {
 }
 
 fn conversion(which: &Which, span: Span, exports: &[PathBuf]) -> anyhow::Result<String> {
-    let period = which.period(span)?;
+    let (scope, period) = (which.scope()?, which.period(span)?);
     let (config, store) = open(&which.at)?;
     let keys = Pki::at(&config.directory).keys()?;
-    let mut funnel = Funnel::default();
+    let (mut funnel, mut is_read) = (Funnel::default(), false);
     for directory in exports {
         let kiosk = export::whose(directory)?;
+        if !scope.covers(kiosk) {
+            continue;
+        }
         let known = Known::of(&store, kiosk)?.with_context(|| format!("kiosk {kiosk} is not registered"))?;
         export::read_each(directory, kiosk, &known, &keys, &mut |record| funnel.record(record))?;
+        is_read = true;
     }
-    ensure!(store.kiosks()?.len() >= exports.len(), "more exports than kiosks: is one named twice?");
+    if let Scope::Kiosk(kiosk) = scope {
+        ensure!(is_read, "--kiosk {kiosk}: none of the exports is of its journal");
+    }
     let counts = funnel.counts(period);
     Ok(match which.form {
         Form::Text => funnel::text(&counts),

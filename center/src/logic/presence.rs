@@ -2,7 +2,7 @@
 //! link is up, so a month of bits is their availability, measured at the center and not believed from the kiosk.
 
 use crate::logic::{
-    reports::{Period, number_of},
+    reports::{Period, Scope, number_of},
     store::{Result, Store},
 };
 use tolem_protocol::{KioskNumber, UtcTime};
@@ -62,15 +62,13 @@ pub fn availability(
     Ok((there, all))
 }
 
-/// The availability of all kiosks as text.
-pub fn text(store: &dyn Store, period: Period, now: UtcTime) -> Result<String> {
+/// The availability of the kiosks in `scope` as text.
+pub fn text(store: &dyn Store, scope: Scope, period: Period, now: UtcTime) -> Result<String> {
     let mut text = String::from("kiosk     there      of   share\n");
-    for row in store.kiosks()? {
-        let (there, all) = availability(store, row.kiosk, period, now)?;
+    for (kiosk, there, all) in measured(store, scope, period, now)? {
         let hundredths = (there * 20_000 + all).checked_div(all * 2).unwrap_or(0);
         text += &format!(
-            "{}  {:>5} h  {:>5} h  {:>3}.{:02} %\n",
-            row.kiosk,
+            "{kiosk}  {:>5} h  {:>5} h  {:>3}.{:02} %\n",
             there * SLOT_S.unsigned_abs() / 3_600,
             all * SLOT_S.unsigned_abs() / 3_600,
             hundredths / 100,
@@ -81,13 +79,28 @@ pub fn text(store: &dyn Store, period: Period, now: UtcTime) -> Result<String> {
 }
 
 /// The same as CSV: slots of five minutes.
-pub fn csv(store: &dyn Store, period: Period, now: UtcTime) -> Result<String> {
+pub fn csv(store: &dyn Store, scope: Scope, period: Period, now: UtcTime) -> Result<String> {
     let mut text = String::from("kiosk,there,of\r\n");
-    for row in store.kiosks()? {
-        let (there, all) = availability(store, row.kiosk, period, now)?;
-        text += &format!("{},{there},{all}\r\n", row.kiosk);
+    for (kiosk, there, all) in measured(store, scope, period, now)? {
+        text += &format!("{kiosk},{there},{all}\r\n");
     }
     Ok(text)
+}
+
+/// The kiosks in `scope` with their slots, as [`availability`] gives them.
+fn measured(
+    store: &dyn Store,
+    scope: Scope,
+    period: Period,
+    now: UtcTime,
+) -> Result<Vec<(KioskNumber, u64, u64)>> {
+    let kiosks = store.kiosks()?.into_iter().map(|row| row.kiosk).filter(|kiosk| scope.covers(*kiosk));
+    kiosks
+        .map(|kiosk| {
+            let (there, all) = availability(store, kiosk, period, now)?;
+            Ok((kiosk, there, all))
+        })
+        .collect()
 }
 
 #[cfg(test)]

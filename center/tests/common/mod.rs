@@ -1,6 +1,7 @@
 //! A center and some kiosks without wires: what the tests of the rules share. Every test runs on all stores.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod office;
 pub mod postgres_server;
 pub mod two;
 

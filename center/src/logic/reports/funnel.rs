@@ -13,42 +13,46 @@ use tolem_protocol::{
 /// How far a session came; in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Step {
-    /// The sum was agreed; no note came.
+    /// The sum was agreed; no money is in: no note came, or the card was declined or pays nothing after all.
     Started,
     /// At least one note is in; it was not confirmed.
     Inserted,
-    /// Confirmed; no answer yet, or it was held.
+    /// Confirmed, or the card's PIN was given; no answer yet, or the money is held.
     Confirmed,
-    /// Paid; the receipt did not come out at this kiosk.
+    /// Paid; the receipt did not come out at the kiosk where it began.
     Paid,
     /// Paid, and the receipt is out.
     Printed,
 }
 
 const STEPS: [(Step, &str); 5] = [
-    (Step::Started, "no note inserted"),
+    (Step::Started, "no money in"),
     (Step::Inserted, "stopped with notes in"),
     (Step::Confirmed, "held or unanswered"),
-    (Step::Paid, "paid, no receipt here"),
+    (Step::Paid, "paid, no receipt"),
     (Step::Printed, "paid and printed"),
 ];
 
-/// Reads a journal record by record.
+/// Reads journals record by record, one behind the other; the same journal twice changes nothing.
 #[derive(Default)]
 pub struct Funnel {
     sessions: BTreeMap<PaymentId, (UtcTime, Step)>,
+    /// Receipts that were ordered in the journal that is being read: each journal counts its prints for itself.
     prints: BTreeMap<u64, PaymentId>,
 }
 
 impl Funnel {
-    /// Reads the next record.
+    /// Reads the next record; the first one of a journal has number 0.
     pub fn record(&mut self, record: &Record) {
+        if record.seq == 0 {
+            self.prints.clear();
+        }
         match &record.fact {
             Fact::Started { payment, .. } => {
-                self.sessions.insert(*payment, (record.utc, Step::Started));
+                self.sessions.entry(*payment).or_insert((record.utc, Step::Started));
             }
             Fact::NoteStacked { payment, .. } => self.reached(payment, Step::Inserted),
-            Fact::CommitRequested { deposit } => {
+            Fact::CommitRequested { deposit } | Fact::AuthorizeSent { deposit, .. } => {
                 if let Some(read) = deposit.read_unverified() {
                     self.reached(&read.payment, Step::Confirmed);
                 }
@@ -68,7 +72,7 @@ impl Funnel {
                 }
             }
             Fact::Finished { payment, ending: Ending::Voided } => {
-                // Nothing went in after all.
+                // Nothing went in after all, or it went back.
                 if let Some((_, step)) = self.sessions.get_mut(payment) {
                     *step = Step::Started;
                 }

@@ -300,9 +300,14 @@ pub enum Scope {
 impl Scope {
     /// Whether an entry belongs to it.
     pub fn has(self, entry: &Entry) -> bool {
+        self.covers(entry.payment.kiosk)
+    }
+
+    /// Whether a kiosk belongs to it.
+    pub fn covers(self, kiosk: KioskNumber) -> bool {
         match self {
             Self::All => true,
-            Self::Kiosk(kiosk) => entry.payment.kiosk == kiosk,
+            Self::Kiosk(only) => only == kiosk,
         }
     }
 }

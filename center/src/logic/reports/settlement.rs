@@ -116,9 +116,17 @@ fn provider(payee: Option<Bin>) -> String {
     payee.map_or_else(|| "unassigned".into(), |bin| bin.to_string())
 }
 
-fn signed(tiyn: i64) -> String {
-    let amount = money(Amount::from_tiyn(tiyn.unsigned_abs()));
+/// Tiyn that may be negative, in the words of `write`.
+fn with_sign(tiyn: i64, write: fn(Amount) -> String) -> String {
+    let amount = write(Amount::from_tiyn(tiyn.unsigned_abs()));
     if tiyn < 0 { format!("-{amount}") } else { amount }
+}
+
+/// The claim for reimbursement: notified payments and their fees.
+fn claim(payouts: &BTreeMap<String, Payout>) -> (u64, Amount) {
+    payouts
+        .values()
+        .fold((0, Amount::ZERO), |(count, fees), payout| (count + payout.paid.0, fees + payout.paid.1))
 }
 
 /// The settlement of a day as text, with the claim for reimbursement: what the gateway's operator asks of this bank.
@@ -127,9 +135,7 @@ pub fn text(day: Date, payouts: &BTreeMap<String, Payout>, bank: &str) -> String
         "Settlement of {day}\n{:<14}{:>8}{:>16}{:>12}{:>10}{:>14}{:>14}{:>16}  {}\n",
         "provider", "paid", "fees", "withheld", "returned", "sum", "disputed", "payout", "value date"
     );
-    let mut claim = (0, Amount::ZERO);
     for (provider, payout) in payouts {
-        claim = (claim.0 + payout.paid.0, claim.1 + payout.paid.1);
         let date = payout.value_date.map(|date| date.to_string()).unwrap_or_default();
         let _ = writeln!(
             text,
@@ -139,41 +145,87 @@ pub fn text(day: Date, payouts: &BTreeMap<String, Payout>, bank: &str) -> String
             money(payout.withheld),
             payout.reversed.0,
             money(payout.reversed.1),
-            signed(payout.disputed),
-            signed(payout.due()),
+            with_sign(payout.disputed, money),
+            with_sign(payout.due(), money),
         );
     }
-    let _ = writeln!(
-        text,
-        "\nReimbursement claim to bank {bank}: {} for {} notified payments",
-        money(claim.1),
-        claim.0
-    );
+    let (count, fees) = claim(payouts);
+    let _ =
+        writeln!(text, "\nReimbursement claim to bank {bank}: {} for {count} notified payments", money(fees));
     text
 }
 
-/// The register of one provider, or with `None` of the whole bank: every payment whose notice the gateway took, as CSV.
-pub fn register(entries: &[Entry], provider: Option<Bin>) -> String {
-    let mut text = String::from("at,kiosk,transaction,service,provider,code,fee,method\r\n");
-    let mut total = (0u64, Amount::ZERO);
-    for entry in entries.iter().filter(|entry| entry.kind == Kind::Confirmed) {
-        if provider.is_some() && entry.payee != provider {
-            continue;
-        }
-        total = (total.0 + 1, total.1 + entry.fee);
+/// The same as CSV: a line for each provider, the claim for reimbursement last.
+pub fn csv(payouts: &BTreeMap<String, Payout>, bank: &str) -> String {
+    let mut text = String::from("provider,paid,fees,withheld,returned,sum,disputed,payout,value_date\r\n");
+    for (provider, payout) in payouts {
         let _ = write!(
             text,
-            "{},{},{},{},{},{},{},{}\r\n",
-            entry.at.local(),
-            entry.payment.kiosk,
-            entry.payment,
-            field(entry.service.as_deref().unwrap_or("-")),
-            self::provider(entry.payee),
-            entry.code.map(tail).unwrap_or_default(),
-            plain(entry.fee),
-            super::method_word(entry.method),
+            "{provider},{},{},{},{},{},{},{},{}\r\n",
+            payout.paid.0,
+            plain(payout.paid.1),
+            plain(payout.withheld),
+            payout.reversed.0,
+            plain(payout.reversed.1),
+            with_sign(payout.disputed, plain),
+            with_sign(payout.due(), plain),
+            payout.value_date.map(|date| format!("{date:?}")).unwrap_or_default(),
         );
     }
-    let _ = write!(text, "total,,{},,,,{},\r\n", total.0, plain(total.1));
+    let (count, fees) = claim(payouts);
+    let _ = write!(text, "{},{count},{},,,,,,\r\n", field(&format!("claim on {bank}")), plain(fees));
+    text
+}
+
+/// The payments whose notice the gateway took, of one provider, or with `None` of the whole bank; then their number and fees.
+fn notified(entries: &[Entry], provider: Option<Bin>) -> (Vec<&Entry>, u64, Amount) {
+    let confirmed = entries.iter().filter(|entry| entry.kind == Kind::Confirmed);
+    let rows: Vec<&Entry> = confirmed.filter(|entry| provider.is_none() || entry.payee == provider).collect();
+    let (count, fees) = rows.iter().fold((0, Amount::ZERO), |(n, sum), entry| (n + 1, sum + entry.fee));
+    (rows, count, fees)
+}
+
+/// What a line of the register says of a payment, before its sum.
+fn described(entry: &Entry) -> [String; 6] {
+    [
+        entry.at.local().to_string(),
+        entry.payment.kiosk.to_string(),
+        entry.payment.to_string(),
+        entry.service.as_deref().unwrap_or("-").to_owned(),
+        provider(entry.payee),
+        entry.code.map(tail).unwrap_or_default(),
+    ]
+}
+
+/// The register of one provider, or with `None` of the whole bank: every payment whose notice the gateway took, as text.
+pub fn register_text(entries: &[Entry], provider: Option<Bin>) -> String {
+    let mut text = String::new();
+    let mut line = |cells: [&str; 8]| {
+        let [at, kiosk, transaction, service, provider, code, fee, method] = cells;
+        let line = format!(
+            "{at:<21}{kiosk:<7}{transaction:<30}{service:<26}{provider:<14}{code:<7}{fee:>14}  {method}"
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+    };
+    line(["at", "kiosk", "transaction", "service", "provider", "code", "fee", "method"]);
+    let (rows, count, fees) = notified(entries, provider);
+    for entry in rows {
+        let [at, kiosk, transaction, service, provider, code] = &described(entry);
+        let method = super::method_word(entry.method);
+        line([at, kiosk, transaction, service, provider, code, &money(entry.fee), method]);
+    }
+    line(["total", "", &count.to_string(), "", "", "", &money(fees), ""]);
+    text
+}
+
+/// The same as CSV.
+pub fn register_csv(entries: &[Entry], provider: Option<Bin>) -> String {
+    let mut text = String::from("at,kiosk,transaction,service,provider,code,fee,method\r\n");
+    let (rows, count, fees) = notified(entries, provider);
+    for entry in rows {
+        let cells = described(entry).map(|cell| field(&cell)).join(",");
+        let _ = write!(text, "{cells},{},{}\r\n", plain(entry.fee), super::method_word(entry.method));
+    }
+    let _ = write!(text, "total,,{count},,,,{},\r\n", plain(fees));
     text
 }
