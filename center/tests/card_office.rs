@@ -14,7 +14,7 @@ use tolem_center::logic::{
     card_office::{CardRuling, waits_for_a_person},
     cards::Next,
     disputes::{Cause, DisputeState, Disputes as _, Ruling},
-    errands::{Errands as _, Made, Reply},
+    errands::{Errands as _, Made, NoticeKind, Reply},
     ledger::{self, Account},
     office::Action,
     register::{Adopted as _, Listed, transaction_number},
@@ -532,6 +532,12 @@ fn what_the_gateway_has_as_paid_and_these_books_undid_is_booked_with_the_answer_
         let mut town = town.restart(lab);
         let row = town.store.card(&payment).unwrap().unwrap();
         assert!(row.standing == Standing::Confirmed && row.sealed_number.is_empty());
+        let taken_back = ruling == CardRuling::NotPaid;
+        let mut words = Vec::new();
+        town.store.each_notice(&mut |row| words.push((row.kind, row.taken_at.is_some()))).unwrap();
+        let asked_back = [(NoticeKind::Refund, false)];
+        let wanted = [&[(NoticeKind::Paid, true)], &asked_back[..usize::from(taken_back)]].concat();
+        assert_eq!(words, wanted, "that it is void is no word to the gateway, and no row of a report");
         town.now = town.now.plus_seconds(86_400);
         assert!(town.errands().is_empty(), "nothing is given back any more");
         let all = tiyn(FEE) + COMMISSION.cast_signed();
@@ -539,7 +545,6 @@ fn what_the_gateway_has_as_paid_and_these_books_undid_is_booked_with_the_answer_
         town.audit();
         assert!(!waits(&town, payment));
         town.notices();
-        let taken_back = ruling == CardRuling::NotPaid;
         let state = if taken_back { CodeState::Refunded } else { CodeState::Paid };
         assert_eq!(town.code_state(&payment), Some(state));
         assert_eq!(town.store.notices_open().unwrap().0, 0, "it is void to nobody");
