@@ -4,7 +4,7 @@
 //! unfinished work, places of one machine, numbers that could belong to a living person, dead links.
 
 use expect_test::expect_file;
-use std::{fmt::Write as _, fs};
+use std::{collections::BTreeSet, fmt::Write as _, fs};
 use tolem_protocol::iin::Iin;
 use tolem_tests::files::{TextFile, text_files, top};
 
@@ -202,6 +202,106 @@ fn the_core_repeats_the_bans_of_the_root() {
 #[test]
 fn the_list_of_faults_is_the_one_in_the_code() {
     expect_file!["../../docs/faults.md"].assert_eq(&tolem_core::health::markdown());
+}
+
+/// What stands in backticks in a text.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// The money rules name a function for each thing they say; other documents name tests, whose names are long.
+#[test]
+fn functions_and_tests_that_documents_name_are_there() {
+    let files = text_files();
+    let sources = files.iter().filter(|file| file.is(".rs")).map(|file| file.text.as_str());
+    let heads = sources.flat_map(|text| text.split("fn ").skip(1));
+    let functions: BTreeSet<&str> = heads.filter_map(|head| head.split(['(', '<']).next()).collect();
+    let mut missing = Vec::new();
+    for file in files.iter().filter(|file| file.is(".md")) {
+        let least = if file.path == "docs/money.md" { 1 } else { 4 };
+        let is_name = |word: &&str| {
+            word.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_' || c == b'.')
+                && word.matches('_').count() >= least
+                && !word.ends_with(".rs")
+        };
+        for name in quoted(&file.text).filter(is_name) {
+            let is_there = match (name.strip_prefix("..."), name.strip_suffix("...")) {
+                (Some(end), _) => functions.iter().any(|function| function.ends_with(end)),
+                (_, Some(start)) => functions.iter().any(|function| function.starts_with(start)),
+                (None, None) => functions.contains(name),
+            };
+            if !is_there {
+                missing.push(format!("{}: there is no function `{name}`", file.path));
+            }
+        }
+    }
+    none(&missing);
+}
+
+/// Words with a dash in the center's rules that are no alarms: they stand in postings and accounts.
+const LEDGER_WORDS: [&str; 7] =
+    ["charged-back", "given-back", "journal-failed", "no-payment", "own-loss", "taken-back", "written-off"];
+
+#[test]
+fn each_alarm_of_the_center_says_what_to_do() {
+    let files = text_files();
+    let is_word = |word: &&str| {
+        word.contains('-')
+            && !word.starts_with('-')
+            && word.bytes().all(|c| c.is_ascii_lowercase() || c == b'-')
+            && !LEDGER_WORDS.contains(word)
+    };
+    let rules = files.iter().filter(|file| file.path.starts_with("center/src/logic/") && file.is(".rs"));
+    let lines = rules.flat_map(|file| file.text.split("#[cfg(test)]").next().unwrap_or_default().lines());
+    let raised: BTreeSet<&str> =
+        lines.flat_map(|line| line.split('"').skip(1).step_by(2)).filter(is_word).collect();
+    let center = fs::read_to_string(top().join("docs/center.md")).unwrap_or_default();
+    let mut told = BTreeSet::new();
+    for table in center.split("\n| Alarm |").skip(1) {
+        for row in table.lines().skip(2).take_while(|line| line.starts_with("| ")) {
+            told.extend(quoted(row.split('|').nth(1).unwrap_or_default()));
+        }
+    }
+    let silent =
+        raised.difference(&told).map(|word| format!("docs/center.md has no row for the alarm `{word}`"));
+    let idle =
+        told.difference(&raised).map(|word| format!("docs/center.md: nothing raises the alarm `{word}`"));
+    none(&silent.chain(idle).collect::<Vec<_>>());
+}
+
+/// The lines of the item that begins with `head` in a source file, without the head.
+fn item<'f>(files: &'f [TextFile], path: &str, head: &str) -> &'f str {
+    let file = files.iter().find(|file| file.path == path);
+    let body = file.and_then(|file| file.text.split_once(head)).and_then(|(_, rest)| rest.split_once("\n}"));
+    body.unwrap_or_else(|| panic!("{path} has no {head:?}")).0
+}
+
+#[test]
+fn each_reason_to_refuse_is_in_the_integrators_list() {
+    let files = text_files();
+    let reasons = item(&files, "protocol/src/messages.rs", "pub enum Refusal {").lines().map(str::trim);
+    let reasons: Vec<&str> = reasons.filter_map(|line| line.strip_suffix(',')).collect();
+    assert!(reasons.contains(&"NotYours"), "the search works: {reasons:?}");
+    let guide = fs::read_to_string(top().join("docs/integrator.md")).unwrap_or_default();
+    let list = guide.lines().find(|line| line.contains("`Refused(reason)`")).unwrap_or_default();
+    let silent = reasons.iter().filter(|reason| !list.contains(&format!("`{reason}`")));
+    none(
+        &silent
+            .map(|reason| format!("docs/integrator.md does not say what `{reason}` means"))
+            .collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn each_option_of_the_demo_is_in_its_table() {
+    let files = text_files();
+    let fields = item(&files, "firmware/src/demo/mod.rs", "pub struct Options {").lines().map(str::trim);
+    let options = fields.filter_map(|line| line.strip_prefix("pub ")?.split_once(':'));
+    let options: Vec<String> = options.map(|(name, _)| format!("--{}", name.replace('_', "-"))).collect();
+    assert!(options.contains(&"--kiosks".to_owned()), "the search works: {options:?}");
+    let bench = fs::read_to_string(top().join("docs/bench.md")).unwrap_or_default();
+    let silent = options.iter().filter(|option| !bench.contains(&format!("| `{option}")));
+    none(&silent.map(|option| format!("docs/bench.md has no row for `{option}`")).collect::<Vec<_>>());
 }
 
 #[test]
