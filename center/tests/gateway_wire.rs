@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up fails")]
 
+mod common;
+
+use common::office::Office;
+use expect_test::expect;
 use std::{
     path::{Path, PathBuf},
-    process::Command,
     sync::{Arc, Mutex},
 };
 use tempfile::TempDir;
@@ -30,7 +33,7 @@ use tolem_center::{
     sqlite::SqliteStore,
     xmlsig::{KeyFile, Trust, sign},
 };
-use tolem_protocol::{Amount, Iin, KioskNumber, PaymentCode, PaymentId, UtcTime, messages};
+use tolem_protocol::{Amount, Iin, KioskNumber, PaymentCode, PaymentId, UtcTime, messages, utc::Date};
 
 const IIN: &str = "000101300019";
 
@@ -400,17 +403,6 @@ fn a_refund_is_answered_by_what_became_of_the_code() {
     assert!(matches!(used, Reply::Refused(why) if why.contains("only a paid, unused code")));
 }
 
-/// Runs a command of the center in `folder`; it must succeed.
-fn office(folder: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_tolem-center"))
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
 /// A center that was restored has forgotten it, and its kiosk burnt: the command reads it in the register, and two operators take it over.
 #[test]
 fn a_card_payment_that_only_the_gateway_has_as_paid_is_taken_over_by_two_operators() {
@@ -424,18 +416,9 @@ fn a_card_payment_that_only_the_gateway_has_as_paid_is_taken_over_by_two_operato
         let code = run(bank.create_upc(&order)).unwrap().code;
         run(bank.notify_payment(&NotifyPayment { method, ..notice(&order, code) })).unwrap();
     }
-    let center = tempfile::tempdir().unwrap();
-    let center = center.path();
-    office(center, &["init", "."]);
-    for name in ["aigul", "bolat"] {
-        let key = office(center, &["operator", "key", name, &format!("{name}.key")]);
-        office(center, &["operator", "add", name, "--key", key.trim(), "--as", &format!("{name}.key")]);
-    }
-    let file = center.join("center.toml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let folder = format!("folder = {:?}", wire.path("parties/bank"));
-    std::fs::write(&file, text.replace("# folder = \"../gateway/parties/bank\"", &folder)).unwrap();
-    let mut store = SqliteStore::open(&center.join("center.db")).unwrap();
+    let office = bank_office();
+    wire.attach(&office);
+    let mut store = SqliteStore::open(&office.0.join("center.db")).unwrap();
     store
         .transact(|store| {
             let now = system_clock();
@@ -464,13 +447,201 @@ fn a_card_payment_that_only_the_gateway_has_as_paid_is_taken_over_by_two_operato
         })
         .unwrap();
     drop(store);
-    assert!(office(center, &["card", "list"]).contains(&named));
-    let end = ["card", "end", &named, "taken", "--why", "by phone", "--as", "aigul.key"];
-    let asked = office(center, &end);
+    assert!(office.good(&["card", "list"]).contains(&named));
+    let asked = office.good(&["card", "end", &named, "taken", "--why", "by phone", "--as", "aigul.key"]);
     assert!(asked.contains("taken over from the gateway's register"), "{asked}");
     let (_, number) = asked.split_once("request approve ").unwrap();
-    office(center, &["request", "approve", number.trim(), "--as", "bolat.key"]);
-    assert!(office(center, &["card", "show", &named]).contains("taken over  865"));
-    assert!(!office(center, &["card", "list"]).contains(&named));
-    office(center, &["audit"]);
+    office.good(&["request", "approve", number.trim(), "--as", "bolat.key"]);
+    assert!(office.good(&["card", "show", &named]).contains("taken over  865"));
+    assert!(!office.good(&["card", "list"]).contains(&named));
+    office.good(&["audit"]);
+}
+
+/// The folder of a new center with two operators.
+fn bank_office() -> Office {
+    let office = Office::new();
+    office.good(&["init", "."]);
+    office.staff();
+    office
+}
+
+impl Wire {
+    /// The center of `office` asks this gateway from now on.
+    fn attach(&self, office: &Office) {
+        let file = office.0.join("center.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let folder = format!("folder = {:?}", self.path("parties/bank"));
+        std::fs::write(&file, text.replace("# folder = \"../gateway/parties/bank\"", &folder)).unwrap();
+    }
+
+    /// A payment of 865 tenge whose notice the gateway has; gives its code.
+    fn paid(&self, transaction: &str) -> PaymentCode {
+        let (bank, order) = (self.client("bank"), order(transaction));
+        let code = run(bank.create_upc(&order)).unwrap().code;
+        run(bank.notify_payment(&notice(&order, code))).unwrap();
+        code
+    }
+
+    /// The day on which the gateway heard of its payments, as commands take it; looked for from `first` on.
+    fn day(&self, first: Date) -> String {
+        let question = GetRegister {
+            message_id: Token::random(),
+            owner: Owner::Bank,
+            name: token("bank"),
+            day: first,
+            skip: 0,
+            last_day: Some(first.starts_at().plus_seconds(2 * 86_400).date()),
+        };
+        let page = run(self.client("bank").get_register(&question)).unwrap();
+        format!("{:?}", page.entries[0].arrived_at.date())
+    }
+
+    fn party(&self, who: &str) -> String {
+        self.path("parties").join(who).to_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn a_portal_and_a_desk_use_codes_and_an_auditor_reads_of_it() {
+    let (wire, office, first) = (wire(), Office::new(), system_clock().date());
+    let [one, two] = ["T1", "T2"].map(|transaction| wire.paid(transaction));
+    let (one, two) = (format!("{one:#}"), format!("{two:#}"));
+    run(wire.client("bank").create_upc(&order("T3"))).unwrap();
+    let [portal, desk, auditor] = ["portal", "service-center", "auditor"].map(|who| wire.party(who));
+    let at_portal = |verb, request| {
+        ["portal", verb, "--party", &portal, &one, IIN, "id-card", "--request", request].map(str::to_owned)
+    };
+    let words = |words: &[String]| office.good(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut said = words(&at_portal("check", "R1"));
+    said += &words(&at_portal("redeem", "R1"));
+    said += &words(&at_portal("redeem", "R1"));
+    let validate = ["desk", "validate", "--party", &desk, &two, IIN, "id-card", "--request", "R2"];
+    said += &office.good(&validate);
+    let close =
+        ["desk", "close", "--party", &desk, &two, IIN, "id-card", "--request", "R2", "--operator", "a"];
+    let closed = [office.good(&close), office.good(&close)];
+    assert!(
+        closed[0].starts_with("used since ") && closed[1].ends_with(", as it was before\n"),
+        "{closed:?}"
+    );
+    expect![[r#"
+        paid 865.00 for id-card
+        request R1
+        used 865.00 for id-card
+        request R1
+        used 865.00 for id-card
+        request R2
+        paid 865.00 for id-card
+        recipient А••• Б•••, IIN 000101300019
+        compare with the document of identity, then: desk close --request R2 --operator ...
+    "#]]
+    .assert_eq(&said);
+    let other = at_portal("redeem", "R3");
+    let late = office.bad(&other.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(late.contains("(the code is used)"), "{late}");
+
+    let day = wire.day(first);
+    let statistics = office.good(&["auditor", "statistics", "--party", &auditor, "service", &day, &day]);
+    expect![[r#"
+        service,count,tenge
+        id-card,2,1730.00
+    "#]]
+    .assert_eq(&statistics);
+    let summary = office.good(&["auditor", "summary", "--party", &auditor, "day", &day]);
+    expect![[r#"
+        issued 3  void 0  expired 0
+        paid 2 1730.00
+        used 2 1730.00
+        refunded 0 0.00
+        claim on bank: 2 notices, 1730.00 less 0.00 refunded
+    "#]]
+    .assert_eq(summary.split_once('\n').unwrap().1);
+    let register = office.good(&["auditor", "register", "--party", &auditor, "bank", "bank", &day]);
+    let rows: Vec<&str> = register.lines().collect();
+    assert_eq!(rows[0], "code,bank,transaction,kiosk,service,tenge,method,arrived,state");
+    for (code, transaction) in [(&one, "T1"), (&two, "T2")] {
+        let begin = format!("{code},bank,{transaction},00042,id-card,865.00,cash,");
+        assert!(rows.iter().any(|row| row.starts_with(&begin) && row.ends_with(",used")), "{register}");
+    }
+    assert_eq!(rows[3..], ["total,,,,,1730.00,,,2"]);
+}
+
+#[test]
+fn words_that_a_gateway_is_not_asked_with_are_named() {
+    let (wire, office) = (wire(), Office::new());
+    let [portal, desk, auditor] = ["portal", "service-center", "auditor"].map(|who| wire.party(who));
+    let code = format!("{:#}", wire.paid("T1"));
+    let mut told = String::new();
+    for words in [
+        &["portal", "check", "--party", "nowhere", &code, IIN, "id-card"][..],
+        &["portal", "check", "--party", &portal, "1234", IIN, "id-card"],
+        &["portal", "check", "--party", &portal, &code, "000101300018", "id-card"],
+        &["portal", "redeem", "--party", &portal, &code, IIN, "id-card", "--request", "a b"],
+        &["desk", "close", "--party", &desk, &code, IIN, "id-card", "--request", "R1", "--operator", ""],
+        &["auditor", "register", "--party", &auditor, "king", "bank", "2026-11-22"],
+        &["auditor", "register", "--party", &auditor, "bank", "bank", "2026-02-30"],
+        &["auditor", "statistics", "--party", &auditor, "weather", "2026-11-22", "2026-11-23"],
+        &["auditor", "summary", "--party", &auditor, "year", "2026-11-22"],
+        &["auditor", "summary", "--party", &portal, "day", "2026-11-22"],
+        &["auditor", "summary", "--party", &auditor],
+    ] {
+        let said = office.bad(words);
+        told += said.lines().find(|line| !line.starts_with("request ")).unwrap_or_default();
+        told.push('\n');
+    }
+    expect![[r#"
+        tolem-center: nowhere/root.crt: I/O error: No such file or directory (os error 2)
+        tolem-center: the code is not sixteen digits with a check digit
+        tolem-center: the IIN is wrong: ControlDigit
+        tolem-center: --request "a b": 1 to 64 letters, digits or -._: are needed
+        tolem-center: --operator: 1 to 160 characters are needed
+        tolem-center: "king": provider or bank is needed
+        tolem-center: "2026-02-30" is not a day like 2026-11-22
+        tolem-center: "weather": service, provider, bank, kiosk, method, day or hour is needed
+        tolem-center: "year": day, week or month is needed
+        tolem-center: the gateway refuses: NotPermitted: group portal may not call GetSummary
+        error: the following required arguments were not provided:
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn a_restored_center_compares_the_register_by_command_or_leaves_it() {
+    let (wire, office, first) = (wire(), bank_office(), system_clock().date());
+    let first = format!("{first:?}");
+    let compare = ["register", "compare", "--since", &first];
+    let alone = office.bad(&[&compare[..], &["--as", "aigul.key"]].concat());
+    assert!(alone.contains("the configuration names no gateway"), "{alone}");
+    wire.attach(&office);
+    let unsaid = office.bad(&["register", "compare", "--as", "aigul.key"]);
+    assert!(unsaid.contains("nothing is booked here: say from which day on with --since"), "{unsaid}");
+    let wrong = office.bad(&["register", "compare", "--since", "2026-02-30", "--as", "aigul.key"]);
+    assert!(wrong.contains("--since \"2026-02-30\": a day looks like 2026-11-25"), "{wrong}");
+    let nobody = office.bad(&[&compare[..], &["--bank", "a b", "--as", "aigul.key"]].concat());
+    assert!(nobody.contains("--bank \"a b\": not a name"), "{nobody}");
+    let agreed = office.good(&[&compare[..], &["--as", "aigul.key"]].concat());
+    assert!(
+        agreed.contains("not part of a rebuilding") && agreed.contains("nothing is to be done"),
+        "{agreed}"
+    );
+
+    // The payment of a kiosk that burnt, in the days that the backup lacks.
+    let kiosk = KioskNumber::new(42).unwrap();
+    wire.paid(&transaction_number(&PaymentId { kiosk, epoch: 1, number: 5, nonce: [7; 16] }));
+    let public = data_encoding::BASE64.encode(&common::Kiosk::new(42).public());
+    office.good(&["enroll", "--kiosk", "42", "--journal-key", &public]);
+    office.good(&["restored"]);
+    let waits = office.good(&["rebuild"]);
+    assert!(waits.contains("register compare"), "{waits}");
+    office.decided(&compare);
+    let books = office.good(&["audit"]);
+    assert!(books.contains("cash:00042  865.00"), "{books}");
+    office.decided(&["open"]);
+    assert_eq!(office.good(&["rebuild"]), "the center is open\n");
+
+    office.good(&["restored"]);
+    assert!(office.good(&["rebuild"]).contains("register compare"));
+    office.decided(&["register", "leave"]);
+    let left = office.good(&["rebuild"]);
+    assert!(!left.contains("register compare"), "{left}");
 }

@@ -9,7 +9,7 @@ mod program;
 mod terminal;
 
 pub use citizen::Citizen;
-pub use program::{AsArgument, Demo, DemoOptions, Ended, Program, run, tolem, tolem_center};
+pub use program::{AsArgument, Demo, DemoOptions, Ended, Program, run, run_with, tolem, tolem_center};
 pub use terminal::{Element, Paper, Screen, Terminal};
 
 use std::time::Duration;

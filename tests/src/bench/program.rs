@@ -4,7 +4,7 @@ use super::{PATIENCE, Terminal};
 use crate::secrets::{self, SearchedFolder};
 use std::{
     fmt,
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex, OnceLock, mpsc},
@@ -276,13 +276,29 @@ fn binary(name: &str, package: &str) -> PathBuf {
 /// # Panics
 /// If it cannot be started.
 pub fn run(program: &Path, arguments: &[&dyn AsArgument]) -> Ended {
+    run_with(program, arguments, "")
+}
+
+/// Runs a program to the end of `lines` on its standard input.
+///
+/// # Panics
+/// If it cannot be started.
+pub fn run_with(program: &Path, arguments: &[&dyn AsArgument], lines: &str) -> Ended {
     let mut command = Command::new(program);
-    command.stdin(Stdio::null());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for argument in arguments {
         command.arg(argument.argument());
     }
-    let output = command.output().unwrap_or_else(|e| panic!("{} cannot be started: {e}", program.display()));
-    Ended(output)
+    let cannot = |e: io::Error| -> ! { panic!("{} cannot be run: {e}", program.display()) };
+    let mut child = command.spawn().unwrap_or_else(|e| cannot(e));
+    // The lines are few and fit into the pipe; a program that refuses its arguments does not read them.
+    let written = child.stdin.take().map_or(Ok(()), |mut input| input.write_all(lines.as_bytes()));
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        cannot(error);
+    }
+    Ended(child.wait_with_output().unwrap_or_else(|e| cannot(e)))
 }
 
 /// What can stand on a command line.
