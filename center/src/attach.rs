@@ -280,7 +280,7 @@ impl Bearer {
             request,
             code: PaymentCode::parse(&self.code)
                 .context("the code is not sixteen digits with a check digit")?,
-            recipient: recipient.map_err(|error| anyhow!("the IIN is wrong: {error:?}"))?,
+            recipient: recipient.map_err(|error| anyhow!("the IIN is wrong: {error}"))?,
             service: service.map_err(|_| anyhow!("the service code is longer than 24 characters"))?,
             consume,
         })

@@ -651,7 +651,7 @@ fn ask_gateway(command: GatewayCommand) -> anyhow::Result<()> {
     let now = system_clock();
     let code =
         PaymentCode::parse(&bearer.code).context("the code is not sixteen digits with a check digit")?;
-    let iin = Iin::parse(&bearer.iin, now.date()).map_err(|error| anyhow!("the IIN is wrong: {error:?}"))?;
+    let iin = Iin::parse(&bearer.iin, now.date()).map_err(|error| anyhow!("the IIN is wrong: {error}"))?;
     let payer = Pki::at(&config.directory).keys()?.tag_iin(&iin);
     let ask = if consume { gateway::consume } else { gateway::validate };
     let verdict = store.transact(|store| ask(store, now, code, &payer, &bearer.service))?;

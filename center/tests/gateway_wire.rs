@@ -592,7 +592,7 @@ fn words_that_a_gateway_is_not_asked_with_are_named() {
     expect![[r#"
         tolem-center: nowhere/root.crt: I/O error: No such file or directory (os error 2)
         tolem-center: the code is not sixteen digits with a check digit
-        tolem-center: the IIN is wrong: ControlDigit
+        tolem-center: the IIN is wrong: its last digit does not fit the others: look for a wrong or swapped digit
         tolem-center: --request "a b": 1 to 64 letters, digits or -._: are needed
         tolem-center: --operator: 1 to 160 characters are needed
         tolem-center: "king": provider or bank is needed

@@ -27,6 +27,20 @@ pub enum IinError {
     ControlDigit,
 }
 
+/// For who types numbers into a command; the citizen's words are in the core.
+impl fmt::Display for IinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotTwelveDigits => "it must have exactly twelve digits",
+            Self::NoSuchCentury => "its seventh digit, century and sex, must be 1 to 6",
+            Self::ImpossibleDate => {
+                "its first six digits are no date of birth (year, month, day) up to today"
+            }
+            Self::ControlDigit => "its last digit does not fit the others: look for a wrong or swapped digit",
+        })
+    }
+}
+
 impl Iin {
     /// Parses twelve ASCII digits; `today` bounds the date of birth.
     pub fn parse(text: &str, today: Date) -> Result<Self, IinError> {

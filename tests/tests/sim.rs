@@ -85,8 +85,8 @@ fn an_issuer_makes_its_folder_and_is_moved_by_lines() {
     let (addr, answers) = said.split_once('\n').unwrap();
     assert!(addr.starts_with("127.0.0.1:"), "{addr}");
     expect![[r#"
-        1 messages have their fate
-        2 messages have their fate
+        messages with a fate of their own: 1
+        messages with a fate of their own: 2
         taken 0 tenge, held 0 tenge
         error: a code has two characters and is not 00
     "#]]

@@ -200,7 +200,7 @@ impl ServedIssuer {
             }
             _ => return Err(format!("allowed: {HELP}")),
         }
-        Ok(format!("{} messages have their fate", self.moods(issuer)))
+        Ok(format!("messages with a fate of their own: {}", self.moods(issuer)))
     }
 
     fn moods(&self, issuer: MutexGuard<'_, TestIssuer>) -> usize {
