@@ -495,8 +495,8 @@ listen = "127.0.0.1:7443"
 [limits]
 # per_payment_tenge = 200000      # most cash in one payment
 # per_day_tenge = 500000          # most cash of one payer in one day
-# unsettled_total_tenge = 1000000 # a kiosk stops taking cash when more than this is unsettled,
-# unsettled_count = 20            # or more payments than this,
+# unsettled_total_tenge = 1000000 # a kiosk begins no payment in cash that would exceed this with what is unsettled there;
+# unsettled_count = 20            # it stops taking cash when so many payments are unsettled,
 # unsettled_age_s = 259200        # or the oldest is older than this
 # answer_wait_s = 20              # a citizen waits this long for the code, then gets a claim slip
 # print_whole_iin = false

@@ -170,6 +170,34 @@ impl Health {
         self.present().find(|fault| fault.closes_cash())
     }
 
+    /// The most telling fault that shuts the note slot even in the middle of a payment: where a note could not be recorded or might be
+    /// lost.
+    pub fn shuts_slot(&self) -> Option<FaultCode> {
+        use FaultCode::{
+            AcceptorAbsent, AcceptorFailure, AcceptorProtocol, BlockedByCenter, CassetteFull, CassetteJam,
+            CassetteOut, Cheated, DiskLow, DoorOpen, JournalChecking, JournalDamaged, JournalUnwritable,
+            Stopping, ValidatorJam,
+        };
+        let shut = [
+            AcceptorAbsent,
+            AcceptorFailure,
+            AcceptorProtocol,
+            BlockedByCenter,
+            CassetteFull,
+            CassetteJam,
+            CassetteOut,
+            Cheated,
+            DiskLow,
+            DoorOpen,
+            JournalChecking,
+            JournalDamaged,
+            JournalUnwritable,
+            Stopping,
+            ValidatorJam,
+        ];
+        self.present().find(|fault| shut.contains(fault))
+    }
+
     /// The most telling fault that keeps cards from being taken too: what concerns the notes alone does not.
     pub fn closed_for_cards(&self) -> Option<FaultCode> {
         use FaultCode::{

@@ -248,9 +248,9 @@ pub struct Limits {
     pub per_payment: Amount,
     /// Most cash of one payer in one day (enforced by the center when it quotes).
     pub per_day: Amount,
-    /// Cash closes when more than this is unsettled at the kiosk.
+    /// Cash closes when this much is unsettled at the kiosk, and no payment begins in cash that would exceed it.
     pub unsettled_total: Amount,
-    /// Cash closes when more payments than this are unsettled.
+    /// Cash closes when so many payments are unsettled.
     pub unsettled_count: u16,
     /// Cash closes when the oldest unsettled payment is older than this.
     pub unsettled_age_s: u32,

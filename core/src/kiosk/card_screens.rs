@@ -42,7 +42,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// The buttons of a quote: what it offers and what works.
     pub(super) fn ways_to_pay(&self, offer: &Offer) -> Vec<Action> {
         let mut ways = Vec::new();
-        if offer.quote.method.has_cash() {
+        if self.takes_cash_for(&offer.quote) {
             ways.push(self.action(Word::PayCash, Intent::PayCash, Weight::Primary));
         }
         if self.card_offer(offer).is_some() {

@@ -6,12 +6,12 @@ use crate::{
     cash::{self, Room},
     health::{self, FaultCode},
     ports::{Signer, Store},
-    session::{Input, Stage},
+    session::{Input, Payment, Stage},
     view::{Notice, Tone},
     words::{Word, fill, word},
 };
 use tolem_probe::{Site, sometimes};
-use tolem_protocol::{Amount, Denomination, record::Doubt, record::Fact};
+use tolem_protocol::{Amount, Denomination, messages::Quote, record::Doubt, record::Fact};
 
 impl<S: Store, K: Signer> Kiosk<S, K> {
     pub(super) fn acceptor_event(&mut self, event: Event) {
@@ -195,15 +195,20 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// Denominations that are welcome for the payment on the screen, if the citizen agreed to what `agreed` says.
     pub(super) fn welcome_notes(&self, agreed: Option<Denomination>) -> Vec<Denomination> {
         let (Some(payment), Some(limits)) = (self.session.current(), &self.limits) else { return Vec::new() };
-        let inserted = payment.inserted();
-        let (unsettled, _, _) = self.session.unsettled();
-        let limit = limits
-            .per_payment
-            .saturating_sub(inserted)
-            .min(limits.unsettled_total.saturating_sub(unsettled).saturating_sub(inserted));
+        let limit = limits.per_payment.saturating_sub(payment.inserted());
         let known = self.known_notes();
         let room = Room { remaining: payment.remaining(), limit, remainder_agreed: agreed.is_some() };
         cash::welcome(&known, room)
+    }
+
+    /// Whether cash can be taken for a quote: what it adds may wait for the center's answer too. Asked before the payment begins; one
+    /// that has begun may end, whatever waits by then.
+    pub(super) fn takes_cash_for(&self, quote: &Quote) -> bool {
+        let Some(limits) = &self.limits else { return false };
+        let (unsettled, _, _) = self.session.unsettled();
+        let all = unsettled.checked_add(quote.due());
+        let fits = all.is_some_and(|all| all <= limits.unsettled_total);
+        quote.method.has_cash() && fits && !self.health.has(FaultCode::UnsettledLimit)
     }
 
     /// The note above what remains that would have to be agreed to, and the remainder it would leave.
@@ -221,12 +226,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     fn wanted_types(&self) -> u32 {
         let Dialogue::Inserting { agreed, stopping: false } = &self.dialogue else { return 0 };
         let Some(payment) = self.session.current() else { return 0 };
-        let fresh = payment.notes.is_empty();
-        let quote_lives = payment.quoted().is_some_and(|quote| quote.valid_until > self.utc);
-        // A payment starts online only; once money is in, a lost link does not stop it.
-        let may =
-            payment.stage() == Stage::Collecting && (!fresh || (self.center_is_trusted() && quote_lives));
-        if !may || self.slot_blocked() {
+        if payment.stage() != Stage::Collecting || self.slot_shut(payment).is_some() {
             return 0;
         }
         let welcome = self.welcome_notes(*agreed);
@@ -236,32 +236,23 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             .fold(0, |mask, (index, _)| mask | 1 << index)
     }
 
-    /// Faults that close the slot even in the middle of a payment: where the note could not be recorded or might be lost.
-    fn slot_blocked(&self) -> bool {
-        use FaultCode::{
-            AcceptorAbsent, AcceptorFailure, AcceptorProtocol, BlockedByCenter, CassetteFull, CassetteJam,
-            CassetteOut, Cheated, DiskLow, DoorOpen, JournalChecking, JournalDamaged, JournalUnwritable,
-            Stopping, ValidatorJam,
-        };
-        [
-            AcceptorAbsent,
-            AcceptorFailure,
-            AcceptorProtocol,
-            BlockedByCenter,
-            CassetteFull,
-            CassetteJam,
-            CassetteOut,
-            Cheated,
-            DiskLow,
-            DoorOpen,
-            JournalChecking,
-            JournalDamaged,
-            JournalUnwritable,
-            Stopping,
-            ValidatorJam,
-        ]
-        .into_iter()
-        .any(|fault| self.health.has(fault))
+    /// Why no note is taken for this payment now although its sum is not in yet, for the citizen.
+    pub(super) fn slot_shut(&self, payment: &Payment) -> Option<(Tone, Word)> {
+        use FaultCode::{AcceptorAbsent, AcceptorFailure, AcceptorProtocol, CassetteJam, ValidatorJam};
+        match self.health.shuts_slot() {
+            Some(ValidatorJam | CassetteJam) => Some((Tone::Alarm, Word::JamWithMoney)),
+            Some(AcceptorAbsent | AcceptorFailure | AcceptorProtocol) => {
+                Some((Tone::Alarm, Word::AcceptorFailedWithMoney))
+            }
+            Some(fault) => Some((Tone::Warning, fault.word())),
+            // A payment starts online only; once money is in, a lost link does not stop it.
+            None if !payment.notes.is_empty() => None,
+            None if !self.center_is_trusted() => Some((Tone::Warning, Word::ReasonNoLink)),
+            None => {
+                let quote_lives = payment.quoted().is_some_and(|quote| quote.valid_until > self.utc);
+                (!quote_lives).then_some((Tone::Warning, Word::QuoteExpired))
+            }
+        }
     }
 
     /// Opens or closes the slot as the moment asks, and lights its lamp.

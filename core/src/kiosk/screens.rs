@@ -125,9 +125,6 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     /// Out of service, with the true reason. What still works is offered.
     pub(super) fn closed_screen(&self) -> ViewModel {
         let reason = match self.health.closed_by() {
-            Some(FaultCode::LinkDown) if self.health.has(FaultCode::StartingUp) && self.limits.is_none() => {
-                Word::ReasonNoLink
-            }
             Some(fault) => fault.word(),
             None if !self.acceptor_ready => Word::ReasonStarting,
             None if self.catalogue.is_some() && self.known_notes().is_empty() => Word::ReasonNotes,
@@ -346,6 +343,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         } else if offer.quote.cash_total != offer.quote.fee + offer.quote.commission {
             points.push(self.notice(Tone::Info, Word::RoundingWhy));
         }
+        if offer.quote.method.has_cash() && !self.takes_cash_for(&offer.quote) {
+            points.push(self.notice(Tone::Warning, Word::ReasonUnsettled));
+        }
         points.extend(self.too_much_for_card(offer));
         ViewModel {
             screen: "quote",
@@ -438,7 +438,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let (due, inserted, remaining) = (payment.due(), payment.inserted(), payment.remaining());
         let progress =
             if due.is_zero() { 1_000 } else { inserted.tiyn().min(due.tiyn()) * 1_000 / due.tiyn() };
-        let welcome = self.welcome_notes(agreed);
+        let shut = self.slot_shut(payment);
+        let welcome = if shut.is_some() { Vec::new() } else { self.welcome_notes(agreed) };
         let mut actions = Vec::new();
         let mut notice = None;
         if let Some((note, remainder)) = self.larger_note().filter(|_| agreed.is_none()) {
@@ -461,12 +462,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 ..self.action(Word::Next, Intent::AgreeRemainder, Weight::Primary)
             });
         }
-        if !self.link_is_up() && !inserted.is_zero() {
+        if let Some((tone, why)) = shut {
+            notice = Some(self.notice(tone, why));
+        } else if !self.link_is_up() {
             notice = Some(self.notice(Tone::Warning, Word::LinkLostWithMoney));
-        } else if self.health.has(FaultCode::ValidatorJam) || self.health.has(FaultCode::CassetteJam) {
-            notice = Some(self.notice(Tone::Alarm, Word::JamWithMoney));
-        } else if self.health.has(FaultCode::AcceptorAbsent) || self.health.has(FaultCode::AcceptorFailure) {
-            notice = Some(self.notice(Tone::Alarm, Word::AcceptorFailedWithMoney));
         }
         let stop = if inserted.is_zero() { Word::Cancel } else { Word::Stop };
         actions.push(self.action(stop, Intent::Stop, Weight::Quiet));

@@ -290,7 +290,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     fn pay_cash(&mut self) {
         let Dialogue::Quoted(offer) = self.dialogue.clone() else { return };
-        if offer.quote.method.has_cash() && self.begin_payment(*offer) {
+        if self.takes_cash_for(&offer.quote) && self.begin_payment(*offer) {
             self.dialogue = Dialogue::Honest;
         }
     }
