@@ -1,16 +1,21 @@
 //! What a hostile auditor tried: each story once lost money, printed twice, or stuck for ever.
 
 use std::time::Duration;
-use tolem_center::logic::{
-    Moment, Via,
-    memory::MemoryStore,
-    operator,
-    rebuild::{self, Standing as _},
-    store::Store as _,
+use tolem_center::{
+    catalogue::Catalogue,
+    keys::{CenterKeys, Seeds},
+    logic::{
+        Moment, Via,
+        memory::MemoryStore,
+        operator,
+        rebuild::{self, Standing as _},
+        store::Store as _,
+    },
 };
 use tolem_core::{
     health::FaultCode,
     kiosk::{Event, LinkFault, Pin},
+    receipt::{DEFAULT_WIDTH, Line, Sheet},
     view::{Body, Intent},
     words::{Word, word},
 };
@@ -20,7 +25,13 @@ use tolem_hal_sim::{
     line::LineFaults,
     world::Center as _,
 };
-use tolem_protocol::{KioskNumber, messages::HoldReason, qr::Qr, record::Fact};
+use tolem_protocol::{
+    Amount, BalanceNumber, KioskNumber,
+    catalogue::{Language, Price},
+    messages::{HoldReason, Method, Quote},
+    qr::Qr,
+    record::Fact,
+};
 use tolem_tests::rig::{DiskFault, PAYER, Rig, SharedCenter, Wire};
 
 fn secs(seconds: u64) -> Duration {
@@ -570,4 +581,175 @@ fn a_note_stacked_while_the_witness_answers_is_shown_to_the_witness_too() {
         seen.is_some_and(|seen| seen > stacked as u64),
         "record {stacked} is a note, cosigned are {seen:?}"
     );
+}
+
+/// What a center signs instead of what is in its books.
+type Bend = fn(&mut Quote);
+
+/// The payment stopped before any money, the screen says why, and nothing is owed to anybody.
+fn until_quote_refused(rig: &mut Rig, case: &str) {
+    rig.until_screen("message");
+    for language in Language::ALL {
+        rig.touch(Intent::SetLanguage(language));
+        let read = [rig.view.title.as_str(), rig.view.lead.as_str()];
+        let words = [Word::PaymentRefused, Word::QuoteDiffers].map(|phrase| word(language, phrase));
+        assert_eq!(read, words, "{case}");
+    }
+    rig.touch(Intent::PayCash);
+    rig.rest(secs(2));
+    assert_eq!(rig.view.screen, "message", "{case}");
+    let owed = |fact: &Fact| {
+        matches!(fact, Fact::Started { .. } | Fact::HoldRequested { .. } | Fact::CommitRequested { .. })
+    };
+    assert!(!rig.facts().iter().any(owed), "{case}: {}", rig.story());
+}
+
+#[test]
+fn a_quote_that_is_not_what_was_asked_for_stops_the_payment_before_any_money() {
+    let bends: [(&str, Bend); 14] = [
+        ("another payment", |quote| quote.payment.number += 1),
+        ("another boot", |quote| quote.payment.nonce[0] ^= 1),
+        ("another kiosk", |quote| quote.payment.kiosk = KioskNumber::new(43).expect("a number")),
+        ("another service", |quote| quote.service = "id-card".try_into().expect("a code")),
+        ("another entry of the catalogue", |quote| quote.service_digest[31] ^= 1),
+        ("cards, where none are taken", |quote| quote.method = Method::Either),
+        ("cards only", |quote| quote.method = Method::Card),
+        ("a voucher that nobody named", |quote| {
+            quote.balance =
+                Some((BalanceNumber::parse("203040506072").expect("a number"), Amount::from_tenge(500)));
+        }),
+        ("a higher fee", |quote| {
+            quote.fee = quote.fee + Amount::from_tenge(1);
+            quote.cash_total = quote.cash_total + Amount::from_tenge(1);
+        }),
+        ("a lower fee", |quote| {
+            quote.fee = quote.fee - Amount::from_tenge(1);
+            quote.cash_total = quote.cash_total - Amount::from_tenge(1);
+        }),
+        ("more cash than fee and commission", |quote| {
+            quote.cash_total = quote.cash_total + Amount::from_tenge(1);
+        }),
+        ("less cash than fee and commission", |quote| {
+            quote.cash_total = quote.cash_total - Amount::from_tenge(1);
+        }),
+        ("sums beyond all bounds", |quote| quote.commission = Amount::MAX),
+        ("a date that has passed", |quote| quote.valid_until = quote.made_at),
+    ];
+    for (case, bend) in bends {
+        let mut rig = Rig::ready(98);
+        rig.center.bend_quotes(Some(bend));
+        rig.choose("marriage", PAYER);
+        until_quote_refused(&mut rig, case);
+        rig.center.bend_quotes(None);
+        rig.tap(Word::Done);
+        rig.quote("marriage", PAYER);
+        assert_eq!(rig.booked(), 0, "{case}");
+    }
+}
+
+#[test]
+fn a_quote_under_another_key_stops_the_payment_before_any_money() {
+    let mut rig = Rig::ready(99);
+    let seeds = Seeds::draw(|bytes| bytes.fill(9));
+    rig.center.change(|center| center.keys = Box::new(CenterKeys::new(&seeds)));
+    rig.choose("marriage", PAYER);
+    until_quote_refused(&mut rig, "another key");
+}
+
+#[test]
+fn a_quote_that_leaves_the_voucher_out_stops_the_payment_and_the_voucher_is_free() {
+    let mut rig = Rig::ready(100);
+    rig.open_slot("marriage", PAYER);
+    rig.insert(2000);
+    rig.tap(Word::Stop);
+    rig.tap(Word::StopYes);
+    rig.until_screen("held");
+    let Body::Message { number, .. } = rig.view.body.clone() else { panic!("no number") };
+    rig.tap(Word::Done);
+    rig.until_settled();
+    rig.quote("marriage", PAYER);
+    rig.tap(Word::AddVoucher);
+    rig.type_digits(&number);
+    rig.center.bend_quotes(Some(|quote| quote.balance = None));
+    rig.tap(Word::Next);
+    rig.until("an end", |rig| matches!(rig.view.screen, "message" | "quote"));
+    assert_eq!(
+        rig.view.title,
+        word(rig.view.language, Word::PaymentRefused),
+        "4 325 ₸ in cash for a voucher"
+    );
+    rig.center.bend_quotes(None);
+    rig.tap(Word::Done);
+    rig.quote("marriage", PAYER);
+    rig.tap(Word::AddVoucher);
+    rig.type_digits(&number);
+    rig.tap(Word::Next);
+    rig.until_screen("quote");
+}
+
+/// What `label` and `value` look like in a row of the paper.
+fn dots_of_row(label: &str, value: &str) -> Vec<u8> {
+    let mut sheet = Sheet::new(DEFAULT_WIDTH);
+    sheet.push(Line::Row { label: label.into(), value: value.into(), strong: false });
+    let page = sheet.page();
+    let black = |row: &&[u8]| row.iter().any(|byte| *byte != 0);
+    let rows: Vec<&[u8]> = page.rows.chunks(usize::from(DEFAULT_WIDTH / 8)).collect();
+    let first = rows.iter().position(black).expect("something is printed");
+    let last = rows.iter().rposition(black).expect("something is printed");
+    rows[first..=last].concat()
+}
+
+#[test]
+fn the_whole_iin_is_on_paper_only_where_the_center_has_set_it() {
+    let stride = usize::from(DEFAULT_WIDTH / 8);
+    let label =
+        [Language::Kazakh, Language::English].map(|language| word(language, Word::PaperIin)).join(" / ");
+    let whole = dots_of_row(&label, "000101\u{202f}300\u{202f}019");
+    let masked = dots_of_row(&label, "••••\u{202f}••••\u{202f}0019");
+    for set in [false, true] {
+        let center = SharedCenter::new(101);
+        center.change(|center| center.rules.limits.print_whole_iin = set);
+        let mut rig = Rig::at(42, center, 101, true);
+        rig.until_screen("attract");
+        rig.open_slot("id-card", PAYER);
+        rig.insert(500);
+        rig.touch(Intent::AgreeRemainder);
+        rig.insert(500);
+        rig.until_screen("confirm");
+        rig.tap(Word::Confirm);
+        rig.until_screen("code");
+        let paper = rig.printer.papers().next().expect("a receipt");
+        let shows = |dots: &[u8]| {
+            let places = (0..=paper.rows().len().saturating_sub(dots.len())).step_by(stride);
+            places.into_iter().any(|at| paper.rows()[at..].starts_with(dots))
+        };
+        assert_eq!((shows(&whole), shows(&masked)), (set, !set));
+    }
+}
+
+/// A center that was restored from before a change of prices has the older catalogue, and it is this one that it signs quotes by.
+#[test]
+fn an_older_catalogue_of_a_restored_center_is_taken_and_sold_by() {
+    let mut rig = Rig::ready(102);
+    let older = rig.center.operate(|center, _| center.catalogue.clone());
+    let put = |rig: &mut Rig, catalogue: &Catalogue| {
+        rig.center.change(|center| center.catalogue = catalogue.clone());
+        rig.set_wire(Wire::Down);
+        rig.set_wire(Wire::Up);
+        rig.rest(secs(5));
+    };
+    let mut newer = older.clone();
+    newer.head.version += 1;
+    let marriage =
+        newer.services.iter_mut().find(|entry| entry.code.as_str() == "marriage").expect("a service");
+    marriage.price = Price::Fixed(Amount::from_tenge(5_000));
+    for (catalogue, price) in [(&newer, 5_000), (&older, 4_325)] {
+        put(&mut rig, catalogue);
+        rig.quote("marriage", PAYER);
+        rig.tap(Word::PayCash);
+        let due = rig.kiosk().session().current().map(|payment| payment.due());
+        assert_eq!(due, Some(Amount::from_tenge(price)));
+        rig.touch(Intent::Cancel);
+        rig.until_screen("attract");
+    }
 }

@@ -327,8 +327,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             (Ask::Service(index), Response::Service(service)) => self.service_arrived(index, service),
             (Ask::Payer { service }, Response::Payer(check)) => self.payer_checked(service, check),
-            (Ask::Quote { service, payment, method, .. }, Response::Quote(signed)) => {
-                self.quoted(service, payment, method, signed);
+            (Ask::Quote { service, payment, balance, method }, Response::Quote(signed)) => {
+                self.quoted(service, payment, (method, balance), signed);
                 self.continue_retry();
             }
             (Ask::Card(payment), Response::Card(answer)) => self.card_answered(payment, answer),
@@ -444,6 +444,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
         self.center.unwitnessed = true;
         self.ask_card_service();
+        // Another version, newer or older: what the center quotes by is what is sold. A restored center may have the older one, and
+        // against a newer one every quote would be refused.
         let loaded = self.catalogue.as_ref().is_some_and(|head| {
             head.version == welcome.catalogue && self.services.len() == usize::from(head.services)
         });
@@ -495,7 +497,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
     }
 
-    fn quoted(&mut self, service: u16, payment: PaymentId, asked: Method, signed: Signed<Quote>) {
+    fn quoted(&mut self, service: u16, payment: PaymentId, asked: Asking, signed: Signed<Quote>) {
         let Dialogue::Asking { what: Asked::Quote { .. }, .. } = self.dialogue else {
             self.void(payment);
             return;
@@ -518,7 +520,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         &self,
         service: u16,
         payment: PaymentId,
-        asked: Method,
+        (method, balance): Asking,
         signed: &Signed<Quote>,
     ) -> Option<Quote> {
         let quote = signed.open(|message, signature| self.signer.verify_center(message, signature)).ok()?;
@@ -528,7 +530,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let fits = quote.payment == payment
             && quote.service == entry.code
             && quote.service_digest == entry.digest()
-            && quote.method.is_within(asked)
+            && quote.method.is_within(method)
+            && quote.balance.map(|(number, _)| number) == balance
             && entry.price.amount(mrp) == Some(quote.fee)
             && quote.cash_total == total.rounded_for_cash()
             && quote.valid_until > self.utc;
@@ -837,6 +840,9 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.session.current().is_some_and(|payment| payment.stage() == Stage::Requested)
     }
 }
+
+/// How a quote is to be paid, and with which voucher.
+type Asking = (Method, Option<BalanceNumber>);
 
 /// Questions whose answer a citizen waits for on the screen.
 fn is_citizens(ask: &Ask) -> bool {

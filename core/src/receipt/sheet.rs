@@ -66,12 +66,13 @@ impl Sheet {
     /// An empty sheet for paper `width` dots wide.
     ///
     /// Panics unless `width` is a multiple of 8 and at least 200: the configuration is checked before.
-    pub(super) fn new(width: u16) -> Self {
+    pub fn new(width: u16) -> Self {
         assert!(width.is_multiple_of(8) && width >= 200, "{width} dots: not a paper width");
         Self { width, lines: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, line: Line) {
+    /// Adds a block at the end.
+    pub fn push(&mut self, line: Line) {
         self.lines.push(line);
     }
 

@@ -36,7 +36,7 @@ use tolem_hal_sim::{
 use tolem_protocol::{
     Iin, KioskNumber, PaymentCode, PaymentId, UtcTime,
     card::CardOrder,
-    messages::{Deposit, Request, Response},
+    messages::{Deposit, Quote, Request, Response},
     signed::Signed,
     utc::Date,
 };
@@ -77,6 +77,8 @@ struct CenterState {
     late: Vec<(UtcTime, Vec<u8>)>,
     forgotten_cards: Vec<CardBooking>,
     early_reversals: Vec<PaymentId>,
+    /// Changes each quote before it is signed again.
+    bent: Option<fn(&mut Quote)>,
 }
 
 impl SharedCenter {
@@ -116,6 +118,7 @@ impl SharedCenter {
             late: Vec::new(),
             forgotten_cards: Vec::new(),
             early_reversals: Vec::new(),
+            bent: None,
         };
         Self(Rc::new(RefCell::new(state)))
     }
@@ -139,6 +142,23 @@ impl SharedCenter {
     /// Changes the center.
     pub fn change(&self, change: impl FnOnce(&mut Center)) {
         change(&mut self.0.borrow_mut().center);
+    }
+
+    /// From now on each quote says something else than the books, under the center's good signature.
+    pub fn bend_quotes(&self, bend: Option<fn(&mut Quote)>) {
+        self.0.borrow_mut().bent = bend;
+    }
+
+    fn bend(&self, response: Response) -> Response {
+        let state = self.0.borrow();
+        match (response, state.bent) {
+            (Response::Quote(signed), Some(bend)) => {
+                let mut quote = signed.read_unverified().expect("the center writes quotes");
+                bend(&mut quote);
+                Response::Quote(Signed::new(&quote, |message| state.center.keys.sign(message)))
+            }
+            (response, _) => response,
+        }
     }
 
     /// Statement and sealing key.
@@ -226,7 +246,10 @@ impl world::Center for SharedCenter {
         match &request {
             Request::Authorize(order) => self.authorize(now, who, order),
             _ => {
-                self.transact(now, |center, store, moment| center.handle(store, moment, who, request.clone()))
+                let answer = self.transact(now, |center, store, moment| {
+                    center.handle(store, moment, who, request.clone())
+                });
+                answer.map(|response| self.bend(response))
             }
         }
     }
