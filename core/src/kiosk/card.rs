@@ -173,6 +173,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
     pub(super) fn card_in_service(&self) -> bool {
         self.health.closed_for_cards().is_none()
             && self.desk.as_ref().is_some_and(CardDesk::is_ready)
+            && self.printer_was_seen()
             && self.link_is_up()
             && !self.center.card_service.waits
             && !self.health.has(FaultCode::AcquirerDown)

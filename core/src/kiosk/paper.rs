@@ -45,6 +45,11 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
     }
 
+    /// The printer has said how it is. After a start nobody knows for a few seconds, and nothing is sold until then.
+    pub(super) fn printer_was_seen(&self) -> bool {
+        self.printer_status.is_some()
+    }
+
     fn print_ended(&mut self, print: u64, result: Result<(), PrintFault>) {
         if print == EMERGENCY_PRINT {
             if let Some((until, _)) = &mut self.dying {

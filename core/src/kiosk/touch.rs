@@ -119,7 +119,10 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     /// Whether notes can be taken for a payment that begins now.
     pub(super) fn cash_in_service(&self) -> bool {
-        self.health.closed_by().is_none() && self.acceptor_ready && !self.known_notes().is_empty()
+        self.health.closed_by().is_none()
+            && self.acceptor_ready
+            && self.printer_was_seen()
+            && !self.known_notes().is_empty()
     }
 
     fn open_catalogue(&mut self) {
