@@ -279,7 +279,7 @@ fn a_code_that_is_struck_by_hand_frees_the_money(lab: &impl Lab) {
     refuses_all_but(&mut town, payment, &[]);
     let due = town.with(|center, store, at| center.notices_due(store, at.now));
     let no = Reply::Refused("not permitted".into());
-    town.with(|center, store, at| center.notice_answered(store, at, due[0].id, &no));
+    town.with(|center, store, at| center.notice_answered(store, at, (due[0].id, due[0].kind), &no));
     assert!(town.errands().is_empty(), "the code first");
     refuses_all_but(&mut town, payment, &[CardRuling::CodeStruck]);
     assert_eq!(end(&mut town, payment, CardRuling::CodeStruck), Ok(Effect::Done));
@@ -522,7 +522,9 @@ fn what_the_gateway_has_as_paid_and_these_books_undid_is_booked_with_the_answer_
             town.now = town.now.plus_seconds(7_200);
             let due = town.with(|center, store, at| center.notices_due(store, at.now));
             let silent = Reply::Silent("it is paid".into());
-            town.with(|center, store, at| center.notice_answered(store, at, due[0].id, &silent));
+            town.with(|center, store, at| {
+                center.notice_answered(store, at, (due[0].id, due[0].kind), &silent)
+            });
             assert_eq!(town.alarms(), ["notice-overdue"]);
         }
         refuses_all_but(&mut town, payment, &[]);

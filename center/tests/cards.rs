@@ -12,9 +12,9 @@ use tolem_center::logic::{
     Answer,
     acquirer::{Acquiring as _, Heard, Standing},
     cards::{LineWatch, Next, Said},
-    errands::Reply,
+    errands::{NoticeKind, Reply},
     rebuild::{self, Standing as _},
-    store::{CodeState, Store as _, Transact},
+    store::{CodeRow, CodeState, Store as _, Transact},
 };
 use tolem_protocol::{
     Amount, PaymentId,
@@ -44,6 +44,7 @@ on_all_stores!(
     a_restored_center_hands_a_request_that_it_forgot_to_a_person_and_its_kiosk_is_free,
     an_undoing_of_what_a_restored_center_forgot_is_handed_to_a_person,
     what_a_restored_center_undid_before_it_was_told_is_its_loss_and_its_kiosk_is_free,
+    what_silence_undid_and_nobody_has_heard_is_taken_when_its_kiosk_tells_of_it,
     an_approval_that_nobody_decides_about_is_alarmed,
     a_gateway_that_never_voids_a_code_holds_nobodys_money_for_ever,
     a_number_that_its_reader_has_enciphered_is_never_open_here,
@@ -575,23 +576,103 @@ fn an_undoing_of_what_a_restored_center_forgot_is_handed_to_a_person(lab: &impl 
     town.audit();
 }
 
+/// What the outbox says of codes, and whether the gateway has taken it.
+fn words<S: Transact>(town: &Town<S>) -> Vec<(NoticeKind, bool)> {
+    let mut words = Vec::new();
+    town.store.each_notice(&mut |row| words.push((row.kind, row.taken_at.is_some()))).unwrap();
+    words
+}
+
 fn what_a_restored_center_undid_before_it_was_told_is_its_loss_and_its_kiosk_is_free(lab: &impl Lab) {
-    let mut town = town(lab, true);
-    let (order, payment, request) = ordered(&mut town);
-    let before = town.with(|_, store, _| store.card(&payment)).unwrap();
-    let CardAnswer::Approved { outcome, .. } = town.decided(&request, b"00") else { panic!("approved") };
-    // The backup was made while the answer was on its way, and its kiosk comes only after the answer is overdue.
-    town.with(|_, store, _| store.put_card(&before));
-    town.now = town.now.plus_seconds(120);
-    town.errands();
-    assert_eq!(town.standing(&payment), Standing::Reversing);
-    assert_eq!(town.card(Request::CardConfirm(payment)), CardAnswer::Voided);
-    assert_eq!(town.ask(1, Request::Recall { deposit: order.deposit, outcome }), Response::Recalled);
-    assert_eq!(town.card(Request::CardConfirm(payment)), CardAnswer::Confirmed, "its code is out");
-    assert_eq!(town.standing(&payment), Standing::Reversing, "the money goes back");
-    assert_eq!(town.owed_by_cards(), 0, "no acquirer owes it");
-    assert_eq!(town.alarms(), ["card-loss"]);
-    town.audit();
+    // The code is void and its reversal is said, or is about to be; or somebody's word has undone it and the gateway does not void its code.
+    for (by_word, is_void, said) in [(false, true, true), (false, true, false), (true, false, false)] {
+        let mut town = town(lab, true);
+        let (order, payment, request) = ordered(&mut town);
+        let before = town.with(|_, store, _| store.card(&payment)).unwrap();
+        let CardAnswer::Approved { outcome, .. } = town.decided(&request, b"00") else { panic!("approved") };
+        if by_word {
+            assert_eq!(town.card(void(payment)), CardAnswer::Voided);
+        } else {
+            // The backup was made while the answer was on its way, and its kiosk comes only after the answer is overdue.
+            town.with(|_, store, _| store.put_card(&before));
+            town.now = town.now.plus_seconds(120);
+        }
+        town.errands();
+        if is_void {
+            assert_eq!(town.notices(), 1);
+        }
+        if said {
+            assert_eq!(town.errands().len(), 1);
+        }
+        assert_eq!(town.standing(&payment), Standing::Reversing);
+        assert_eq!(town.card(Request::CardConfirm(payment)), CardAnswer::Voided);
+        assert_eq!(town.ask(1, Request::Recall { deposit: order.deposit, outcome }), Response::Recalled);
+        assert_eq!(town.card(Request::CardConfirm(payment)), CardAnswer::Confirmed, "its code is out");
+        assert_eq!(town.standing(&payment), Standing::Reversing, "the money goes back");
+        assert_eq!(town.owed_by_cards(), 0, "no acquirer owes it");
+        assert_eq!(town.alarms(), ["card-loss"]);
+        let told = [(NoticeKind::Void, true), (NoticeKind::Paid, false)];
+        assert_eq!(
+            words(&town),
+            told[usize::from(!is_void)..],
+            "nobody is told that a code is void which is out"
+        );
+        town.now = town.now.plus_seconds(60);
+        let reversal = town.errands().remove(0);
+        assert!(matches!(town.hear(&answer(&reversal, b"00")), Said::Other(Heard::Settled(_))));
+        assert_eq!(town.notices(), 1);
+        town.audit();
+    }
+}
+
+/// The reversal waits for the gateway, which does not void what it has as paid: so nobody has heard of the undoing when the kiosk comes.
+fn what_silence_undid_and_nobody_has_heard_is_taken_when_its_kiosk_tells_of_it(lab: &impl Lab) {
+    for is_paid in [true, false] {
+        let mut town = town(lab, true);
+        let (order, payment, request) = ordered(&mut town);
+        let before = town.with(|_, store, _| store.card(&payment)).unwrap();
+        let CardAnswer::Approved { outcome, .. } = town.decided(&request, b"00") else { panic!("approved") };
+        town.with(|_, store, _| store.put_card(&before));
+        town.now = town.now.plus_seconds(120);
+        town.errands();
+        assert_eq!(
+            (town.standing(&payment), words(&town)),
+            (Standing::Reversing, vec![(NoticeKind::Void, false)])
+        );
+        let under_way = town.with(|center, store, at| center.notices_due(store, at.now)).remove(0);
+        if is_paid {
+            town.with(|_, store, at| {
+                let row = store.code_of(&payment)?.unwrap();
+                store.put_code(&CodeRow { state: CodeState::Paid, paid_at: Some(at.now), ..row })
+            });
+            let silent = Reply::Silent("it is paid".into());
+            let told = (under_way.id, under_way.kind);
+            town.with(|center, store, at| center.notice_answered(store, at, told, &silent));
+        }
+        let mut town = town.restart(lab);
+        let recall = Request::Recall { deposit: order.deposit, outcome };
+        for _ in 0..2 {
+            assert_eq!(town.ask(1, recall.clone()), Response::Recalled);
+            assert_eq!(town.card(Request::CardConfirm(payment)), CardAnswer::Confirmed);
+            assert_eq!(town.standing(&payment), Standing::Confirming, "paid there: {is_paid}");
+            // Nor does a late reply to the other word close this one.
+            let (told, done) = ((under_way.id, under_way.kind), Reply::Done(()));
+            town.with(|center, store, at| center.notice_answered(store, at, told, &done));
+            assert_eq!(
+                words(&town),
+                [(NoticeKind::Paid, false)],
+                "the gateway hears nothing else of its code"
+            );
+        }
+        assert_eq!(town.owed_by_cards(), i64::try_from(tenge(FEE).tiyn()).unwrap());
+        assert_eq!(town.notices(), 1);
+        assert_eq!(town.code_state(&payment), Some(CodeState::Paid));
+        let advice = town.errands().remove(0);
+        assert_eq!((advice.kind, advice.get(de::RESPONSE)), (MessageType::ADVICE, None));
+        assert!(matches!(town.hear(&answer(&advice, b"00")), Said::Other(Heard::Settled(_))));
+        assert_eq!(town.alarms(), [""; 0]);
+        town.audit();
+    }
 }
 
 fn an_approval_that_nobody_decides_about_is_alarmed(lab: &impl Lab) {
@@ -626,7 +707,7 @@ fn a_gateway_that_never_voids_a_code_holds_nobodys_money_for_ever(lab: &impl Lab
         let due = town.with(|center, store, at| center.notices_due(store, at.now));
         assert_eq!(due.len(), 1, "it is still owed");
         let reply = Reply::Refused("not permitted".into());
-        town.with(|center, store, at| center.notice_answered(store, at, due[0].id, &reply));
+        town.with(|center, store, at| center.notice_answered(store, at, (due[0].id, due[0].kind), &reply));
     };
     // Repeated for a day, and the code comes first.
     for _ in 0..4 {

@@ -46,7 +46,7 @@ fn refuse_paid<S: Transact>(town: &mut Town<S>) {
     town.store
         .transact(|store| {
             let mut at = Moment { now, fresh: &mut fresh, trace: &mut |_| {} };
-            center.notice_answered(store, &mut at, due[0].id, &no)
+            center.notice_answered(store, &mut at, (due[0].id, due[0].kind), &no)
         })
         .unwrap();
 }

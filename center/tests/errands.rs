@@ -171,7 +171,7 @@ fn life(lab: &impl Lab, cut: usize) -> bool {
             }
             let lost = now_is(&mut place);
             rules(&mut town, lost, |center, store, at| {
-                center.notice_answered(store, at, notice.id, &Reply::Done(()))
+                center.notice_answered(store, at, (notice.id, notice.kind), &Reply::Done(()))
             });
         }
     }
@@ -258,7 +258,9 @@ fn a_silent_gateway_is_asked_less_and_less_and_named_once(lab: &impl Lab) {
         let due = town.center.notices_due(&town.store, town.now).unwrap();
         assert_eq!(due.len(), 1, "never given up: {reply:?}");
         assert_eq!((due[0].code, due[0].fee), (made.code, tenge(865)));
-        rules(&mut town, false, |center, store, at| center.notice_answered(store, at, due[0].id, &reply));
+        rules(&mut town, false, |center, store, at| {
+            center.notice_answered(store, at, (due[0].id, due[0].kind), &reply)
+        });
         town.now = town.now.plus_seconds(301);
     }
     assert_eq!(town.alarms(), ["code-overdue", "notice-overdue", "notice-refused"]);
@@ -280,11 +282,13 @@ fn notices_of_one_code_go_out_in_order(lab: &impl Lab) {
     assert_eq!(due(&town).iter().map(|notice| notice.kind).collect::<Vec<_>>(), [NoticeKind::Paid]);
     // The first rests after a failure; the second does not overtake it.
     let silent = Reply::Silent("down".into());
-    rules(&mut town, false, |center, store, at| center.notice_answered(store, at, first.id, &silent));
+    rules(&mut town, false, |center, store, at| {
+        center.notice_answered(store, at, (first.id, first.kind), &silent)
+    });
     assert!(due(&town).is_empty());
     town.now = town.now.plus_seconds(2);
     rules(&mut town, false, |center, store, at| {
-        center.notice_answered(store, at, first.id, &Reply::Done(()))
+        center.notice_answered(store, at, (first.id, first.kind), &Reply::Done(()))
     });
     assert_eq!(due(&town).iter().map(|notice| notice.kind).collect::<Vec<_>>(), [NoticeKind::Void]);
 }
@@ -363,7 +367,7 @@ fn what_the_gateway_has_as_paid_owes_no_notice(lab: &impl Lab) {
             assert_eq!(kinds, [NoticeKind::Refund], "it is not void there, it is paid");
             let used = Reply::Refused("used".into());
             rules(&mut town, false, |center, store, at| {
-                center.notice_answered(store, at, due[0].id, &used).map(|_| Some(()))
+                center.notice_answered(store, at, (due[0].id, due[0].kind), &used).map(|_| Some(()))
             });
             assert!(town.store.alarms().unwrap().iter().any(|alarm| alarm.kind == "code-not-returned"));
         } else {

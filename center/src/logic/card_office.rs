@@ -88,15 +88,20 @@ pub(super) fn has_money_back(store: &dyn Store, payment: &PaymentId, card: Optio
     }
 }
 
-/// The word that the code is void, of which the gateway wants to hear nothing.
-fn void_owed(store: &dyn Store, payment: &PaymentId) -> Result<Option<NoticeRow>> {
-    let mut owed = None;
+/// The words that the code of a payment is void, taken or not.
+fn voids(store: &dyn Store, payment: &PaymentId) -> Result<Vec<NoticeRow>> {
+    let mut told = Vec::new();
     store.each_notice(&mut |row| {
-        if row.payment == *payment && row.kind == NoticeKind::Void && row.taken_at.is_none() {
-            owed = Some(row);
+        if row.payment == *payment && row.kind == NoticeKind::Void {
+            told.push(row);
         }
     })?;
-    Ok(owed)
+    Ok(told)
+}
+
+/// The word that the code is void, which the gateway has not taken.
+pub(super) fn void_owed(store: &dyn Store, payment: &PaymentId) -> Result<Option<NoticeRow>> {
+    Ok(voids(store, payment)?.into_iter().rfind(|row| row.taken_at.is_none()))
 }
 
 /// Whether a person must end this payment at the acquirer. `card` is its row, if there is one.
@@ -316,12 +321,7 @@ impl Center {
         payment: &PaymentId,
         code: PaymentCode,
     ) -> Result<()> {
-        let mut told = Vec::new();
-        store.each_notice(&mut |row| {
-            if row.payment == *payment && row.kind == NoticeKind::Void {
-                told.push(row);
-            }
-        })?;
+        let told = voids(store, payment)?;
         if told.is_empty() {
             let made = Made { code, valid_until: now, is_paid: true };
             return self.owe_paid(store, now, *payment, &made);

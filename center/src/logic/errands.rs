@@ -323,15 +323,17 @@ impl Center {
         })
     }
 
-    /// What the gateway replied to a notice. True if it is taken now.
+    /// What the gateway replied to a notice, by its id and what it said: a reply that comes when the entry says something else already is to
+    /// nothing that is owed. True if it is taken now.
     pub fn notice_answered(
         &self,
         store: &mut dyn Store,
         at: &mut Moment<'_>,
-        id: u64,
+        (id, said): (u64, NoticeKind),
         reply: &Reply<()>,
     ) -> Result<bool> {
-        let Some(mut row) = store.notice(id)?.filter(|row| row.taken_at.is_none()) else { return Ok(false) };
+        let open = |row: &NoticeRow| row.taken_at.is_none() && row.kind == said;
+        let Some(mut row) = store.notice(id)?.filter(open) else { return Ok(false) };
         let (kiosk, payment) = (row.payment.kiosk, row.payment);
         match reply {
             Reply::Done(()) => {
@@ -449,7 +451,7 @@ impl Center {
         let mut taken = 0;
         for notice in self.notices_due(store, at.now)? {
             let reply = self.gateway.notify(store, at.now, &notice)?;
-            taken += usize::from(self.notice_answered(store, at, notice.id, &reply)?);
+            taken += usize::from(self.notice_answered(store, at, (notice.id, notice.kind), &reply)?);
         }
         Ok(taken)
     }

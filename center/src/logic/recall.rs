@@ -5,11 +5,11 @@
 
 use crate::logic::{
     Center, Moment, PayerTag,
-    acquirer::{self, Standing},
-    card_office::{has_money_back, is_ended},
+    acquirer::{self, CardRow, Standing, Why},
+    card_office::{has_money_back, is_ended, void_owed},
     cards::by_card,
     deposit::{Claimed, Via, token_of},
-    errands::{NoticeKind, Order},
+    errands::{NoticeKind, NoticeRow, Order},
     ledger::Account,
     store::{BalanceRow, BalanceState, PaymentRow, Result, Store},
 };
@@ -120,7 +120,7 @@ impl Center {
     }
 
     /// Takes the code of a lost life on again, and owes its notice: nobody knows any more whether the gateway has it; it takes it once.
-    /// False without a payer.
+    /// Of a code that is out the gateway does not hear any more that it is void. False without a payer.
     fn adopt(
         &self,
         store: &mut dyn Store,
@@ -141,13 +141,23 @@ impl Center {
             valid_until,
         };
         self.gateway.adopt(store, answered_at, code, &order)?;
-        self.owe_notice(store, at.now, NoticeKind::Paid, payment, code)?;
+        match void_owed(store, &payment)?.filter(|row| row.code == code) {
+            // Behind that word this one would never be said: the gateway does not void what it has as paid.
+            Some(row) => store.put_notice(&NoticeRow {
+                kind: NoticeKind::Paid,
+                made_at: at.now,
+                tries: 0,
+                next: at.now,
+                ..row
+            })?,
+            None => self.owe_notice(store, at.now, NoticeKind::Paid, payment, code)?,
+        }
         Ok(true)
     }
 
     /// The same for a payment by card: its code is out, so the money is to be taken. If the backup knows the request, the acquirer is told
-    /// so, once more maybe; of a request that is forgotten nobody here knows the card any more, so a person compares it; what was undone meanwhile is
-    /// the center's loss.
+    /// so, once more maybe, also if it was undone as overdue and neither acquirer nor gateway has heard that; of a request that is forgotten nobody
+    /// here knows the card any more, so a person compares it; what was undone otherwise meanwhile is the center's loss.
     fn rebook_card(
         &self,
         store: &mut dyn Store,
@@ -160,28 +170,36 @@ impl Center {
         else {
             return Ok(false);
         };
+        let payment = claimed.deposit.payment;
+        let asked = acquirer::enquire(store, &payment)?;
+        // Its reversal waits until its code is void.
+        let is_void = void_owed(store, &payment)?.is_none();
         if token.fee != quote.fee
             || !self.adopt(store, at, claimed, quote, (owner, code, token.valid_until), outcome.at)?
         {
             return Ok(false);
         }
-        let payment = claimed.deposit.payment;
         let payee = claimed.known.and_then(|row| row.payee);
-        let asked = acquirer::enquire(store, &payment)?;
-        let standing = asked.as_ref().map(|row| row.standing);
+        let is_asked_for = |row: &CardRow| match row.standing {
+            Standing::Sent | Standing::Approved => true,
+            // Undone because nobody had heard the answer, which we see now; not on somebody's word.
+            Standing::Reversing => !is_void && row.tries == 0 && row.why == Some(Why::NoAnswer),
+            _ => false,
+        };
+        let takes = asked.as_ref().is_some_and(is_asked_for);
         // What this life has undone already, or people have given back, is not taken any more: the code is out, so the center pays for it.
-        let went_back = has_money_back(store, &payment, asked.as_ref())?;
+        let went_back = !takes && has_money_back(store, &payment, asked.as_ref())?;
         let from = if went_back { Account::OwnLoss } else { Account::Cards };
         self.book_by_card(store, outcome.at, (payment, payee), quote, (from, "recalled"))?;
-        if let Some(mut row) = asked.filter(|_| matches!(standing, Some(Standing::Sent | Standing::Approved)))
-        {
+        if let Some(row) = asked.filter(|_| takes) {
             // We signed the answer, so it was approved in the lost life, if not in this one.
-            row.standing = Standing::Approved;
-            store.put_card(&row)?;
+            store.put_card(&CardRow { standing: Standing::Approved, why: None, ..row })?;
             acquirer::confirm(store, at.now, &payment)?;
             return Ok(true);
         }
         if went_back {
+            // Its code will not be void any more, so a reversal that waits for that goes now.
+            self.code_is_void(store, at.now, &payment)?;
             // A word of its own: that it was forgotten may have been told before, and people have ended it then.
             let text = format!(
                 "card payment {payment} was recalled after its money was given back: its code is out, which is our loss; \

@@ -8,7 +8,7 @@ use crate::{
     logic::{
         Center, Moment,
         enrolment::{Issuer, Shown},
-        errands::{Made, Reply},
+        errands::{Made, NoticeKind, Reply},
         registry::Lookup,
         store::{StoreError, Transact as _},
         trace::Step,
@@ -70,7 +70,7 @@ pub(crate) struct Enrolling {
 pub(crate) enum Heard {
     Payer(Lookup, Box<Asking>),
     Code(PaymentId, Reply<Made>),
-    Notice(u64, Reply<()>),
+    Notice((u64, NoticeKind), Reply<()>),
     /// The acquirer is there; this is how it is spoken to.
     AcquirerOpen(mpsc::UnboundedSender<Word>),
     /// An answer of the acquirer.
@@ -173,7 +173,7 @@ impl Desk {
             }
             Job::Heard(Heard::Payer(lookup, asking)) => self.decide(vec![Item::Asked(asking, Some(lookup))]),
             Job::Heard(Heard::Code(payment, reply)) => self.decide(vec![Item::Code(payment, reply)]),
-            Job::Heard(Heard::Notice(id, reply)) => self.decide(vec![Item::Notice(id, reply)]),
+            Job::Heard(Heard::Notice(told, reply)) => self.decide(vec![Item::Notice(told, reply)]),
             Job::Do(work) => {
                 work(&mut self.store, &mut self.center);
                 Ok(())

@@ -52,7 +52,9 @@ pub(super) async fn run(
             let heard = match call {
                 Call::Payer(iin, asking) => Heard::Payer(neighbours.check_payer(&iin).await, asking),
                 Call::Code(order) => Heard::Code(order.payment, neighbours.create_code(&order).await),
-                Call::Notice(notice) => Heard::Notice(notice.id, neighbours.deliver(&notice).await),
+                Call::Notice(notice) => {
+                    Heard::Notice((notice.id, notice.kind), neighbours.deliver(&notice).await)
+                }
             };
             // A closed desk has it all written down.
             let _ = desk.send(Job::Heard(heard)).await;

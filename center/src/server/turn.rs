@@ -11,7 +11,7 @@ use super::{
 use crate::{
     logic::{
         Answer, Center, Moment, enrolment,
-        errands::{AT_ONCE, Errands as _, Made, Reply},
+        errands::{AT_ONCE, Errands as _, Made, NoticeKind, Reply},
         registry::Lookup,
         store::{Store as _, StoreError},
     },
@@ -33,7 +33,7 @@ pub(super) enum Item {
     /// The gateway has replied about a code.
     Code(PaymentId, Reply<Made>),
     /// The gateway has replied about a notice.
-    Notice(u64, Reply<()>),
+    Notice((u64, NoticeKind), Reply<()>),
 }
 
 /// Where a job goes.
@@ -76,7 +76,7 @@ impl Sorter {
                 Sorted::Turn(Item::Asked(asking, Some(lookup)))
             }
             Job::Heard(Heard::Code(payment, reply)) => Sorted::Turn(Item::Code(payment, reply)),
-            Job::Heard(Heard::Notice(id, reply)) => Sorted::Turn(Item::Notice(id, reply)),
+            Job::Heard(Heard::Notice(told, reply)) => Sorted::Turn(Item::Notice(told, reply)),
             other => Sorted::Alone(other),
         }
     }
@@ -152,8 +152,8 @@ fn decide_one(
             }
             center.code_arrived(store, at, payment, reply).map(Decided::Code)
         }
-        Item::Notice(id, reply) => {
-            center.notice_answered(store, at, *id, reply)?;
+        Item::Notice(told, reply) => {
+            center.notice_answered(store, at, *told, reply)?;
             Ok(Decided::Notice)
         }
     }
@@ -213,7 +213,7 @@ impl Desk {
                 self.under_way.codes.remove(&payment);
                 self.card_code(payment, &reply)
             }
-            (Item::Notice(id, _), _) => {
+            (Item::Notice((id, _), _), _) => {
                 self.under_way.notices.remove(&id);
                 Ok(())
             }
