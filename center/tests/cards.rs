@@ -12,12 +12,12 @@ use tolem_center::logic::{
     Answer,
     acquirer::{Acquiring as _, Heard, Standing},
     cards::{LineWatch, Next, Said},
-    errands::{NoticeKind, Reply},
+    errands::{Made, NoticeKind, Reply},
     rebuild::{self, Standing as _},
     store::{CodeRow, CodeState, Store as _, Transact},
 };
 use tolem_protocol::{
-    Amount, PaymentId,
+    Amount, PaymentCode, PaymentId,
     card::{
         CardAnswer, CardOrder, CardSecret, DeclineReason, PinKey, SealedCard, SealedNumber, SecretNumber,
     },
@@ -45,6 +45,7 @@ on_all_stores!(
     an_undoing_of_what_a_restored_center_forgot_is_handed_to_a_person,
     what_a_restored_center_undid_before_it_was_told_is_its_loss_and_its_kiosk_is_free,
     what_silence_undid_and_nobody_has_heard_is_taken_when_its_kiosk_tells_of_it,
+    an_order_that_waited_in_a_backup_and_comes_to_nothing_is_handed_to_a_person,
     an_approval_that_nobody_decides_about_is_alarmed,
     a_gateway_that_never_voids_a_code_holds_nobodys_money_for_ever,
     a_number_that_its_reader_has_enciphered_is_never_open_here,
@@ -671,6 +672,44 @@ fn what_silence_undid_and_nobody_has_heard_is_taken_when_its_kiosk_tells_of_it(l
         assert_eq!((advice.kind, advice.get(de::RESPONSE)), (MessageType::ADVICE, None));
         assert!(matches!(town.hear(&answer(&advice, b"00")), Said::Other(Heard::Settled(_))));
         assert_eq!(town.alarms(), [""; 0]);
+        town.audit();
+    }
+}
+
+/// The lost life may have had the code and the issuer's yes for it; this one says to its kiosk that it came to nothing.
+fn an_order_that_waited_in_a_backup_and_comes_to_nothing_is_handed_to_a_person(lab: &impl Lab) {
+    let made = Made {
+        code: PaymentCode::from_random(3),
+        valid_until: noon().plus_seconds(30 * 86_400),
+        is_paid: false,
+    };
+    let replies = [
+        None,
+        Some(Reply::Done(made)),
+        Some(Reply::Silent("no answer".into())),
+        Some(Reply::Refused("its code was made before and is void".into())),
+    ];
+    for (reply, restored) in replies.iter().flat_map(|reply| [true, false].map(|restored| (reply, restored)))
+    {
+        let mut town = town(lab, true);
+        let quote = town.card_quote();
+        let order = town.order_of(&quote, &secret());
+        let Answer::Order(payment) = town.order(&order) else { panic!("an order that is taken") };
+        town.now = town.now.plus_seconds(61);
+        if restored {
+            town.with(|_, store, at| rebuild::begin(store, at.now, at.fresh));
+            town.with(|_, store, _| store.set_rebuilding(None));
+        }
+        let mut town = town.restart(lab);
+        if let Some(reply) = reply {
+            let next = town.with(|center, store, at| center.card_code(store, at, &payment, reply, None));
+            assert!(matches!(next, Next::Answer(Response::Card(CardAnswer::Declined { .. }))));
+        }
+        for _ in 0..2 {
+            assert_eq!(town.card(void(payment)), CardAnswer::Voided, "its kiosk is free");
+            let told = town.alarms().into_iter().filter(|kind| kind == "card-recalled").count();
+            assert_eq!(told, usize::from(restored), "{reply:?}");
+        }
         town.audit();
     }
 }

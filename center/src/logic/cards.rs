@@ -296,8 +296,7 @@ impl Center {
                 self.alarm_when_late(store, at, waiting.since, ("code-overdue", *payment, text))?;
                 if alive && (draft.is_none() || waiting.since.plus_seconds(CODE_WAIT_S) < at.now) {
                     // The code is asked for all the same, because it may be there: to make it void.
-                    known.state = PaymentState::Voided;
-                    store.put_payment(&known)?;
+                    self.order_ends(store, at, waiting.since, known)?;
                     return Ok(Next::Answer(declined(DeclineReason::Technical)));
                 }
                 Ok(if alive { Next::Wait } else { Next::Answer(card(CardAnswer::Voided)) })
@@ -306,8 +305,7 @@ impl Center {
                 let text = format!("the gateway refuses a code for card payment {payment}: {why}");
                 self.alarm(store, at, payment.kiosk, "code-refused", text, &[])?;
                 store.end_waiting(payment)?;
-                known.state = PaymentState::Voided;
-                store.put_payment(&known)?;
+                self.order_ends(store, at, waiting.since, known)?;
                 Ok(Next::Answer(declined(DeclineReason::Technical)))
             }
             Reply::Done(made) if made.is_paid => {
@@ -334,12 +332,31 @@ impl Center {
                     return Ok(Next::Ask(message));
                 }
                 self.owe_notice(store, at.now, NoticeKind::Void, *payment, made.code)?;
-                known.state = PaymentState::Voided;
-                store.put_payment(&known)?;
+                self.order_ends(store, at, waiting.since, known)?;
                 let reason = DeclineReason::IssuerUnavailable;
                 Ok(Next::Answer(if alive { declined(reason) } else { card(CardAnswer::Voided) }))
             }
         }
+    }
+
+    /// An order comes to nothing before the issuer was asked, as far as these books know: after a restore, what waited in the backup may have had its
+    /// code and the issuer's yes in the lost life, so a person asks the acquirer.
+    fn order_ends(
+        &self,
+        store: &mut dyn Store,
+        at: &Moment<'_>,
+        since: UtcTime,
+        known: PaymentRow,
+    ) -> Result<()> {
+        let payment = known.payment;
+        if known.state == PaymentState::Quoted && rebuild::may_have_forgotten(store, since)? {
+            let text = format!(
+                "card payment {payment} waited for its code when the backup was made, and comes to nothing: ask the acquirer whether money is \
+                 held for it"
+            );
+            self.alarm_once(store, at, ("card-recalled", payment, text))?;
+        }
+        store.put_payment(&PaymentRow { state: PaymentState::Voided, ..known })
     }
 
     /// Writes down that the issuer is asked, and what the citizen gets if it says yes. Gives the one request.
@@ -483,8 +500,8 @@ impl Center {
         if store.card(payment)?.is_some() {
             self.undo(store, at, payment, why)?;
         } else if self.waits_for_card(store, payment)? {
-            if let Some(row) = store.payment(payment)? {
-                store.put_payment(&PaymentRow { state: PaymentState::Voided, ..row })?;
+            if let (Some(row), Some(waiting)) = (store.payment(payment)?, store.waiting(payment)?) {
+                self.order_ends(store, at, waiting.since, row)?;
             }
         } else {
             let known = store.payment(payment)?;
