@@ -43,6 +43,7 @@ on_all_stores!(
     what_the_gateway_has_as_paid_and_these_books_undid_is_booked_with_the_answer_that_was_signed,
     a_card_payment_of_a_burnt_kiosk_that_the_acquirer_does_not_pay_is_a_dispute,
     a_recall_after_money_was_given_back_is_a_loss_with_an_alarm_of_its_own,
+    a_kiosk_that_undoes_what_was_taken_over_as_paid_is_heard_by_people_first,
 );
 
 fn staffed_town<L: Lab>(lab: &L) -> Town<L::Store> {
@@ -615,4 +616,49 @@ fn a_recall_after_money_was_given_back_is_a_loss_with_an_alarm_of_its_own(lab: &
     assert_eq!((on(&town, Account::OwnLoss), town.owed_by_cards()), (0, 0));
     assert!(!town.alarms().contains(&"card-credit".to_owned()), "{:?}", town.alarms());
     town.audit();
+}
+
+/// The register has it as paid, and its kiosk says that it came to nothing: which of them is right decides whether a card was charged for a code
+/// that nobody holds.
+fn a_kiosk_that_undoes_what_was_taken_over_as_paid_is_heard_by_people_first(lab: &impl Lab) {
+    for (is_quoted, ruling, before) in [
+        (true, CardRuling::Taken, false),
+        (false, CardRuling::Taken, true),
+        (true, CardRuling::NotPaid, true),
+        (false, CardRuling::NotPaid, false),
+    ] {
+        let forgotten = lived(&mut town(lab, true));
+        let payment = forgotten.payment;
+        let mut town = staffed_town(lab);
+        if is_quoted {
+            assert_eq!(town.card_quote().read_unverified().unwrap().payment, payment);
+        }
+        let listed = forgotten.listed(&town);
+        let compared = town.center.compare_register(&town.store, &[listed]).unwrap();
+        two_end(&mut town, &Action::TakeRegister(compared)).unwrap();
+        let taken_over = town.store.all_adopted().unwrap().remove(0).payment;
+        assert_eq!(taken_over == payment, is_quoted);
+        assert_eq!(town.enquire(payment), CardAnswer::Unknown);
+        if before {
+            end(&mut town, taken_over, ruling).unwrap();
+        }
+        let mut town = town.restart(lab);
+        let stood = town.store.payment(&payment).unwrap();
+        let ended = Response::Card(CardAnswer::Confirmed);
+        let open = Response::Card(CardAnswer::Undecided);
+        for _ in 0..2 {
+            assert_eq!(town.ask(1, void(payment)), if before { ended.clone() } else { open.clone() });
+            assert_eq!(town.alarms(), ["card-recalled", "card-contradicted"], "once");
+        }
+        assert_eq!(town.store.payment(&payment).unwrap(), stood);
+        assert_eq!(town.owed_by_cards(), if before && ruling == CardRuling::NotPaid { 0 } else { tiyn(FEE) });
+        town.audit();
+        if !before {
+            assert!(waits(&town, taken_over));
+            end(&mut town, taken_over, ruling).unwrap();
+            assert_eq!(town.ask(1, void(payment)), ended, "its kiosk hears how people ended it");
+        }
+        assert_eq!(town.alarms(), ["card-recalled", "card-contradicted"]);
+        town.audit();
+    }
 }

@@ -15,10 +15,12 @@
 use crate::logic::{
     Answer, Center, Moment,
     acquirer::{self, Ask, Begun, CardRow, Heard, Standing, Why},
+    card_office::is_ended,
     deposit::{Via, token_of},
     errands::{Made, NoticeKind, Reply, WaitingRow},
     ledger::{Account, Posting, Split},
     rebuild,
+    register::{AdoptedRow, transaction_number},
     store::{PaymentRow, PaymentState, Result, Store},
 };
 use tolem_probe::{Fault, planted};
@@ -27,7 +29,7 @@ use tolem_protocol::{
     card::{CardAnswer, CardOrder, CardSecret, DeclineReason, IssuerWords, PinKey, SecretNumber, VoidReason},
     emv::{tags, tlv},
     iso8583::{FieldError, Message, MessageType, de},
-    messages::{CodeToken, Deposit, DepositKind, Quote, Refusal, Response, Verdict},
+    messages::{CodeToken, Deposit, DepositKind, Method, Quote, Refusal, Response, Verdict},
     signed::Signed,
 };
 use zeroize::Zeroizing;
@@ -503,6 +505,16 @@ impl Center {
             if let (Some(row), Some(waiting)) = (store.payment(payment)?, store.waiting(payment)?) {
                 self.order_ends(store, at, waiting.since, row)?;
             }
+        } else if let Some(row) = adopted_card(store, payment)? {
+            // The gateway has its code as paid, so it is not undone by this word: people say what is true, and then its kiosk hears that.
+            let text = format!(
+                "kiosk {who} undoes card payment {payment}, which was taken over from the gateway's register as paid: find out whether its \
+                 citizen has the code; see: tolem-center card show {}",
+                row.payment
+            );
+            self.alarm_once(store, at, ("card-contradicted", row.payment, text))?;
+            let ended = is_ended(store, &row.payment)?;
+            return Ok(card(if ended { CardAnswer::Confirmed } else { CardAnswer::Undecided }));
         } else {
             let known = store.payment(payment)?;
             let quoted = known.as_ref().filter(|row| row.state == PaymentState::Quoted);
@@ -776,6 +788,12 @@ pub(super) fn is_card(deposit: &Deposit) -> bool {
     let quote = deposit.quote.as_ref().and_then(Signed::read_unverified);
     let offered = quote.is_some_and(|quote| quote.card_total().is_some());
     offered && deposit.kind == DepositKind::Pay && deposit.notes.count() == 0
+}
+
+/// What was taken over of a card payment from the gateway's register, until its deposit turns up.
+fn adopted_card(store: &dyn Store, payment: &PaymentId) -> Result<Option<AdoptedRow>> {
+    let row = store.adopted(&transaction_number(payment))?;
+    Ok(row.filter(|row| !row.replaced && row.method == Method::Card))
 }
 
 /// What the issuer says to the chip, out of field 55: tag `91`, and the templates `71` and `72` as they came.
