@@ -44,6 +44,7 @@ on_all_stores!(
     a_card_payment_of_a_burnt_kiosk_that_the_acquirer_does_not_pay_is_a_dispute,
     a_recall_after_money_was_given_back_is_a_loss_with_an_alarm_of_its_own,
     a_kiosk_that_undoes_what_was_taken_over_as_paid_is_heard_by_people_first,
+    a_recall_after_the_gateway_has_voided_the_code_pays_its_payee_once,
 );
 
 fn staffed_town<L: Lab>(lab: &L) -> Town<L::Store> {
@@ -661,4 +662,26 @@ fn a_kiosk_that_undoes_what_was_taken_over_as_paid_is_heard_by_people_first(lab:
         assert_eq!(town.alarms(), ["card-recalled", "card-contradicted"]);
         town.audit();
     }
+}
+
+/// It was undone here as overdue, the gateway heard that its code is void, the money went back; and then its kiosk comes with the code that is out.
+fn a_recall_after_the_gateway_has_voided_the_code_pays_its_payee_once(lab: &impl Lab) {
+    let mut town = town(lab, true);
+    let quote = town.card_quote();
+    let order = town.order_of(&quote, &secret());
+    let Answer::Order(payment) = town.order(&order) else { panic!("taken") };
+    let Next::Ask(_) = town.code_for(&order, true) else { panic!("asked") };
+    let outcome = town.store.card(&payment).unwrap().unwrap().outcome.unwrap();
+    town.now = town.now.plus_seconds(61);
+    assert!(town.errands().is_empty());
+    assert_eq!(town.notices(), 1, "that it is void");
+    let word = town.errands().remove(0);
+    town.hear(&answer(&word, b"00"));
+    town.audit();
+    town.now = town.now.plus_seconds(86_400);
+    let recall = Request::Recall { deposit: order.deposit.clone(), outcome };
+    assert_eq!(town.ask(1, recall), Response::Recalled);
+    town.notices();
+    assert_eq!(town.store.notices_open().unwrap().0, 0);
+    town.audit();
 }

@@ -21,6 +21,10 @@ use tolem_center::{
         memory::MemoryStore,
         operator,
         registry::{ListRegistry, Switch},
+        reports::{
+            self, Period,
+            settlement::{self, Terms},
+        },
         store::{Result, Transact},
         trace::Step,
     },
@@ -433,9 +437,41 @@ impl<S: Transact> Town<S> {
         }
     }
 
-    /// Every tiyn is accounted for.
+    /// Every tiyn is accounted for, and once the gateway has heard everything, all payouts together are what is owed to the payees.
     pub fn audit(&self) {
         assert_eq!(ledger::audit(&self.store).unwrap(), Vec::<String>::new());
+        if self.store.notices_open().unwrap().0 == 0 {
+            let mut first = self.now;
+            self.store.each_posting(&mut |posting| first = first.min(posting.at)).unwrap();
+            assert_eq!(self.paid_out(first), self.owed());
+        }
+    }
+
+    /// Tiyn that the settlements of all days since `day` pay to each payee.
+    pub fn paid_out(&self, mut day: UtcTime) -> BTreeMap<String, i64> {
+        let mut sums = BTreeMap::new();
+        while day <= self.now.plus_seconds(86_400) {
+            let entries = reports::entries(&self.store, Period::days(day.date(), 1)).unwrap();
+            for (payee, payout) in settlement::payouts(&entries, day.date(), &Terms::default()) {
+                *sums.entry(payee).or_default() += payout.due();
+            }
+            day = day.plus_seconds(86_400);
+        }
+        sums.retain(|_, tiyn| *tiyn != 0);
+        sums
+    }
+
+    /// Tiyn that the ledger owes to each payee.
+    pub fn owed(&self) -> BTreeMap<String, i64> {
+        let of_payee = |(account, tiyn): (ledger::Account, i64)| match account {
+            ledger::Account::Payable(_) => {
+                Some((account.to_string().strip_prefix("payable:")?.to_owned(), -tiyn))
+            }
+            ledger::Account::Unassigned => Some(("unassigned".to_owned(), -tiyn)),
+            _ => None,
+        };
+        let totals = ledger::totals(&self.store).unwrap();
+        totals.into_iter().filter_map(of_payee).filter(|(_, tiyn)| *tiyn != 0).collect()
     }
 
     pub fn cash(&self, number: u32) -> i64 {

@@ -16,6 +16,7 @@ use crate::logic::{
     register::AdoptedRow,
     store::{PaymentRow, Result, Store},
 };
+use std::collections::BTreeSet;
 use tolem_protocol::{
     Amount, Bin, KioskNumber, PaymentCode, PaymentId, UtcTime,
     catalogue::ServiceCode,
@@ -80,6 +81,8 @@ pub struct Entry {
     pub code: Option<PaymentCode>,
     /// Why money is held.
     pub reason: Option<HoldReason>,
+    /// Of a fee that goes back: it was owed to its payee, because the gateway had heard that it is paid.
+    pub was_owed: bool,
 }
 
 /// A span of whole days in Kazakhstan.
@@ -137,6 +140,16 @@ pub fn entries(store: &dyn Store, period: Period) -> Result<Vec<Entry>> {
             postings.push(posting);
         }
     })?;
+    let (mut taken_words, mut told) = (Vec::new(), BTreeSet::new());
+    store.each_notice(&mut |notice| {
+        let Some(at) = notice.taken_at else { return };
+        if notice.kind == NoticeKind::Paid {
+            told.insert(notice.payment);
+        }
+        if period.has(at) {
+            taken_words.push((notice, at));
+        }
+    })?;
     let adopted = store.all_adopted()?;
     for posting in postings {
         let taken = adopted.iter().find(|row| row.payment == posting.payment);
@@ -158,7 +171,8 @@ pub fn entries(store: &dyn Store, period: Period) -> Result<Vec<Entry>> {
         // What was taken over has no answer of ours, and can be in dispute all the same.
         let in_dispute = |kind| {
             let entry = answered.clone().or_else(|| Some(taken_over(taken?, posting.at, kind)));
-            entry.map(|entry| disputed(entry, &posting, kind))
+            let was_owed = taken.is_some() || told.contains(&posting.payment);
+            entry.map(|entry| Entry { was_owed, ..disputed(entry, &posting, kind) })
         };
         match posting.kind {
             "accepted" | "held" | "recalled" => found.extend(answered),
@@ -183,22 +197,19 @@ pub fn entries(store: &dyn Store, period: Period) -> Result<Vec<Entry>> {
             _ => {}
         }
     }
-    let mut taken = Vec::new();
-    store.each_notice(&mut |notice| {
-        if let Some(at) = notice.taken_at.filter(|at| period.has(*at)) {
-            taken.push((notice, at));
-        }
-    })?;
-    for (notice, at) in taken {
+    for (notice, at) in taken_words {
         let Some(row) = store.payment(&notice.payment)? else { continue };
-        let kind = match notice.kind {
-            NoticeKind::Paid => Kind::Confirmed,
-            NoticeKind::Void => Kind::Reversed,
+        let entry = match notice.kind {
+            NoticeKind::Paid => {
+                let entry = settled(&row, at).unwrap_or_else(|| bare(&row, at, Kind::Confirmed));
+                Entry { kind: Kind::Confirmed, ..entry }
+            }
+            // The fee of a void code was owed to nobody, whatever became of its payment later.
+            NoticeKind::Void => bare(&row, at, Kind::Reversed),
             // Its dispute says what came of it.
             NoticeKind::Refund => continue,
         };
-        let entry = settled(&row, at).unwrap_or_else(|| bare(&row, at, kind));
-        found.push(Entry { kind, code: Some(notice.code), ..entry });
+        found.push(Entry { code: Some(notice.code), ..entry });
     }
     found.sort_by_key(|entry| (entry.at, entry.payment, entry.kind));
     Ok(found)
@@ -223,6 +234,7 @@ fn bare(row: &PaymentRow, at: UtcTime, kind: Kind) -> Entry {
         held: Amount::ZERO,
         code: None,
         reason: None,
+        was_owed: false,
     }
 }
 
@@ -268,6 +280,7 @@ fn taken_over(row: &AdoptedRow, at: UtcTime, kind: Kind) -> Entry {
         held: Amount::ZERO,
         code: Some(row.code),
         reason: None,
+        was_owed: true,
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A fee is owed to its provider from the moment the gateway has the notice of payment. What is withheld for our service is taken
 //! from the payout and never added to the payer (that would be a commission, and stands in the signed quote). What was given back
-//! is withheld from a later payout; the fee for the service is not returned with it. What a payer disputes is withheld until it is decided, and
-//! paid out if the payment stands. Money moves on the next working day.
+//! is withheld from a later payout, if it had been owed; the fee for the service is not returned with it. What a payer disputes is withheld
+//! until it is decided, and paid out if the payment stands. Money moves on the next working day.
 
 use super::{Entry, Kind, field, money, number_of, plain, tail};
 use std::{collections::BTreeMap, collections::BTreeSet, fmt::Write as _};
@@ -78,8 +78,8 @@ pub fn payouts(entries: &[Entry], day: Date, terms: &Terms) -> BTreeMap<String, 
     let mut payouts: BTreeMap<String, Payout> = BTreeMap::new();
     for entry in entries {
         let concerns = match entry.kind {
-            // A code that was given back; a held balance never was the provider's.
-            Kind::Reversed => entry.code.is_some(),
+            // A held balance never was the provider's, nor a code of which the gateway never heard that it is paid.
+            Kind::Reversed => entry.was_owed,
             Kind::Confirmed | Kind::GivenBack | Kind::Disputed | Kind::Restored => true,
             // The acquirer's money is ours until the code is taken back.
             Kind::Accepted
@@ -99,7 +99,7 @@ pub fn payouts(entries: &[Entry], day: Date, terms: &Terms) -> BTreeMap<String, 
             payout.paid.1 = payout.paid.1 + entry.fee;
             payout.withheld = payout.withheld + terms.withheld(entry.fee);
         }
-        if matches!(entry.kind, Kind::Reversed | Kind::GivenBack) {
+        if matches!(entry.kind, Kind::Reversed | Kind::GivenBack) && entry.was_owed {
             payout.reversed.0 += 1;
             payout.reversed.1 = payout.reversed.1 + entry.fee;
         }
