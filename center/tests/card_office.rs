@@ -45,6 +45,7 @@ on_all_stores!(
     a_recall_after_money_was_given_back_is_a_loss_with_an_alarm_of_its_own,
     a_kiosk_that_undoes_what_was_taken_over_as_paid_is_heard_by_people_first,
     a_recall_after_the_gateway_has_voided_the_code_pays_its_payee_once,
+    what_two_people_take_over_is_paid_out_on_a_day_to_come,
 );
 
 fn staffed_town<L: Lab>(lab: &L) -> Town<L::Store> {
@@ -684,4 +685,23 @@ fn a_recall_after_the_gateway_has_voided_the_code_pays_its_payee_once(lab: &impl
     town.notices();
     assert_eq!(town.store.notices_open().unwrap().0, 0);
     town.audit();
+}
+
+/// The day on which its notice arrived at the gateway was settled long ago.
+fn what_two_people_take_over_is_paid_out_on_a_day_to_come(lab: &impl Lab) {
+    let (forgotten, mut town) = undone_by_its_kiosk(lab);
+    let listed = Listed { arrived_at: town.now.plus_seconds(-3 * 86_400), ..forgotten.listed(&town) };
+    end_as_listed(&mut town, forgotten.payment, CardRuling::Taken, &listed).unwrap();
+    assert!(!town.owed().is_empty());
+    assert_eq!(town.paid_out(town.now), town.owed());
+    town.audit();
+}
+
+/// A kiosk undoes a payment that this center has forgotten.
+fn undone_by_its_kiosk<L: Lab>(lab: &L) -> (Forgotten, Town<L::Store>) {
+    let forgotten = lived(&mut town(lab, true));
+    let mut town = staffed_town(lab);
+    assert_eq!(town.card(void(forgotten.payment)), CardAnswer::Voided);
+    assert!(waits(&town, forgotten.payment));
+    (forgotten, town)
 }

@@ -36,6 +36,7 @@ on_all_stores!(
     what_contradicts_the_books_is_an_alarm_and_never_booked,
     the_register_is_waited_for_and_two_people_can_go_on_without_it,
     what_was_taken_over_is_in_reports_and_audits,
+    what_an_open_center_takes_over_is_paid_out_on_a_day_to_come,
 );
 
 type Answered = (Signed<Deposit>, Signed<Outcome>);
@@ -335,4 +336,19 @@ fn a_slip_with_a_forgotten_voucher_stays_paid(lab: &impl Lab) {
     let made = town.store.payment(&made).unwrap().unwrap();
     assert_eq!(backup.recalled(&(made.deposit.unwrap(), made.outcome.unwrap())), Response::Recalled);
     backup.audit();
+}
+
+/// While it listens, the lost days get their reports; of an open center they were made, and what they lack is never paid out by them.
+fn what_an_open_center_takes_over_is_paid_out_on_a_day_to_come(lab: &impl Lab) {
+    for is_open in [false, true] {
+        let (mut town, _, register) = lost(lab);
+        if is_open {
+            town.store.transact(|store| store.set_rebuilding(None)).unwrap();
+        }
+        town.now = town.now.plus_seconds(3 * 86_400);
+        town.take(&register[..1]);
+        assert_eq!(payable(&town), -FEE);
+        assert_eq!(town.paid_out(town.now) == town.owed(), is_open);
+        town.audit();
+    }
 }

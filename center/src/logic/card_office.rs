@@ -260,7 +260,7 @@ impl Center {
         if let Some(listed) = listed {
             match &card {
                 Some(row) => self.redo_card(store, at, row, listed.code)?,
-                None => self.take_over(store, listed, *payment)?,
+                None => self.take_over(store, at.now, listed, *payment)?,
             }
         }
         match (ruling, card.as_ref().map(|row| row.standing)) {

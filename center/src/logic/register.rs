@@ -266,7 +266,7 @@ impl Center {
     ) -> Result<()> {
         for listed in &compared.missing {
             let Finding::Missing(payment) = self.find_in_books(store, listed)? else { continue };
-            self.take_over(store, listed, payment)?;
+            self.take_over(store, at.now, listed, payment)?;
             if listed.by_card {
                 let text = format!(
                     "card payment {payment} was taken over from the gateway's register; compare it with the acquirer's register"
@@ -303,8 +303,15 @@ impl Center {
         self.register_heard(store, at)
     }
 
-    /// Books a payment as the register has it.
-    pub(super) fn take_over(&self, store: &mut dyn Store, listed: &Listed, payment: PaymentId) -> Result<()> {
+    /// Books a payment as the register has it. A restored center that still listens books it in the lost days, as what its kiosks tell: their
+    /// reports are yet to be made. Of an open one they were made, and what is booked in a past day is never paid out; so it books now.
+    pub(super) fn take_over(
+        &self,
+        store: &mut dyn Store,
+        now: UtcTime,
+        listed: &Listed,
+        payment: PaymentId,
+    ) -> Result<()> {
         let row = AdoptedRow {
             transaction: listed.transaction.clone(),
             payment,
@@ -316,7 +323,8 @@ impl Center {
             arrived_at: listed.arrived_at,
             replaced: false,
         };
-        book(store, listed.arrived_at, &row, "adopted")?;
+        let booked_at = if store.rebuilding()?.is_some() { listed.arrived_at } else { now };
+        book(store, booked_at, &row, "adopted")?;
         store.put_adopted(&row)
     }
 
