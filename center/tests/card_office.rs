@@ -17,7 +17,7 @@ use tolem_center::logic::{
     errands::{Errands as _, Made, NoticeKind, Reply},
     ledger::{self, Account},
     office::Action,
-    register::{Adopted as _, Listed, transaction_number},
+    register::{Adopted as _, Listed, of_transaction_number, transaction_number},
     reports::threeway::{self, Registered},
     store::{CodeRow, CodeState, Store as _, Transact},
 };
@@ -46,6 +46,7 @@ on_all_stores!(
     a_kiosk_that_undoes_what_was_taken_over_as_paid_is_heard_by_people_first,
     a_recall_after_the_gateway_has_voided_the_code_pays_its_payee_once,
     what_two_people_take_over_is_paid_out_on_a_day_to_come,
+    what_was_taken_back_in_the_lost_days_is_told_once_and_leads_nowhere,
 );
 
 fn staffed_town<L: Lab>(lab: &L) -> Town<L::Store> {
@@ -704,4 +705,27 @@ fn undone_by_its_kiosk<L: Lab>(lab: &L) -> (Forgotten, Town<L::Store>) {
     assert_eq!(town.card(void(forgotten.payment)), CardAnswer::Voided);
     assert!(waits(&town, forgotten.payment));
     (forgotten, town)
+}
+
+/// No command finds a payment of which nothing is here.
+fn what_was_taken_back_in_the_lost_days_is_told_once_and_leads_nowhere(lab: &impl Lab) {
+    let forgotten = lived(&mut town(lab, true));
+    let mut town = staffed_town(lab);
+    let listed = Listed { refunded: true, ..forgotten.listed(&town) };
+    for _ in 0..2 {
+        let compared = town.center.compare_register(&town.store, std::slice::from_ref(&listed)).unwrap();
+        assert_eq!(compared.conflicts.len(), 1);
+        two_end(&mut town, &Action::TakeRegister(compared)).unwrap();
+    }
+    let [alarm] = &town.store.alarms().unwrap()[..] else { panic!("one alarm") };
+    assert_eq!(alarm.kind, "register-conflict");
+    let wanted = "; nothing of it is here: compare it with the acquirer's register";
+    assert!(alarm.text.ends_with(wanted), "{}", alarm.text);
+    assert!(!waits(&town, of_transaction_number(&listed.transaction).unwrap()));
+    // The same payment of which a row is here is shown, and told anew.
+    town.card(void(forgotten.payment));
+    let compared = town.center.compare_register(&town.store, &[listed]).unwrap();
+    two_end(&mut town, &Action::TakeRegister(compared)).unwrap();
+    let last = town.store.alarms().unwrap().pop().unwrap().text;
+    assert!(last.ends_with(&format!("; see: tolem-center card show {}", forgotten.payment)), "{last}");
 }

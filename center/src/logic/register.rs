@@ -257,7 +257,7 @@ impl Center {
         Ok(None)
     }
 
-    /// Takes over what is missing, and raises an alarm for each contradiction. The register counts as heard.
+    /// Takes over what is missing, and raises an alarm for each contradiction, once. The register counts as heard.
     pub(super) fn adopt_register(
         &self,
         store: &mut dyn Store,
@@ -278,11 +278,14 @@ impl Center {
             let mut text = format!("the gateway's register contradicts these books: {listed}: {why}");
             // The kiosk that the number names, or any: an alarm is about one.
             let kiosk = match self.meant(store, listed)? {
-                Some((payment, _)) => {
-                    if listed.by_card {
+                Some((payment, row)) => {
+                    let is_here = row.is_some() || store.adopted(&listed.transaction)?.is_some();
+                    if listed.by_card && is_here {
                         // After this alarm people may end it.
                         self.count_attempt(store, at.now, &format!("register-conflict:{payment}"))?;
                         let _ = write!(text, "; see: tolem-center card show {payment}");
+                    } else if listed.by_card {
+                        text += "; nothing of it is here: compare it with the acquirer's register";
                     }
                     payment.kiosk
                 }
@@ -291,6 +294,11 @@ impl Center {
                     None => continue,
                 },
             };
+            let key = format!("register-conflict:{}:{}:{why}", listed.transaction, listed.fee.tiyn());
+            if store.attempts(&key)?.is_some() {
+                continue;
+            }
+            self.count_attempt(store, at.now, &key)?;
             store.raise(&Alarm {
                 at: at.now,
                 kiosk,
