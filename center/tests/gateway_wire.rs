@@ -417,7 +417,6 @@ fn a_card_payment_that_only_the_gateway_has_as_paid_is_taken_over_by_two_operato
         run(bank.notify_payment(&NotifyPayment { method, ..notice(&order, code) })).unwrap();
     }
     let office = bank_office();
-    wire.attach(&office);
     let mut store = SqliteStore::open(&office.0.join("center.db")).unwrap();
     store
         .transact(|store| {
@@ -448,7 +447,19 @@ fn a_card_payment_that_only_the_gateway_has_as_paid_is_taken_over_by_two_operato
         .unwrap();
     drop(store);
     assert!(office.good(&["card", "list"]).contains(&named));
-    let asked = office.good(&["card", "end", &named, "taken", "--why", "by phone", "--as", "aigul.key"]);
+    let mut end = vec!["card", "end", &named, "taken", "--why", "by phone", "--as", "aigul.key"];
+    let told = |end: &[&str]| String::from_utf8(office.run(end).stdout).unwrap();
+    assert!(told(&end).contains("register was not read"), "no gateway is named");
+    wire.attach(&office);
+    assert!(office.bad(&end).contains("--since"), "the day of its quote is forgotten");
+    let day = |days: i64| format!("{:?}", system_clock().plus_seconds(days * 86_400).date());
+    let (yesterday, tomorrow) = (day(-1), day(2));
+    end.extend(["--since", &tomorrow]);
+    assert!(told(&end).contains("was not found in the gateway's register since"));
+    assert!(office.bad(&end).contains("no code of it is known here"));
+    *end.last_mut().unwrap() = &yesterday;
+    let asked = office.good(&end);
+    assert!(asked.contains("was found in the gateway's register since"), "{asked}");
     assert!(asked.contains("taken over from the gateway's register"), "{asked}");
     let (_, number) = asked.split_once("request approve ").unwrap();
     office.good(&["request", "approve", number.trim(), "--as", "bolat.key"]);

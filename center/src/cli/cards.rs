@@ -53,7 +53,7 @@ pub enum CardCommand {
         /// Who said so and when, one line without an IIN.
         #[arg(long)]
         why: String,
-        /// For a payment that these books do not have as paid: read the gateway's register from this day on; if left out, from the day of its quote.
+        /// For a payment that these books do not have as paid: read the gateway's register from this day on; if left out, from the day of its quote, if that is known.
         #[arg(long, value_name = "DAY")]
         since: Option<String>,
         /// This bank, as the gateway calls it.
@@ -100,11 +100,13 @@ pub fn card(command: CardCommand) -> anyhow::Result<()> {
             let (payment, ruling) = (find(&store, &payment)?, ruling.into());
             let seen = store.card(&payment)?.map(|row| row.standing);
             let needs_register = center.needs_register(&store, &payment, ruling)?;
-            let day = store.payment(&payment)?.filter(|_| needs_register).map(|row| row.day);
+            // Without its quote, the row was made when its kiosk undid what was forgotten: days after the gateway heard of it, maybe.
+            let quoted = store.payment(&payment)?.filter(|row| row.quote.is_some()).map(|row| row.day);
             drop(store);
-            let listed = match day {
-                Some(day) => listed_as_paid(&at, &bank, (since.as_deref(), day), &payment)?,
-                None => None,
+            let listed = if needs_register {
+                listed_as_paid(&at, &bank, (since.as_deref(), quoted), &payment)?
+            } else {
+                None
             };
             office::ask(&at, &signer, &Action::EndCard { payment, seen, ruling, listed, why })
         }

@@ -107,19 +107,31 @@ fn listed(entry: Entry) -> Listed {
     }
 }
 
-/// What the gateway's register has of one payment as paid, whose notice arrived there on `first` or later; `None` without a gateway elsewhere.
+/// What the gateway's register has of one payment as paid, whose notice arrived there on `since` or later, or else on `quoted` or later, the day
+/// of its quote; `None` without a gateway elsewhere. Says what was read.
 pub fn listed_as_paid(
     at: &At,
     bank: &str,
-    (since, first): (Option<&str>, Date),
+    (since, quoted): (Option<&str>, Option<Date>),
     payment: &PaymentId,
 ) -> anyhow::Result<Option<Listed>> {
-    let Some(folder) = open(at)?.0.gateway else { return Ok(None) };
-    let first = since.map_or(Ok(first), parse_day)?;
+    let Some(folder) = open(at)?.0.gateway else {
+        println!("the gateway's register was not read: the configuration names no gateway elsewhere");
+        return Ok(None);
+    };
+    let first = match (since.map(parse_day).transpose()?, quoted) {
+        (Some(day), _) | (None, Some(day)) => day,
+        (None, None) => bail!(
+            "the day on which payment {payment} was quoted is not known here: say from which day on the gateway's register is to be read \
+             with --since 2026-11-25"
+        ),
+    };
     let number = transaction_number(payment);
     let entries = read(&folder, bank, first)?;
-    println!("the gateway's register since {first:?} was read for {number}");
-    Ok(entries.into_iter().map(listed).find(|listed| listed.transaction == number))
+    let found = entries.into_iter().map(listed).find(|listed| listed.transaction == number);
+    let was = if found.is_some() { "was" } else { "was not" };
+    println!("payment {number} {was} found in the gateway's register since {first:?}");
+    Ok(found)
 }
 
 fn compare(at: &At, since: Option<&str>, bank: &str, signer: &Signer) -> anyhow::Result<()> {

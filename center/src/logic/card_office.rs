@@ -236,8 +236,8 @@ impl Center {
             ),
             (None, _) if paid => Some("it is booked as paid: it is taken or not-paid".to_owned()),
             (None, _) => Some(
-                "no code of it is known here, nor does the gateway's register have it as paid: have what was taken credited by hand, then it is \
-                 given-back"
+                "no code of it is known here: it is taken or not-paid only if it is found as paid in the gateway's register; if not, have what was \
+                 taken credited by hand, then it is given-back"
                     .to_owned(),
             ),
             (Some(Standing::Reversed | Standing::Declined), _) if !paid => Some(
