@@ -47,6 +47,8 @@ on_all_stores!(
     a_recall_after_the_gateway_has_voided_the_code_pays_its_payee_once,
     what_two_people_take_over_is_paid_out_on_a_day_to_come,
     what_was_taken_back_in_the_lost_days_is_told_once_and_leads_nowhere,
+    a_code_that_the_gateway_has_as_paid_is_not_given_back,
+    a_code_that_was_given_back_and_is_paid_after_all_is_a_loss_and_pays_its_payee,
 );
 
 fn staffed_town<L: Lab>(lab: &L) -> Town<L::Store> {
@@ -728,4 +730,40 @@ fn what_was_taken_back_in_the_lost_days_is_told_once_and_leads_nowhere(lab: &imp
     two_end(&mut town, &Action::TakeRegister(compared)).unwrap();
     let last = town.store.alarms().unwrap().pop().unwrap().text;
     assert!(last.ends_with(&format!("; see: tolem-center card show {}", forgotten.payment)), "{last}");
+}
+
+fn a_code_that_the_gateway_has_as_paid_is_not_given_back(lab: &impl Lab) {
+    let (forgotten, mut town) = undone_by_its_kiosk(lab);
+    let (payment, given_back) = (forgotten.payment, CardRuling::GivenBack);
+    assert!(town.center.needs_register(&town.store, &payment, given_back).unwrap());
+    let listed = forgotten.listed(&town);
+    let denied = end_as_listed(&mut town, payment, given_back, &listed);
+    assert!(
+        matches!(&denied, Err(Denied::Impossible(why)) if why.contains("taken or not-paid")),
+        "{denied:?}"
+    );
+    let refunded = Listed { refunded: true, ..listed };
+    assert_eq!(end_as_listed(&mut town, payment, given_back, &refunded), Ok(Effect::Done));
+    assert!(town.store.all_adopted().unwrap().is_empty());
+    assert!(!waits(&town, payment));
+    town.audit();
+}
+
+/// People had what was taken credited by hand before anybody had read the gateway's register.
+fn a_code_that_was_given_back_and_is_paid_after_all_is_a_loss_and_pays_its_payee(lab: &impl Lab) {
+    let (forgotten, mut town) = undone_by_its_kiosk(lab);
+    let payment = forgotten.payment;
+    assert_eq!(end(&mut town, payment, CardRuling::GivenBack), Ok(Effect::Done));
+    let listed = forgotten.listed(&town);
+    let denied = end_as_listed(&mut town, payment, CardRuling::NotPaid, &listed);
+    assert!(matches!(&denied, Err(Denied::Impossible(why)) if why.contains("given back")), "{denied:?}");
+    assert_eq!(end_as_listed(&mut town, payment, CardRuling::Taken, &listed), Ok(Effect::Done));
+    assert_eq!((on(&town, Account::OwnLoss), town.owed_by_cards()), (tiyn(FEE), 0), "no acquirer owes it");
+    town.audit();
+    forgotten.agrees(&town, false);
+    refuses_all_but(&mut town, payment, &[]);
+    // Its kiosk comes after all: still once.
+    forgotten.kiosk_returns(&mut town);
+    assert_eq!((on(&town, Account::OwnLoss), town.owed_by_cards()), (tiyn(FEE), 0));
+    town.audit();
 }

@@ -458,6 +458,9 @@ fn a_card_payment_that_only_the_gateway_has_as_paid_is_taken_over_by_two_operato
     assert!(told(&end).contains("was not found in the gateway's register since"));
     assert!(office.bad(&end).contains("no code of it is known here"));
     *end.last_mut().unwrap() = &yesterday;
+    end[3] = "given-back";
+    assert!(office.bad(&end).contains("taken or not-paid"), "its code may be used");
+    end[3] = "taken";
     let asked = office.good(&end);
     assert!(asked.contains("was found in the gateway's register since"), "{asked}");
     assert!(asked.contains("taken over from the gateway's register"), "{asked}");

@@ -121,11 +121,17 @@ pub fn waits_for_a_person(store: &dyn Store, payment: &PaymentId, card: Option<&
 }
 
 impl Center {
-    /// Whether this ruling is about a payment that is not in these books as paid, so that the gateway's register must say that it is.
+    /// Whether this ruling is about a payment that is not in these books as paid, so that the gateway's register must say whether it is: then its
+    /// code may be used, and is not given back.
     pub fn needs_register(&self, store: &dyn Store, payment: &PaymentId, ruling: CardRuling) -> Result<bool> {
-        let undone = store.card(payment)?.is_none_or(|row| row.standing.is_undone());
-        let keeps = matches!(ruling, CardRuling::Taken | CardRuling::NotPaid);
-        Ok(keeps && undone && !self.is_paid_by_card(store, payment)?)
+        let card = store.card(payment)?;
+        let asks = match ruling {
+            CardRuling::Taken | CardRuling::NotPaid => card.is_none_or(|row| row.standing.is_undone()),
+            // Of what is known here the gateway is told that it is void.
+            CardRuling::GivenBack => card.is_none(),
+            CardRuling::CodeStruck => false,
+        };
+        Ok(asks && !self.is_paid_by_card(store, payment)?)
     }
 
     /// Why a payment cannot be taken over as the gateway's register has it, if it cannot.
@@ -145,8 +151,13 @@ impl Center {
         for kinds in [&FORGOTTEN[..], &NOT_VOID[..], &STUCK[..]] {
             told = told || alarmed(store, payment, kinds)?;
         }
-        if !told || (card.is_none() && is_ended(store, payment)?) {
+        // What people have given back, not knowing that the gateway has it as paid, is ours to pay.
+        let went_back = card.is_none() && has_money_back(store, payment, None)?;
+        if !told || (card.is_none() && is_ended(store, payment)? && !went_back) {
             return no("no alarm says that a person must end it, or people have");
+        }
+        if went_back && ruling == CardRuling::NotPaid {
+            return no("its money was given back, so no acquirer owes it: it is taken, and our loss");
         }
         if transaction_number(payment) != listed.transaction {
             return no("it speaks of another payment");
@@ -199,8 +210,17 @@ impl Center {
                 word(stands)
             )));
         }
-        if let Some(listed) = listed {
-            return self.cannot_take_over(store, payment, (card.as_ref(), ruling), listed);
+        match (ruling, listed) {
+            (CardRuling::GivenBack, Some(listed)) if listed.by_card && !listed.refunded => {
+                return Ok(Some(
+                    "the gateway's register has its code as paid, so it may be used: it is taken or not-paid"
+                        .to_owned(),
+                ));
+            }
+            (CardRuling::GivenBack, _) | (_, None) => {}
+            (_, Some(listed)) => {
+                return self.cannot_take_over(store, payment, (card.as_ref(), ruling), listed);
+            }
         }
         if !waits_for_a_person(store, payment, card.as_ref())? {
             return Ok(Some(match card {
@@ -257,7 +277,7 @@ impl Center {
         why: &str,
     ) -> Result<Option<DisputeRow>> {
         let card = store.card(payment)?;
-        if let Some(listed) = listed {
+        if let Some(listed) = listed.filter(|_| ruling != CardRuling::GivenBack) {
             match &card {
                 Some(row) => self.redo_card(store, at, row, listed.code)?,
                 None => self.take_over(store, at.now, listed, *payment)?,

@@ -199,7 +199,11 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
                 Account::Cards => entry.cards += tiyn,
                 Account::Payable(_) | Account::Unassigned => entry.fee -= tiyn,
                 Account::Disputed => entry.disputed += tiyn,
-                Account::OwnLoss if ["accepted", "recalled"].contains(&posting.kind) => entry.loss += tiyn,
+                Account::OwnLoss
+                    if ["accepted", "recalled", "adopted", "replaced"].contains(&posting.kind) =>
+                {
+                    entry.loss += tiyn;
+                }
                 Account::Commission
                 | Account::Rounding
                 | Account::Held
@@ -230,10 +234,14 @@ pub fn audit(store: &dyn Store) -> Result<Vec<String>> {
     // What was taken over from the gateway's register stands for a payment until its deposit turns up.
     for row in store.all_adopted()?.into_iter().filter(|row| !row.replaced) {
         let entry = booked.entry(row.payment).or_default();
-        let (fee, by_card) = (signed(row.fee), row.method == Method::Card);
+        let (fee, by_card) = (signed(row.fee), row.method == Method::Card && entry.loss == 0);
         let moved = all_moved(&disputes.remove(&row.payment).unwrap_or_default(), fee, by_card);
         entry.fee -= fee - moved.fee;
-        *(if by_card { &mut entry.cards } else { &mut entry.cash }) -= fee;
+        *match (by_card, entry.loss) {
+            (true, _) => &mut entry.cards,
+            (false, 0) => &mut entry.cash,
+            (false, _) => &mut entry.loss,
+        } -= fee;
         entry.cards -= moved.cards;
         entry.disputed -= moved.disputed;
     }

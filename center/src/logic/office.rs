@@ -102,7 +102,7 @@ pub enum Action {
         seen: Option<Standing>,
         /// What was found out.
         ruling: CardRuling,
-        /// What the gateway's register has of it, if these books do not have it as paid: it is taken over as it stands there.
+        /// What the gateway's register has of it, if these books do not have it as paid: it is taken over as it stands there, if its code is kept.
         listed: Option<Listed>,
         /// From whom, one line without an IIN.
         why: String,
@@ -170,9 +170,10 @@ impl fmt::Display for Action {
             Self::EndCard { payment, seen, ruling, listed, why } => {
                 let stood = seen.map_or_else(|| "forgotten here".to_owned(), |seen| format!("{seen:?}"));
                 write!(f, "end card payment {payment}, {stood}: {ruling} ({why})")?;
-                listed.iter().try_for_each(|listed| {
-                    write!(f, "\n      taken over from the gateway's register: {listed}")
-                })
+                let becomes = if *ruling == CardRuling::GivenBack { "seen in" } else { "taken over from" };
+                listed
+                    .iter()
+                    .try_for_each(|listed| write!(f, "\n      {becomes} the gateway's register: {listed}"))
             }
             Self::Chargebacks(lines) => {
                 let sum = |way| -> Amount {

@@ -7,6 +7,7 @@
 
 use crate::logic::{
     Center, Moment,
+    card_office::has_money_back,
     ledger::{Account, Posting},
     store::{Alarm, PaymentRow, PaymentState, Result, Store},
 };
@@ -394,12 +395,15 @@ pub fn newest(store: &dyn Store) -> Result<Option<UtcTime>> {
     Ok(newest)
 }
 
-/// Books a payment that was taken over, or takes it out again.
+/// Books a payment that was taken over, or takes it out again. What people have given back is no acquirer's debt but our loss.
 fn book(store: &mut dyn Store, at: UtcTime, row: &AdoptedRow, kind: &'static str) -> Result<()> {
     let fee = i64::try_from(row.fee.tiyn()).expect("invariant: an amount is at most Amount::MAX");
     let sum = if kind == "replaced" { -fee } else { fee };
-    let from =
-        if row.method == Method::Card { Account::Cards } else { Account::KioskCash(row.payment.kiosk) };
+    let from = match row.method {
+        Method::Card if has_money_back(store, &row.payment, None)? => Account::OwnLoss,
+        Method::Card => Account::Cards,
+        Method::Cash | Method::Either => Account::KioskCash(row.payment.kiosk),
+    };
     let lines = vec![(from, sum), (row.payee.map_or(Account::Unassigned, Account::payable), -sum)];
     store.post(&Posting { at, payment: row.payment, kind, lines })
 }
