@@ -7,7 +7,7 @@ pub mod two;
 
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -441,21 +441,25 @@ impl<S: Transact> Town<S> {
     pub fn audit(&self) {
         assert_eq!(ledger::audit(&self.store).unwrap(), Vec::<String>::new());
         if self.store.notices_open().unwrap().0 == 0 {
-            let mut first = self.now;
-            self.store.each_posting(&mut |posting| first = first.min(posting.at)).unwrap();
-            assert_eq!(self.paid_out(first), self.owed());
+            assert_eq!(self.paid_out(UtcTime(i64::MIN)), self.owed());
         }
     }
 
-    /// Tiyn that the settlements of all days since `day` pay to each payee.
-    pub fn paid_out(&self, mut day: UtcTime) -> BTreeMap<String, i64> {
-        let mut sums = BTreeMap::new();
-        while day <= self.now.plus_seconds(86_400) {
-            let entries = reports::entries(&self.store, Period::days(day.date(), 1)).unwrap();
-            for (payee, payout) in settlement::payouts(&entries, day.date(), &Terms::default()) {
+    /// Tiyn that the settlements since `first` pay to each payee: of the days on which something was booked, or the gateway took a word.
+    pub fn paid_out(&self, first: UtcTime) -> BTreeMap<String, i64> {
+        let (mut days, mut sums) = (BTreeSet::new(), BTreeMap::new());
+        let mut add = |at: UtcTime| {
+            if at >= first {
+                days.insert(at.date());
+            }
+        };
+        self.store.each_posting(&mut |posting| add(posting.at)).unwrap();
+        self.store.each_notice(&mut |notice| notice.taken_at.into_iter().for_each(&mut add)).unwrap();
+        for day in days {
+            let entries = reports::entries(&self.store, Period::days(day, 1)).unwrap();
+            for (payee, payout) in settlement::payouts(&entries, day, &Terms::default()) {
                 *sums.entry(payee).or_default() += payout.due();
             }
-            day = day.plus_seconds(86_400);
         }
         sums.retain(|_, tiyn| *tiyn != 0);
         sums
