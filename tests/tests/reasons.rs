@@ -9,7 +9,7 @@ use tolem_core::{
     health::FaultCode,
     kiosk::{DISK_RESERVE_BYTES, Event, LinkFault, Pin},
     time::Instant,
-    view::{Body, Intent},
+    view::{Body, Intent, Tone},
     words::{Word, word},
 };
 use tolem_hal_sim::{
@@ -179,8 +179,15 @@ fn assert_shut(rig: &mut Rig, why: Word) {
         rig.touch(Intent::SetLanguage(language));
         let notice = rig.view.notice.as_ref().map(|notice| notice.text.as_str());
         assert_eq!((rig.view.screen, notice), ("inserting", Some(word(language, why))));
-        let Body::Inserting { notes, .. } = &rig.view.body else { panic!("{:?}", rig.view.screen) };
+        assert_eq!(rig.view.title, word(language, Word::ClosedCashTitle), "nobody is asked for a note");
+        let Body::Inserting { notes, last_note, .. } = &rig.view.body else {
+            panic!("{:?}", rig.view.screen)
+        };
         assert!(notes.is_empty(), "no note is welcome: {notes:?}");
+        if let Some(accepted) = last_note.as_ref().filter(|note| note.tone == Tone::Good) {
+            let begins = word(language, Word::NoteAccepted).split('{').next().expect("a beginning");
+            assert!(accepted.text.starts_with(begins), "{language:?}: {}", accepted.text);
+        }
     }
     assert!(rig.acceptor.insert(rig.now(), Banknote::tenge(2000)).is_err(), "the slot is shut");
 }
@@ -293,6 +300,8 @@ fn an_open_door_shuts_the_slot_at_once_and_the_note_that_is_read_goes_back() {
     rig.set_door(true);
     rig.until_settled();
     assert_eq!(place(&rig), Some(Place::Cassette));
+    let Body::Inserting { last_note: Some(note), .. } = &rig.view.body else { panic!("{:?}", rig.view.body) };
+    assert_eq!(note.tone, Tone::Good, "what was taken is said, in each language below");
     assert_shut(&mut rig, Word::ReasonDoorOpen);
     rig.set_door(false);
     rig.insert(1000);

@@ -24,7 +24,6 @@ use crate::{
     ports::{Signer, Store},
     session::{CardStanding, Input},
     time::Instant,
-    view::{Notice, Tone},
     words::Word,
 };
 use std::{collections::BTreeSet, time::Duration};
@@ -650,10 +649,6 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             self.ask(Ask::Card(payment), Request::CardEnquire(payment));
         }
-    }
-
-    pub(super) fn card_remark(&self, phrase: Word) -> Notice {
-        Notice { tone: Tone::Warning, text: self.say(phrase) }
     }
 }
 

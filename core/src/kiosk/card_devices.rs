@@ -7,6 +7,7 @@ use super::{
     Kiosk, Output,
     card::Place,
     dialogue::{CardScreen, Dialogue},
+    notes::Remark,
 };
 use crate::{
     card_reader::{self as reader, Command as ReaderCommand, Found, ReaderFault},
@@ -17,6 +18,7 @@ use crate::{
     ports::{Signer, Store},
     secret::SecretBytes,
     time::Instant,
+    view::Tone,
     words::Word,
 };
 use tolem_protocol::{card::CardMoved, record::Fact};
@@ -147,7 +149,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             }
             reader::Event::NotACard => {
                 self.active();
-                self.last_note = Some(self.card_remark(Word::CardNotACard));
+                self.last_note = Some(Remark::new(Tone::Warning, Word::CardNotACard));
             }
             reader::Event::ChipReady(transport) => self.begin_chip(transport),
             reader::Event::Answer(answer) => {

@@ -133,7 +133,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     fn insert_screen(&self) -> ViewModel {
         let notice = if self.card_in_service() {
-            self.last_note.clone()
+            self.last_remark()
         } else {
             Some(self.notice(Tone::Warning, Word::StateCardNo))
         };

@@ -43,7 +43,7 @@ use crate::{
     secret::SecretBytes,
     session::{Decision, Effect, Input, Session},
     time::Instant,
-    view::{Comfort, Intent, Notice, ViewModel},
+    view::{Comfort, Intent, ViewModel},
 };
 use card::CardDesk;
 use card_debts::Errands;
@@ -314,7 +314,7 @@ pub struct Kiosk<S, K> {
     payer: Option<Iin>,
     payer_name: String,
     wrong_payers: u8,
-    last_note: Option<Notice>,
+    last_note: Option<notes::Remark>,
     stray: Option<Stray>,
     last_activity: Instant,
     still_here_until: Option<Instant>,

@@ -13,6 +13,24 @@ use crate::{
 use tolem_probe::{Site, sometimes};
 use tolem_protocol::{Amount, Denomination, messages::Quote, record::Doubt, record::Fact};
 
+/// Something to be said of the last note or card; kept as a phrase, because the language can be switched while it stands there.
+#[derive(Clone, Copy)]
+pub(super) struct Remark {
+    tone: Tone,
+    phrase: Word,
+    sum: Option<Amount>,
+}
+
+impl Remark {
+    pub(super) fn new(tone: Tone, phrase: Word) -> Self {
+        Self { tone, phrase, sum: None }
+    }
+
+    fn of(tone: Tone, phrase: Word, sum: Amount) -> Self {
+        Self { tone, phrase, sum: Some(sum) }
+    }
+}
+
 impl<S: Store, K: Signer> Kiosk<S, K> {
     pub(super) fn acceptor_event(&mut self, event: Event) {
         self.stale = true;
@@ -44,7 +62,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Event::Accepting => {
                 self.moved_on = true;
                 self.active();
-                self.last_note = Some(self.remark(Tone::Info, Word::NoteReading));
+                self.last_note = Some(Remark::new(Tone::Info, Word::NoteReading));
             }
             Event::Escrowed { index } => self.escrowed(index),
             Event::Stacked { index } => self.stacked(index),
@@ -55,7 +73,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Event::Rejected(reason) => {
                 self.moved_on = true;
                 self.active();
-                self.last_note = Some(self.remark(Tone::Warning, rejection(reason)));
+                self.last_note = Some(Remark::new(Tone::Warning, rejection(reason)));
             }
             Event::Fault(fault, present) => {
                 if fault == AcceptorFault::Cheated && present {
@@ -130,7 +148,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         self.moved_on = false;
         if self.session.current().map(|payment| payment.inserted()) != before {
             self.trace(10, "citizen inserted a banknote");
-            self.last_note = Some(self.remark_with(Tone::Good, Word::NoteAccepted, denomination.amount()));
+            self.last_note = Some(Remark::of(Tone::Good, Word::NoteAccepted, denomination.amount()));
         }
     }
 
@@ -146,13 +164,13 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 payment.quote.is_none() && payment.payer.is_some() && !payment.notes.is_empty()
             }) {
                 self.last_note =
-                    Some(self.remark_with(Tone::Alarm, Word::NoteInDoubt, order.denomination.amount()));
+                    Some(Remark::of(Tone::Alarm, Word::NoteInDoubt, order.denomination.amount()));
             }
         }
     }
 
     pub(super) fn note_returned_by_us(&mut self) {
-        self.last_note = Some(self.remark(Tone::Warning, Word::NoteReturnedByUs));
+        self.last_note = Some(Remark::new(Tone::Warning, Word::NoteReturnedByUs));
     }
 
     fn value_of(&self, index: u8) -> Option<Denomination> {
@@ -298,12 +316,14 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             .any(|fault| self.health.has(fault))
     }
 
-    fn remark(&self, tone: Tone, phrase: Word) -> Notice {
-        Notice { tone, text: word(self.language, phrase).into() }
-    }
-
-    fn remark_with(&self, tone: Tone, phrase: Word, sum: Amount) -> Notice {
-        Notice { tone, text: fill(self.language, phrase, &[("sum", &sum.to_string())]) }
+    /// What is to be said of the last note or card, in the language of now.
+    pub(super) fn last_remark(&self) -> Option<Notice> {
+        let Remark { tone, phrase, sum } = self.last_note?;
+        let text = match sum {
+            Some(sum) => fill(self.language, phrase, &[("sum", &sum.to_string())]),
+            None => word(self.language, phrase).into(),
+        };
+        Some(Notice { tone, text })
     }
 }
 

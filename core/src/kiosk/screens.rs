@@ -442,7 +442,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         let welcome = if shut.is_some() { Vec::new() } else { self.welcome_notes(agreed) };
         let mut actions = Vec::new();
         let mut notice = None;
-        if let Some((note, remainder)) = self.larger_note().filter(|_| agreed.is_none()) {
+        if let Some((note, remainder)) = self.larger_note().filter(|_| agreed.is_none() && shut.is_none()) {
             let args = [
                 ("remaining", remaining.to_string()),
                 ("note", note.amount().to_string()),
@@ -469,10 +469,15 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
         }
         let stop = if inserted.is_zero() { Word::Cancel } else { Word::Stop };
         actions.push(self.action(stop, Intent::Stop, Weight::Quiet));
+        let title = match shut {
+            Some(_) => Word::ClosedCashTitle,
+            None if inserted.is_zero() => Word::InsertTitle,
+            None => Word::InsertNext,
+        };
         ViewModel {
             screen: "inserting",
-            title: self.say(if inserted.is_zero() { Word::InsertTitle } else { Word::InsertNext }),
-            lead: self.say(Word::InsertLead),
+            title: self.say(title),
+            lead: if shut.is_some() { String::new() } else { self.say(Word::InsertLead) },
             step: 3,
             notice,
             body: Body::Inserting {
@@ -480,7 +485,7 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
                 inserted: self.row(Word::Inserted, inserted.to_string(), false),
                 remaining: self.row(Word::Remaining, remaining.to_string(), true),
                 progress: u16::try_from(progress).unwrap_or(1_000),
-                last_note: self.last_note.clone(),
+                last_note: self.last_remark(),
                 notes: faces(&welcome),
                 notes_label: self.say(Word::NotesTakenNow),
             },
