@@ -57,7 +57,7 @@ faults! {
     /// The journal contradicts its own signatures.
     JournalDamaged, "JRN-DAMAGED", true, Word::ReasonJournalDamaged, "Keep the disk as evidence. Run `tolem journal verify`; it names the first bad record. Replace the disk and enrol again.";
     /// The journal cannot be opened or written: full, read-only or broken disk, lost key, or a second instance.
-    JournalUnwritable, "JRN-UNWRITABLE", true, Word::ReasonDisk, "The program's log names the cause. Full or read-only disk: `df`, `mount`, kernel log. Lost key: restore it. Second instance: stop it. Then restart.";
+    JournalUnwritable, "JRN-UNWRITABLE", true, Word::ReasonDisk, "The program's log names the cause. Full or read-only disk: `df`, `mount`, kernel log. Lost key: restore it. Second instance: stop it. The terminal starts anew every minute and tries again.";
     /// The program was told to stop and lets the last citizen go.
     Stopping, "SYS-STOP", true, Word::ReasonStopping, "Wait; a second order to stop ends it at once.";
     /// The journal is being checked after the start.

@@ -261,8 +261,9 @@ const CLOCK_TOLERANCE_MS: i64 = 5 * 60 * 1_000;
 const TICK: Duration = Duration::from_millis(250);
 /// The start screen is composed anew after this, whether anything happened or not: a day may have begun.
 const RECOMPOSE: Duration = Duration::from_secs(1);
-/// A store that could not be opened is tried again after this, by a new start.
-const STORE_RETRY: Duration = Duration::from_secs(600);
+/// A store that could not be opened is tried again after this, by a new start. Whoever was interrupted here with money inside waits for it; starts
+/// that follow each other faster are taken for crashes by the service manager, which restarts the machine (`deploy/tolem.service`).
+const STORE_RETRY: Duration = Duration::from_secs(60);
 /// After the journal failed, the emergency slip gets this long.
 const LAST_WORDS: Duration = Duration::from_secs(15);
 
