@@ -38,6 +38,8 @@ const CARD_CENTER_PLACES: [&str; 4] = ["ledger.sync", "ledger.write", "acquirer.
 const BEYOND: u32 = 2;
 /// A first start has made its tables and its first record after so many calls of a kind.
 const FIRST_START: u32 = 40;
+/// So many cases at a time where lateness is judged.
+const CALM_LANES: usize = 6;
 /// So often an acceptor's answer to POLL changes in a payment of two notes at most; those beyond are not reached.
 const ACCEPTOR_CHANGES: u32 = 18;
 /// Random cases have at most so many cut lives.
@@ -453,7 +455,11 @@ pub fn sweep(plan: Plan, lanes: usize, budget: Option<Budget>) -> Report {
         cases.sort_by_cached_key(|_| dice.next_u64());
     }
     let end = budget.map(|budget| began + budget.time);
+    let is_slow = |case: &Case| matches!(case, Case::Cut { how: How::Stall, .. });
+    let (slow, cases): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(is_slow);
     run_all(&template, cases, lanes, end, &mut report);
+    // On processors that are short a device is late for other reasons than a slow disk.
+    run_all(&template, slow, lanes.min(CALM_LANES), end, &mut report);
     if end.is_some_and(|end| Instant::now() >= end) {
         report.took = began.elapsed();
         return report;
@@ -515,7 +521,7 @@ fn run_all(template: &Template, cases: Vec<Case>, lanes: usize, end: Option<Inst
         }
     });
     let left = queue.into_inner().unwrap_or_else(PoisonError::into_inner).len();
-    results.into_inner().unwrap_or_else(PoisonError::into_inner).1.left = left;
+    results.into_inner().unwrap_or_else(PoisonError::into_inner).1.left += left;
 }
 
 /// All ways to cut that make sense there: what is slow is a disk.
