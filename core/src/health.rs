@@ -11,7 +11,7 @@ use crate::{
 use std::collections::BTreeSet;
 
 macro_rules! faults {
-    ($($(#[doc = $doc:literal])+ $name:ident, $code:literal, $closes:expr, $word:expr, $remedy:literal;)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident, $code:literal, $reason:expr, $remedy:literal;)*) => {
         /// A condition somebody has to know of.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub enum FaultCode { $($(#[doc = $doc])+ $name,)* }
@@ -25,14 +25,14 @@ macro_rules! faults {
                 match self { $(Self::$name => $code,)* }
             }
 
-            /// Whether no payment may be started while it is present.
-            pub const fn closes_cash(self) -> bool {
-                match self { $(Self::$name => $closes,)* }
+            /// Why no cash is taken while it is present, in words for the citizen; `None` where cash goes on.
+            pub const fn reason(self) -> Option<Word> {
+                match self { $(Self::$name => $reason,)* }
             }
 
-            /// The words for the citizen.
-            pub const fn word(self) -> Word {
-                match self { $(Self::$name => $word,)* }
+            /// Whether no payment by cash may be started while it is present.
+            pub const fn closes_cash(self) -> bool {
+                self.reason().is_some()
             }
 
             /// Whether its coming and going is a fact for the journal; passing states of each start are not.
@@ -55,91 +55,91 @@ macro_rules! faults {
 
 faults! {
     /// The journal contradicts its own signatures.
-    JournalDamaged, "JRN-DAMAGED", true, Word::ReasonJournalDamaged, "Keep the disk as evidence. Run `tolem journal verify`; it names the first bad record. Replace the disk and enrol again.";
+    JournalDamaged, "JRN-DAMAGED", Some(Word::ReasonJournalDamaged), "Keep the disk as evidence. Run `tolem journal verify`; it names the first bad record. Replace the disk and enrol again.";
     /// The journal cannot be opened or written: full, read-only or broken disk, lost key, or a second instance.
-    JournalUnwritable, "JRN-UNWRITABLE", true, Word::ReasonDisk, "The program's log names the cause. Full or read-only disk: `df`, `mount`, kernel log. Lost key: restore it. Second instance: stop it. The terminal starts anew every minute and tries again.";
+    JournalUnwritable, "JRN-UNWRITABLE", Some(Word::ReasonDisk), "The program's log names the cause. Full or read-only disk: `df`, `mount`, kernel log. Lost key: restore it. Second instance: stop it. The terminal starts anew every minute and tries again.";
     /// The program was told to stop and lets the last citizen go.
-    Stopping, "SYS-STOP", true, Word::ReasonStopping, "Wait; a second order to stop ends it at once.";
+    Stopping, "SYS-STOP", Some(Word::ReasonStopping), "Wait; a second order to stop ends it at once.";
     /// The journal is being checked after the start.
-    JournalChecking, "JRN-CHECKING", true, Word::ReasonJournalChecking, "Wait; a million records take a few seconds.";
+    JournalChecking, "JRN-CHECKING", Some(Word::ReasonJournalChecking), "Wait; a million records take a few seconds.";
     /// Little space is left on the journal's disk.
-    DiskLow, "DSK-LOW", true, Word::ReasonDisk, "Free space on the journal's file system.";
+    DiskLow, "DSK-LOW", Some(Word::ReasonDisk), "Free space on the journal's file system.";
     /// The center has put this terminal out of service.
-    BlockedByCenter, "CTR-BLOCKED", true, Word::ReasonBlocked, "Call the operator: the journal showed something else to the center than before.";
+    BlockedByCenter, "CTR-BLOCKED", Some(Word::ReasonBlocked), "Call the operator: the journal showed something else to the center than before.";
     /// The clock is implausible.
-    ClockWrong, "CLK-WRONG", false, Word::ReasonClock, "Set the clock; check the battery of the real-time clock.";
+    ClockWrong, "CLK-WRONG", None, "Set the clock; check the battery of the real-time clock.";
     /// The center's or our certificate is refused.
-    LinkRefused, "NET-TLS", true, Word::ReasonCertificate, "Compare clock, certificate dates and revocation list with the center's log.";
+    LinkRefused, "NET-TLS", Some(Word::ReasonCertificate), "Compare clock, certificate dates and revocation list with the center's log.";
     /// The revocation list that the center is judged by is past its date, and no newer one could be had.
-    ListStale, "NET-CRL", true, Word::ReasonNoLink, "The log says why none could be fetched. The center's operator: renew `pki/root.crl` and serve it (`crl_listen`). The terminal: `crl_port`, and a directory of `crl` that it may write to.";
+    ListStale, "NET-CRL", Some(Word::ReasonNoLink), "The log says why none could be fetched. The center's operator: renew `pki/root.crl` and serve it (`crl_listen`). The terminal: `crl_port`, and a directory of `crl` that it may write to.";
     /// The processing center cannot be reached.
-    LinkDown, "NET-DOWN", true, Word::ReasonNoLink, "Check cable or modem, then the VPN, then the center's address in kiosk.toml.";
+    LinkDown, "NET-DOWN", Some(Word::ReasonNoLink), "Check cable or modem, then the VPN, then the center's address in kiosk.toml.";
     /// The catalogue is not loaded yet.
-    StartingUp, "SYS-START", true, Word::ReasonStarting, "Wait.";
+    StartingUp, "SYS-START", Some(Word::ReasonStarting), "Wait.";
     /// Too much is waiting for the center's answer.
-    UnsettledLimit, "OUT-LIMIT", true, Word::ReasonUnsettled, "Mend the link; the outbox empties by itself.";
+    UnsettledLimit, "OUT-LIMIT", Some(Word::ReasonUnsettled), "Mend the link; the outbox empties by itself.";
     /// The acceptor does not answer.
-    AcceptorAbsent, "ACC-ABSENT", true, Word::ReasonAcceptorAbsent, "Check power and cable of the acceptor and its port in kiosk.toml.";
+    AcceptorAbsent, "ACC-ABSENT", Some(Word::ReasonAcceptorAbsent), "Check power and cable of the acceptor and its port in kiosk.toml.";
     /// What answers on the acceptor's line does not speak its protocol.
-    AcceptorProtocol, "ACC-PROTOCOL", true, Word::ReasonAcceptorFailure, "Check baud rate and protocol switches of the acceptor.";
+    AcceptorProtocol, "ACC-PROTOCOL", Some(Word::ReasonAcceptorFailure), "Check baud rate and protocol switches of the acceptor.";
     /// The cassette is out.
-    CassetteOut, "ACC-CASS-OUT", true, Word::ReasonCassetteOut, "Put the cassette in until it clicks.";
+    CassetteOut, "ACC-CASS-OUT", Some(Word::ReasonCassetteOut), "Put the cassette in until it clicks.";
     /// The cassette is full.
-    CassetteFull, "ACC-CASS-FULL", true, Word::ReasonCassetteFull, "Collect the cash.";
+    CassetteFull, "ACC-CASS-FULL", Some(Word::ReasonCassetteFull), "Collect the cash.";
     /// A note is stuck in the validator.
-    ValidatorJam, "ACC-JAM", true, Word::ReasonJam, "Open the validator head, take the note out, close it. Keep the note with the fault's time.";
+    ValidatorJam, "ACC-JAM", Some(Word::ReasonJam), "Open the validator head, take the note out, close it. Keep the note with the fault's time.";
     /// A note is stuck in the cassette.
-    CassetteJam, "ACC-CASS-JAM", true, Word::ReasonJam, "Take the cassette out and free the note.";
+    CassetteJam, "ACC-CASS-JAM", Some(Word::ReasonJam), "Take the cassette out and free the note.";
     /// Somebody tried to pull a note back.
-    Cheated, "ACC-CHEAT", true, Word::ReasonCheat, "Look for strings and tape in the slot; compare counted cash with the journal.";
+    Cheated, "ACC-CHEAT", Some(Word::ReasonCheat), "Look for strings and tape in the slot; compare counted cash with the journal.";
     /// The acceptor reports a hardware failure.
-    AcceptorFailure, "ACC-FAILURE", true, Word::ReasonAcceptorFailure, "Power the acceptor off and on; clean its sensors; replace it.";
+    AcceptorFailure, "ACC-FAILURE", Some(Word::ReasonAcceptorFailure), "Power the acceptor off and on; clean its sensors; replace it.";
     /// The printer does not answer.
-    PrinterAbsent, "PRN-ABSENT", true, Word::ReasonPrinterAbsent, "Check power and cable of the printer and its port in kiosk.toml.";
+    PrinterAbsent, "PRN-ABSENT", Some(Word::ReasonPrinterAbsent), "Check power and cable of the printer and its port in kiosk.toml.";
     /// No paper.
-    PaperOut, "PRN-PAPER-OUT", true, Word::ReasonPaperOut, "Put in a new roll.";
+    PaperOut, "PRN-PAPER-OUT", Some(Word::ReasonPaperOut), "Put in a new roll.";
     /// A printer cover is open.
-    CoverOpen, "PRN-COVER", true, Word::ReasonCoverOpen, "Close the cover.";
+    CoverOpen, "PRN-COVER", Some(Word::ReasonCoverOpen), "Close the cover.";
     /// The cutter is stuck.
-    CutterStuck, "PRN-CUTTER", true, Word::ReasonCutter, "Take paper scraps out of the cutter; power the printer off and on.";
+    CutterStuck, "PRN-CUTTER", Some(Word::ReasonCutter), "Take paper scraps out of the cutter; power the printer off and on.";
     /// The printer reports an error.
-    PrinterError, "PRN-ERROR", true, Word::ReasonPrinterFailure, "Let the head cool; power the printer off and on; replace it.";
+    PrinterError, "PRN-ERROR", Some(Word::ReasonPrinterFailure), "Let the head cool; power the printer off and on; replace it.";
     /// The card reader does not answer.
-    CardReaderAbsent, "CRD-ABSENT", false, Word::ReasonCards, "Check power and cable of the card reader and its port in kiosk.toml. Cash goes on.";
+    CardReaderAbsent, "CRD-ABSENT", None, "Check power and cable of the card reader and its port in kiosk.toml. Cash goes on.";
     /// What answers on the card reader's line does not speak its protocol.
-    CardReaderProtocol, "CRD-PROTOCOL", false, Word::ReasonCards, "Check baud rate and model of the card reader.";
+    CardReaderProtocol, "CRD-PROTOCOL", None, "Check baud rate and model of the card reader.";
     /// A card is stuck in the reader.
-    CardJam, "CRD-JAM", false, Word::ReasonCards, "Take the card out through the service door. It is somebody's property: the journal names its payment.";
+    CardJam, "CRD-JAM", None, "Take the card out through the service door. It is somebody's property: the journal names its payment.";
     /// A card was left in the reader, which cannot keep it.
-    CardLeft, "CRD-LEFT", false, Word::ReasonCards, "Take the card out. It is somebody's property: the journal names its payment. Cash goes on.";
+    CardLeft, "CRD-LEFT", None, "Take the card out. It is somebody's property: the journal names its payment. Cash goes on.";
     /// A card does not fall into the box of kept cards.
-    CardBoxJam, "CRD-BOX", false, Word::ReasonCards, "Empty the box of kept cards.";
+    CardBoxJam, "CRD-BOX", None, "Empty the box of kept cards.";
     /// The card reader should hide card numbers and does not, or has no keys for it.
-    CardReaderNotSealing, "CRD-CLEAR", false, Word::ReasonCards, "Do not switch `sred` off. Keep the reader as evidence if its keys were lost, look for a skimmer, exchange it. Cash goes on.";
+    CardReaderNotSealing, "CRD-CLEAR", None, "Do not switch `sred` off. Keep the reader as evidence if its keys were lost, look for a skimmer, exchange it. Cash goes on.";
     /// The card reader reports a hardware failure.
-    CardReaderFailure, "CRD-FAILURE", false, Word::ReasonCards, "Power the card reader off and on; clean it; replace it.";
+    CardReaderFailure, "CRD-FAILURE", None, "Power the card reader off and on; clean it; replace it.";
     /// The center's line to the acquirer of cards is down.
-    AcquirerDown, "NET-ACQ", false, Word::ReasonCards, "Nothing at the terminal: the center's log says why (`acquirer HOST: ...`). Cash goes on.";
+    AcquirerDown, "NET-ACQ", None, "Nothing at the terminal: the center's log says why (`acquirer HOST: ...`). Cash goes on.";
     /// The PIN pad does not answer.
-    PinPadAbsent, "PIN-ABSENT", false, Word::ReasonCards, "Check power and cable of the PIN pad and its port in kiosk.toml. Cash goes on.";
+    PinPadAbsent, "PIN-ABSENT", None, "Check power and cable of the PIN pad and its port in kiosk.toml. Cash goes on.";
     /// What answers on the PIN pad's line does not speak its protocol.
-    PinPadProtocol, "PIN-PROTOCOL", false, Word::ReasonCards, "Check baud rate and model of the PIN pad.";
+    PinPadProtocol, "PIN-PROTOCOL", None, "Check baud rate and model of the PIN pad.";
     /// The PIN pad's keys are gone, as after an attack on it, or were never loaded.
-    PinPadKeysLost, "PIN-KEYS", false, Word::ReasonCards, "Do not load keys on the spot. Keep the pad as evidence, look for a skimmer, exchange it.";
+    PinPadKeysLost, "PIN-KEYS", None, "Do not load keys on the spot. Keep the pad as evidence, look for a skimmer, exchange it.";
     /// The PIN pad has used up its keys.
-    PinPadUsedUp, "PIN-USED-UP", false, Word::ReasonCards, "Exchange the pad; a new initial key is due.";
+    PinPadUsedUp, "PIN-USED-UP", None, "Exchange the pad; a new initial key is due.";
     /// A key of the PIN pad came a second time, went back, or is another pad's.
-    PinPadKeySerial, "PIN-SERIAL", false, Word::ReasonCards, "Is this the pad that belongs here? If not, keep it as evidence; if so, register its key.";
+    PinPadKeySerial, "PIN-SERIAL", None, "Is this the pad that belongs here? If not, keep it as evidence; if so, register its key.";
     /// The PIN pad says that its memory is damaged.
-    PinPadBroken, "PIN-BROKEN", false, Word::ReasonCards, "Exchange the pad.";
+    PinPadBroken, "PIN-BROKEN", None, "Exchange the pad.";
     /// Door or safe is open.
-    DoorOpen, "CAB-OPEN", true, Word::ReasonDoorOpen, "Close the door and the safe.";
+    DoorOpen, "CAB-OPEN", Some(Word::ReasonDoorOpen), "Close the door and the safe.";
     /// The paper roll is near its end.
-    PaperLow, "PRN-PAPER-LOW", false, Word::ReasonPaperOut, "Bring a new roll soon.";
+    PaperLow, "PRN-PAPER-LOW", None, "Bring a new roll soon.";
     /// The certificate of this terminal ends in less than 30 days, or has ended, and was not renewed.
-    CertificateEnding, "NET-CERT", false, Word::ReasonCertificate, "The log says why it was not renewed (`certificate: ...`). The center: `enroll_listen`. The terminal: `enroll_port`, and `certificate` and `key` where the program may write. If the key is lost: `tolem-center kiosk invite`, `tolem enroll --again`.";
+    CertificateEnding, "NET-CERT", None, "The log says why it was not renewed (`certificate: ...`). The center: `enroll_listen`. The terminal: `enroll_port`, and `certificate` and `key` where the program may write. If the key is lost: `tolem-center kiosk invite`, `tolem enroll --again`.";
     /// The center answered a payment with a refusal that only a person can clear up.
-    PaymentDisputed, "OUT-DISPUTE", false, Word::ReasonUnsettled, "Call the operator with the transaction number from the journal.";
+    PaymentDisputed, "OUT-DISPUTE", None, "Call the operator with the transaction number from the journal.";
 }
 
 /// Faults that are present now.

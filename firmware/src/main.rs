@@ -353,7 +353,9 @@ mod sim {
         escpos_device::EscposConfig,
         issuer::served::Log,
         pin_pad_device::{KeyStore, PinPadKeys},
-        served::{Cable, ServeOptions, serve_acceptor, serve_card_reader, serve_pin_pad, serve_printer},
+        served::{
+            Cable, Purse, ServeOptions, serve_acceptor, serve_card_reader, serve_pin_pad, serve_printer,
+        },
     };
 
     #[derive(Subcommand)]
@@ -438,7 +440,7 @@ mod sim {
         let device = match command {
             SimCommand::Ccnet { cable } => serve_acceptor(CcnetConfig::default(), cable.options()),
             SimCommand::Escpos { cable, png } => serve_printer(EscposConfig::default(), png, cable.options()),
-            SimCommand::Cardreader { cable } => serve_card_reader(1, None, cable.options()),
+            SimCommand::Cardreader { cable } => serve_card_reader(1, None, Purse::shared(), cable.options()),
             SimCommand::Issuer { listen, folder, verbose } => return serve_issuer(listen, &folder, verbose),
             SimCommand::Pinpad { cable } => {
                 serve_pin_pad(KeyStore::delivered(&PinPadKeys::test()), 1, None, cable.options())

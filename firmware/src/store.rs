@@ -350,7 +350,8 @@ impl SqliteStore {
         Ok(reader)
     }
 
-    /// Whether the space for finishing a payment is set aside. If not, cash must stay closed.
+    /// Whether the space for finishing a payment was set aside by this store. If not, cash must stay closed until
+    /// [`set_reserve_aside`] has done it.
     pub fn reserve_ready(&self) -> bool {
         self.reserve_ready
     }
@@ -402,7 +403,8 @@ impl SqliteStore {
 
     /// Gives the reserve back to the disk. True if there was one.
     fn give_back(&mut self) -> bool {
-        std::mem::take(&mut self.reserve_ready) && self.ground.give_back(&beside(self.path(), RESERVE))
+        self.reserve_ready = false;
+        self.ground.give_back(&beside(self.path(), RESERVE))
     }
 
     /// Leaves the transaction that a full disk broke off. False if even that fails.
@@ -425,7 +427,7 @@ impl Store for SqliteStore {
         }
         assert_eq!(step.seq, self.size, "records are appended without gaps");
         let mut result = self.write(step);
-        if result.as_ref().is_err_and(is_full) && self.reserve_ready && self.roll_back() && self.give_back() {
+        if result.as_ref().is_err_and(is_full) && self.roll_back() && self.give_back() {
             result = self.write(step);
         }
         if let Err(error) = result {
@@ -515,6 +517,16 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Whether the space for finishing a payment is set aside beside the journal at `path`.
+pub fn reserve_is_there(path: &Path) -> bool {
+    beside(path, RESERVE).metadata().is_ok_and(|file| file.len() == RESERVE_BYTES)
+}
+
+/// Sets it aside, also while a [`SqliteStore`] is open there, which finds and uses it; true if it is there then. Waits for the disk.
+pub fn set_reserve_aside(path: &Path) -> bool {
+    SystemGround.set_aside(&beside(path, RESERVE), RESERVE_BYTES)
 }
 
 fn percent_encoded(path: &Path) -> String {

@@ -22,7 +22,7 @@ use tolem_core::{
 use tolem_firmware::{
     export::{ExportDirectory, export},
     keys::{CenterKeys, KioskKeys, OnMissing},
-    store::{Reader, SqliteStore},
+    store::{Reader, SqliteStore, reserve_is_there, set_reserve_aside},
     verify::{BadJournal, Keys, Report, Source, Witness, ed25519, verify},
 };
 use tolem_protocol::{
@@ -342,6 +342,19 @@ fn on_a_small_disk(directory: &Path) {
     let mut store = SqliteStore::open(&path).unwrap();
     assert!(!store.reserve_ready());
     store.append(&step(seq, b"what was open is finished", &[])).unwrap();
+    seq += 1;
+    // Room again: the reserve is set aside beside the open store, which spends it when it must, and lives from it.
+    fs::remove_file(directory.join("fill")).unwrap();
+    assert!(!reserve_is_there(&path) && set_reserve_aside(&path) && reserve_is_there(&path));
+    fill("fill");
+    while reserve_is_there(&path) {
+        store.append(&step(seq, &long, &[])).unwrap();
+        seq += 1;
+    }
+    for _ in 0..100 {
+        store.append(&step(seq, &long, &[])).unwrap();
+        seq += 1;
+    }
 }
 
 /// Runs itself again under the system's tracer. `fsync` would also write down the time of the change, which a file system does in a

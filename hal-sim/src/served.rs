@@ -12,7 +12,7 @@ mod printer;
 mod tests;
 
 pub use acceptor::{AcceptorState, CassetteCount};
-pub use cardreader::CardReaderState;
+pub use cardreader::{CardReaderState, Purse};
 pub use pinpad::PinPadState;
 pub use printer::PrinterState;
 
@@ -166,6 +166,7 @@ pub fn serve_pin_pad(
 pub fn serve_card_reader(
     seed: u64,
     unit: Option<SecureUnit>,
+    purse: Purse,
     options: ServeOptions,
 ) -> io::Result<DeviceHandle> {
     let mut device = CardReaderDevice::new(seed);
@@ -175,7 +176,7 @@ pub fn serve_card_reader(
     if !options.powered {
         device.set_power(Instant(0), false);
     }
-    serve(Box::new(device), options, "sim-cardreader")
+    serve(Box::new(cardreader::CardReader { device, purse }), options, "sim-cardreader")
 }
 
 fn serve(model: Box<dyn Model>, options: ServeOptions, name: &str) -> io::Result<DeviceHandle> {

@@ -275,10 +275,10 @@ fn a_journal_that_fails_while_nobody_is_there_closes_with_its_reason_until_it_ca
     rig.power_off();
     rig.disk.set_unreadable(true);
     rig.power_on();
-    let started = rig.now;
+    let started = rig.now();
     assert_closed(&mut rig, Word::ReasonDisk);
     rig.until("another try", |rig| rig.aborted.is_some());
-    assert!(rig.now.since(started) < secs(61), "whoever was interrupted here waits for it");
+    assert!(rig.now().since(started) < secs(61), "whoever was interrupted here waits for it");
     rig.disk.set_unreadable(false);
     rig.power_on();
     rig.until_screen("attract");

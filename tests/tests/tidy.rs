@@ -238,6 +238,33 @@ fn functions_and_tests_that_documents_name_are_there() {
     none(&missing);
 }
 
+/// A phrase that nobody shows is no help to anybody, and what it promises may be wrong.
+#[test]
+fn each_phrase_for_citizens_is_shown_by_something() {
+    let files = text_files();
+    let is_text =
+        |file: &&TextFile| file.path.starts_with("core/src/words/") && !file.path.ends_with("tests.rs");
+    let declared = files.iter().filter(is_text).flat_map(|file| file.text.lines()).filter_map(|line| {
+        let name = line.strip_prefix("        ")?.split_once(':')?.0;
+        (name.starts_with(char::is_uppercase) && name.chars().all(char::is_alphanumeric)).then_some(name)
+    });
+    let shows = |file: &&TextFile| {
+        let product = ["core/src/", "ui/", "firmware/src/"].iter().any(|place| file.path.starts_with(place));
+        product && file.is(".rs") && !file.path.starts_with("core/src/words/")
+    };
+    let shown: BTreeSet<&str> =
+        files.iter().filter(shows).flat_map(|file| file.text.split(|c: char| !c.is_alphanumeric())).collect();
+    let declared: Vec<&str> = declared.collect();
+    assert!(declared.len() > 150, "{} phrases are found", declared.len());
+    none(
+        &declared
+            .into_iter()
+            .filter(|name| !shown.contains(name))
+            .map(|name| format!("core/src/words: {name} is shown by nothing"))
+            .collect::<Vec<_>>(),
+    );
+}
+
 /// Words with a dash in the center's rules that are no alarms: they stand in postings and accounts.
 const LEDGER_WORDS: [&str; 7] =
     ["charged-back", "given-back", "journal-failed", "no-payment", "own-loss", "taken-back", "written-off"];

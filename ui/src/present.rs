@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use tolem_core::secret::Key;
 use tolem_core::view::{Action, Body, Intent, Notice, Picture, Qr, Row, StageState, Tone, ViewModel, Weight};
+use tolem_core::words::{Word, word};
 use tolem_glass::{
     Action as ActionData, AttractView, BodyKind, Card as CardData, CatalogueView, Cell, CodeView, Common,
     InsertingView, Invitation, KeypadView, KioskWindow, Language as LanguageData, MessageView,
@@ -17,9 +18,6 @@ use tolem_glass::{
     StageState as StageStateData, Switch, Tab as TabData, Theme, Tone as ToneData, Touch, View, WorkingView,
 };
 use tolem_protocol::catalogue::Language;
-
-/// What the languages call themselves, short for the corner and long for the start; the same on every screen.
-const LANGUAGES: [(&str, &str); 3] = [("ҚАЗ", "Қазақша"), ("РУС", "Русский"), ("ENG", "English")];
 
 /// White modules around a symbol (ISO/IEC 18004).
 const QUIET_ZONE: u32 = 4;
@@ -124,9 +122,9 @@ impl Presenter {
         sync(&self.lists.scroll_labels, view.frame.scroll_labels.iter().map(|label| shared(label)));
         sync(
             &self.lists.languages,
-            Language::ALL.iter().zip(LANGUAGES).map(|(language, (short, _))| LanguageData {
-                label: short.into(),
-                selected: *language == view.language,
+            Language::ALL.into_iter().map(|language| LanguageData {
+                label: word(language, Word::LanguageShort).into(),
+                selected: language == view.language,
             }),
         );
         for (list, weight) in [
@@ -169,11 +167,11 @@ impl Presenter {
     fn show_body(&self, view: &ViewModel, before: &ViewModel) {
         match &view.body {
             Body::Attract { invitations, states, links } => {
-                let named = invitations.iter().zip(LANGUAGES);
-                sync(
-                    &self.lists.invitations,
-                    named.map(|(text, (_, name))| Invitation { name: name.into(), text: shared(text) }),
-                );
+                let named = invitations.iter().zip(Language::ALL).map(|(text, language)| Invitation {
+                    name: word(language, Word::LanguageName).into(),
+                    text: shared(text),
+                });
+                sync(&self.lists.invitations, named);
                 sync(&self.lists.states, states.iter().map(point));
                 sync(&self.lists.links, numbered(links).map(action));
             }

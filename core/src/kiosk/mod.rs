@@ -72,6 +72,8 @@ pub struct Config {
     pub operator: String,
     /// Where it stands, as printed.
     pub address: String,
+    /// Where the next terminal stands, for whoever finds this one closed; empty if nobody has said.
+    pub nearest: String,
     /// Name and version of the software.
     pub software: String,
     /// Settings of the acceptor driver.

@@ -262,7 +262,8 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
             Some(AcceptorAbsent | AcceptorFailure | AcceptorProtocol) => {
                 Some((Tone::Alarm, Word::AcceptorFailedWithMoney))
             }
-            Some(fault) => Some((Tone::Warning, fault.word())),
+            // A fault that shuts the slot has its reason.
+            Some(fault) => Some((Tone::Warning, fault.reason().unwrap_or(Word::ClosedCashTitle))),
             // A payment starts online only; once money is in, a lost link does not stop it.
             None if !payment.notes.is_empty() => None,
             None if !self.center_is_trusted() => Some((Tone::Warning, Word::ReasonNoLink)),

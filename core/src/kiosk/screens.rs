@@ -124,14 +124,21 @@ impl<S: Store, K: Signer> Kiosk<S, K> {
 
     /// Out of service, with the true reason. What still works is offered.
     pub(super) fn closed_screen(&self) -> ViewModel {
-        let reason = match self.health.closed_by() {
-            Some(fault) => fault.word(),
+        let reason = match self.health.closed_by().and_then(FaultCode::reason) {
+            Some(reason) => reason,
             None if !self.acceptor_ready => Word::ReasonStarting,
             None if self.catalogue.is_some() && self.known_notes().is_empty() => Word::ReasonNotes,
             None => Word::ReasonStarting,
         };
         let starting = matches!(reason, Word::ReasonStarting | Word::ReasonJournalChecking);
         let mut points = vec![self.notice(Tone::Info, Word::ClosedWakes)];
+        if !starting && !self.config.nearest.is_empty() {
+            points.push(self.notice_with(
+                Tone::Info,
+                Word::ClosedNearest,
+                &[("address", &self.config.nearest)],
+            ));
+        }
         if !starting && !self.phone().is_empty() {
             points.push(self.notice_with(Tone::Info, Word::ClosedMoneyInside, &[("phone", self.phone())]));
         }

@@ -183,9 +183,5 @@ macro_rules! card_words {
             "Карта бұл төлемді орындамайды. Басқа картамен немесе қолма-қол төлеңіз.",
             "Карта не выполняет этот платёж. Оплатите другой картой или наличными.",
             "The card does not make this payment. Pay with another card or in cash.";
-        ReasonCards:
-            "Карта құрылғысы жұмыс істемейді",
-            "Устройство для карт не работает",
-            "The card device does not work";
     } };
 }

@@ -63,7 +63,6 @@ macro_rules! choosing_words {
             "Бағасы әр қызметтің жанында көрсетілген",
             "Стоимость указана рядом с каждой услугой",
             "The price is shown with each service";
-        Search: "Іздеу", "Поиск", "Search";
         SearchHint: "Қызметтің атауын теріңіз", "Введите название услуги", "Type the name of a service";
         SearchClose: "Пернетақтаны жабу", "Закрыть клавиатуру", "Close the keyboard";
         SearchEmpty:
@@ -85,13 +84,8 @@ macro_rules! choosing_words {
             "{multiple} АЕК × {mrp}",
             "{multiple} МРП × {mrp}",
             "{multiple} × monthly index (MCI) of {mrp}";
-        PriceFromCenter:
-            "Ақша салғанға дейін нақты соманы орталық растайды",
-            "Точную сумму центр подтвердит до внесения денег",
-            "The center confirms the exact sum before you insert money";
         Payee: "Алушы", "Получатель", "Payee";
         PayeeBin: "Алушының БСН-і", "БИН получателя", "Payee’s BIN";
-        WhatYouNeed: "Не қажет", "Что понадобится", "What you need";
         NeedIin:
             "Қызмет көрсетілетін адамның ЖСН-і",
             "ИИН того, для кого услуга",
@@ -100,7 +94,6 @@ macro_rules! choosing_words {
             "Қолма-қол ақша: терминал қайтарым бермейді",
             "Наличные: терминал не даёт сдачи",
             "Cash: this terminal gives no change";
-        HowCodeUsed: "Код қалай пайдаланылады", "Как использовать код", "How the code is used";
         HowCodeUsedText:
             "Төлем кодын eGov порталында енгізесіз немесе ХҚО-да көрсетесіз. Бір код бір рет жарамды.",
             "Код платежа введите на портале eGov или покажите в ЦОНе. Один код действует один раз.",
@@ -213,6 +206,5 @@ macro_rules! choosing_words {
             "Орталықтың жауабы таңдалған қызметке сәйкес келмеді, сондықтан төлем тоқтатылды",
             "Ответ центра не совпал с выбранной услугой, поэтому платёж остановлен",
             "The center’s answer did not match the service you chose, so the payment was stopped";
-        NoMoneyTaken: "Ақша салынған жоқ", "Деньги не внесены", "No money was inserted";
     } };
 }

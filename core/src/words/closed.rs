@@ -14,10 +14,6 @@ macro_rules! closed_words {
             "Ақау жойылғанда терминал өзі іске қосылады",
             "Когда причина исчезнет, терминал включится сам",
             "The terminal comes back by itself when the cause is gone";
-        ClosedTold:
-            "Техникалық қызметке хабарланды",
-            "Техническая служба уведомлена",
-            "The technical service has been told";
         ClosedMoneyInside:
             "Ақшаңыз ішінде қалса, ол жазылып алынған. Хабарласыңыз: {phone}.",
             "Если внутри остались ваши деньги, они записаны. Позвоните: {phone}.",
@@ -47,10 +43,6 @@ macro_rules! closed_words {
             "Орталық терминалды тексеру үшін тоқтатты",
             "Центр остановил терминал для проверки",
             "The center has stopped this terminal for a check";
-        ReasonClock:
-            "Терминалдың сағаты қате, уақыт нақтыланғанша ақша қабылданбайды",
-            "Часы терминала неверны, деньги не принимаются до проверки времени",
-            "The terminal’s clock is wrong, money is not accepted until it is set";
         ReasonPrinterAbsent:
             "Принтер жауап бермейді, түбіртек бере алмаймыз",
             "Принтер не отвечает, мы не можем выдать чек",
@@ -115,21 +107,9 @@ macro_rules! closed_words {
             "Терминалдың есігі ашық",
             "Открыта дверца терминала",
             "The terminal’s door is open";
-        ReasonService:
-            "Техникалық қызмет көрсетілуде",
-            "Идёт техническое обслуживание",
-            "The terminal is being serviced";
-        ReasonCatalogue:
-            "Қызметтер тізімі әлі жүктелген жоқ",
-            "Список услуг ещё не загружен",
-            "The list of services is not loaded yet";
         ReasonNotes:
             "Купюра қабылдағыш теңгені танымайды",
             "Купюроприёмник не распознаёт тенге",
             "The note acceptor does not know tenge";
-        ReasonConfiguration:
-            "Терминал бапталмаған",
-            "Терминал не настроен",
-            "The terminal is not set up";
     } };
 }

@@ -23,10 +23,6 @@ macro_rules! keeping_words {
             "Талон не напечатан: сфотографируйте этот экран",
             "The slip could not be printed: photograph this screen";
         TakeSlip: "Өтініш түбіртегін алыңыз", "Возьмите талон обращения", "Take your claim slip";
-        EmergencyLead:
-            "Терминалдың жады істен шықты. Ақшаңыз осы түбіртекте жазылған.",
-            "Память терминала отказала. Ваши деньги записаны на этом талоне.",
-            "The terminal’s memory failed. Your money is recorded on this slip.";
 
         // Held money
         HeldTitle: "Ақшаңыз сақталды", "Ваши деньги сохранены", "Your money is safe";
@@ -121,7 +117,6 @@ macro_rules! keeping_words {
             "Слишком много неверных номеров. Подождите немного или позвоните: {phone}.",
             "Too many wrong numbers. Please wait a while or call {phone}.";
         VoucherFound: "Ваучер табылды", "Ваучер найден", "Voucher found";
-        VoucherBalance: "Ваучерде {sum} бар", "На ваучере {sum}", "The voucher holds {sum}";
         VoucherNotFree:
             "Бұл ваучер пайдаланылған, басқа төлемде тұр немесе ЖСН сәйкес емес. Сұрақтар: {phone}.",
             "Этот ваучер использован, занят другим платежом или ИИН не тот. Вопросы: {phone}.",
@@ -146,11 +141,6 @@ macro_rules! keeping_words {
             "Түбіртек сізге тиесілі: оны кез келген терминалда өтініш нөмірі мен ЖСН арқылы басып шығарасыз",
             "Чек остаётся за нами: его напечатает любой терминал по номеру обращения и ИИН",
             "We owe you the receipt: any terminal prints it for the claim number and IIN";
-        PrintUnsure:
-            "Түбіртек толық шықпаған болуы мүмкін. Шыққанын тексеріңіз.",
-            "Возможно, чек вышел не полностью. Проверьте.",
-            "The receipt may be incomplete. Please check it.";
-        PrintNow: "Түбіртекті басып шығару", "Напечатать чек", "Print the receipt";
         PrintAgain: "Қайта басып көру", "Напечатать ещё раз", "Try to print again";
         Printing: "Басылуда…", "Печатаем…", "Printing…";
 
@@ -163,7 +153,6 @@ macro_rules! keeping_words {
             "Төлем кезінде енгізілген ЖСН-ді теріңіз. Терминал төлемді табады.",
             "Введите ИИН, указанный при оплате. Терминал найдёт платёж.",
             "Enter the IIN used for the payment. The terminal will find it.";
-        InterruptedFound: "Төлеміңіз табылды", "Ваш платёж найден", "Your payment was found";
         InterruptedNone:
             "Бұл терминалда осы ЖСН бойынша үзілген төлем жоқ. Ақшаңыз қалып қойса, хабарласыңыз: {phone}.",
             "На этом терминале нет прерванных платежей с этим ИИН. Если деньги остались внутри, позвоните: {phone}.",

@@ -21,7 +21,6 @@ macro_rules! paying_words {
             "При оплате наличными тиыны округляются до тенге",
             "In cash, tiyn are rounded to whole tenge";
         FromVoucher: "Ваучерден", "С ваучера", "From the voucher";
-        QuoteValidUntil: "Сома {time} дейін жарамды", "Сумма действует до {time}", "The sum is valid until {time}";
         QuoteExpired:
             "Соманың мерзімі өтті. Қайта сұрап көріңіз, ақша салынған жоқ.",
             "Срок действия суммы истёк. Запросите ещё раз, деньги не внесены.",
@@ -91,23 +90,14 @@ macro_rules! paying_words {
             "Купюра қайтарылды: қабылданбады. Басқа купюра салыңыз.",
             "Купюра возвращена: не принята. Внесите другую купюру.",
             "Note returned: it was not accepted. Please use another note.";
-        NoteExpired:
-            "Купюра қайтарылды: бұл үлгі енді төлем құралы емес. Оны банкте айырбастаңыз.",
-            "Купюра возвращена: этот образец больше не принимается к оплате. Обменяйте её в банке.",
-            "Note returned: this design is no longer money for payments. Exchange it at a bank.";
         NoteReturnedByUs:
             "Купюра қайтарылды. Оны алып, қайта салыңыз.",
             "Купюра возвращена. Заберите её и вставьте снова.",
             "The note was returned. Take it and insert it again.";
-        NoteTakeBack: "Купюраңызды алыңыз", "Заберите купюру", "Take your note";
         NoteInDoubt:
             "{sum} купюраның қайда екенін терминал анықтай алмады. Ол жазылып алынды, орталық тексереді.",
             "Терминал не смог определить, где купюра {sum}. Это записано, центр проверит.",
             "The terminal could not tell where the {sum} note is. This is recorded and the center will check.";
-        AcceptorPaused:
-            "Купюра қабылдағыш дайындалуда. Күте тұрыңыз.",
-            "Купюроприёмник готовится. Подождите.",
-            "The note acceptor is getting ready. Please wait.";
         LargerNote:
             "Қалған {remaining} сомасына сай ұсақ купюра қабылданбайды",
             "Для остатка {remaining} более мелкие купюры не принимаются",
@@ -174,7 +164,6 @@ macro_rules! paying_words {
             "Түбіртек пен қалдық ваучерін алыңыз",
             "Возьмите чек и ваучер на остаток",
             "Take your receipt and your remainder voucher";
-        TakePaper: "Қағазды алыңыз", "Возьмите бумагу", "Take your paper";
         WhereToUse: "Кодты қайда пайдалану керек", "Где использовать код", "Where to use the code";
         WhereToUseText:
             "{site} порталында немесе ХҚО-да",
@@ -182,10 +171,6 @@ macro_rules! paying_words {
             "On the portal {site} or at a public service center";
         ValidUntil: "Жарамды мерзімі", "Действует до", "Valid until";
         Paid: "Төленді", "Оплачено", "Paid";
-        QrMeaning:
-            "QR-код төлемнің түпнұсқалығын растайды",
-            "QR-код подтверждает подлинность платежа",
-            "The QR code proves that the payment is genuine";
         ReceiptIsCopy:
             "Түпнұсқасы бұрын басылған, бұл түбіртек — көшірме",
             "Оригинал уже напечатан, этот чек — копия",

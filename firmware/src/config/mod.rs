@@ -56,6 +56,8 @@ pub struct Kiosk {
     pub operator: String,
     /// Where it stands, as printed.
     pub address: String,
+    /// Where the next terminal stands, for whoever finds this one closed; empty if nobody has said.
+    pub nearest: String,
 }
 
 /// `[center]`
@@ -260,8 +262,9 @@ fn kiosk<'a>(document: &mut Document<'a>, mut section: Section<'a>) -> Option<Ki
     let printed = "a text of 1 to 80 letters without line breaks";
     let operator = section.need(document, "operator", printed, printed_text);
     let address = section.need(document, "address", printed, printed_text);
+    let nearest = section.or(document, "nearest", String::new(), printed, printed_text);
     section.finish(document);
-    Some(Kiosk { number: kiosk_number?, operator: operator?, address: address? })
+    Some(Kiosk { number: kiosk_number?, operator: operator?, address: address?, nearest: nearest? })
 }
 
 fn center<'a>(document: &mut Document<'a>, mut section: Section<'a>, base: &Path) -> Option<Center> {
@@ -524,36 +527,36 @@ mod tests {
             "nubmer = 42",
             expect![[r#"
             kiosk.toml:7: [kiosk] number is missing: must be a whole number from 1 to 99999
-            kiosk.toml:10: [kiosk] nubmer is not known: keys are number, operator, address"#]],
+            kiosk.toml:10: [kiosk] nubmer is not known: keys are number, operator, address, nearest"#]],
         );
         check(
             "port = 7443",
             "port = 70000",
-            expect!["kiosk.toml:19: [center] port = 70000: must be a whole number from 1 to 65535"],
+            expect!["kiosk.toml:21: [center] port = 70000: must be a whole number from 1 to 65535"],
         );
         check(
             "host = \"10.77.0.1\"",
             "host = \"http://center\"",
-            expect![[r#"kiosk.toml:18: [center] host = "http://center": must be a host name or IP address"#]],
+            expect![[r#"kiosk.toml:20: [center] host = "http://center": must be a host name or IP address"#]],
         );
         check(
             "\"center.example.kz\"",
             "\"center example\"",
             expect![[
-                r#"kiosk.toml:21: [center] server_name = "center example": must be the host name or IP address in the center's certificate"#
+                r#"kiosk.toml:23: [center] server_name = "center example": must be the host name or IP address in the center's certificate"#
             ]],
         );
         check(
             "statement_key = \"11qY",
             "statement_key = \"11q",
             expect![[
-                r#"kiosk.toml:38: [center] statement_key = "11qAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=": must be 32 bytes in base64, as the center prints them"#
+                r#"kiosk.toml:40: [center] statement_key = "11qAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=": must be 32 bytes in base64, as the center prints them"#
             ]],
         );
         check(
             "driver = \"ccnet\"",
             "driver = \"id003\"",
-            expect![[r#"kiosk.toml:50: [acceptor] driver = "id003": must be "ccnet""#]],
+            expect![[r#"kiosk.toml:52: [acceptor] driver = "id003": must be "ccnet""#]],
         );
         check(
             "#baud = 9600",
@@ -633,17 +636,17 @@ mod tests {
             "[card_reader]",
             expect![[r#"
                 kiosk.toml:1: [pin_pad] is missing: this section is needed
-                kiosk.toml:71: [card_reader] driver is missing: must be "omron-3s4yr" or "pcsc"
-                kiosk.toml:71: [card_reader] merchant is missing: must be fifteen capital letters and digits, as the acquirer calls the merchant
-                kiosk.toml:71: [card_reader] terminal is missing: must be eight capital letters and digits, as the acquirer calls this terminal"#]],
+                kiosk.toml:73: [card_reader] driver is missing: must be "omron-3s4yr" or "pcsc"
+                kiosk.toml:73: [card_reader] merchant is missing: must be fifteen capital letters and digits, as the acquirer calls the merchant
+                kiosk.toml:73: [card_reader] terminal is missing: must be eight capital letters and digits, as the acquirer calls this terminal"#]],
         );
         check(
             "#[pin_pad]",
             "[pin_pad]",
             expect![[r#"
                 kiosk.toml:1: [card_reader] is missing: this section is needed
-                kiosk.toml:88: [pin_pad] driver is missing: must be "uic-pp791"
-                kiosk.toml:88: [pin_pad] port is missing: must be the path of a tty, e.g. "/dev/ttyS0""#]],
+                kiosk.toml:90: [pin_pad] driver is missing: must be "uic-pp791"
+                kiosk.toml:90: [pin_pad] port is missing: must be the path of a tty, e.g. "/dev/ttyS0""#]],
         );
     }
 
@@ -655,7 +658,7 @@ mod tests {
         check(
             "[printer]",
             &with("driver = \"dip\"\n"),
-            expect![[r#"kiosk.toml:64: [card_reader] driver = "dip": must be "omron-3s4yr" or "pcsc""#]],
+            expect![[r#"kiosk.toml:66: [card_reader] driver = "dip": must be "omron-3s4yr" or "pcsc""#]],
         );
         check(
             "[printer]",
@@ -747,7 +750,7 @@ mod tests {
             kiosk.toml:1: [printer] is missing: this section is needed
             kiosk.toml:1: [screen] is missing: this section is needed"#]],
         );
-        check("[printer]", "[printer]\n[printer]", expect!["kiosk.toml:62: not TOML: duplicate key"]);
+        check("[printer]", "[printer]\n[printer]", expect!["kiosk.toml:64: not TOML: duplicate key"]);
     }
 
     #[test]

@@ -287,7 +287,8 @@ impl Place {
             wiring.patterns.iter().map(|(kind, year)| format!("[{kind}, {year}]")).collect();
         let text = format!(
             "# Written by `tolem demo` at each start; deploy/kiosk.toml explains every line.\n\n\
-             [kiosk]\nnumber = {number}\noperator = \"«Үлгі банк» АҚ\"\naddress = \"Астана қ., Мәңгілік Ел даңғ., 8, {number}-терминал\"\n\n\
+             [kiosk]\nnumber = {number}\noperator = \"«Үлгі банк» АҚ\"\naddress = \"Астана қ., Мәңгілік Ел даңғ., 8, {number}-терминал\"\n\
+             nearest = \"Астана қ., Бейбітшілік көш., 3, 1-қабат\"\n\n\
              [center]\nhost = \"127.0.0.1\"\nport = {port}\nserver_name = \"localhost\"\nca = \"tls/center-ca.pem\"\n\
              certificate = \"tls/kiosk.pem\"\nkey = \"tls/kiosk.key\"\nstatement_key = \"{statement}\"\nsealing_key = \"{sealing}\"\n\
              witness_key = \"{witness}\"\n{lists}\n\

@@ -6,11 +6,12 @@ use crate::{
     link::{Link, LinkEvent, LinkOrder, Timing, tls::Clock},
     pins::{self, Cabinet, PinEvent},
     serial::{Line, LineEvent},
-    store::disk_space,
+    store::{RESERVE_BYTES, disk_space, reserve_is_there, set_reserve_aside},
     systemd::Notifier,
 };
 use anyhow::Context;
 use std::{
+    path::Path,
     sync::{Arc, mpsc::TrySendError},
     thread::JoinHandle,
     time::Duration,
@@ -23,7 +24,7 @@ use tokio::{
 };
 use tolem_core::{
     card_reader::Command,
-    kiosk::{Event, Lamp},
+    kiosk::{DISK_RESERVE_BYTES, Event, Lamp},
     secret::SecretBytes,
 };
 use zeroize::Zeroizing;
@@ -77,7 +78,6 @@ pub(super) struct Io {
     pub cabinet: Option<Box<dyn Cabinet>>,
     pub clock: Arc<Clock>,
     pub seed: u64,
-    pub reserve_ready: bool,
     pub inputs: Inputs,
     pub notifier: Arc<Notifier>,
     pub pulse: Pulse,
@@ -177,7 +177,7 @@ impl Io {
             told: String::new(),
         };
         tokio::spawn(keeper.run());
-        tokio::spawn(watch_disk(self.config.journal.path.clone(), self.reserve_ready, inputs.clone()));
+        tokio::spawn(watch_disk(self.config.journal.path.clone(), inputs.clone()));
         tokio::spawn(watch_signals(inputs.clone()));
         tokio::spawn(feed_watchdog(self.notifier, self.pulse));
         while working.join_next().await.is_some() {}
@@ -271,16 +271,32 @@ async fn serve_pins(cabinet: Box<dyn Cabinet>, lamps: mpsc::Receiver<(Lamp, bool
     tokio::join!(pins::serve(cabinet, lamps, send), passing);
 }
 
-async fn watch_disk(path: std::path::PathBuf, reserve_ready: bool, inputs: Inputs) {
+async fn watch_disk(path: std::path::PathBuf, inputs: Inputs) {
     let mut looks = tokio::time::interval(DISK_EVERY);
     loop {
         looks.tick().await;
         let (free_bytes, writable) = disk_space(&path).unwrap_or((0, false));
-        let free_bytes = if reserve_ready { free_bytes } else { 0 };
+        let has_reserve = reserve_is_there(&path) || set_aside_again(&path, free_bytes).await;
+        let free_bytes = if has_reserve { free_bytes } else { 0 };
         if !deliver(&inputs, Event::DiskSpace { free_bytes, writable }).await {
             return;
         }
     }
+}
+
+/// Takes the reserve from a disk that has room again, or that failed only once. Where it would be short, the open payment that the reserve was
+/// given back for needs it more.
+async fn set_aside_again(journal: &Path, free_bytes: u64) -> bool {
+    if free_bytes < DISK_RESERVE_BYTES + RESERVE_BYTES {
+        return false;
+    }
+    let path = journal.to_owned();
+    // It waits for the disk, and the lines are served here.
+    let ready = tokio::task::spawn_blocking(move || set_reserve_aside(&path)).await.unwrap_or(false);
+    if ready {
+        log("space is set aside for finishing a payment again");
+    }
+    ready
 }
 
 async fn watch_signals(inputs: Inputs) {

@@ -126,7 +126,6 @@ pub fn run(config: &Config, parts: Parts) -> anyhow::Result<()> {
         cabinet: cabinet(config, parts.cabinet)?,
         clock: opened.clock,
         seed: opened.seed,
-        reserve_ready: opened.reserve_ready,
         inputs: inputs.clone(),
         notifier: notifier.clone(),
         pulse: pulse.clone(),

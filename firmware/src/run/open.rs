@@ -36,8 +36,6 @@ pub(super) struct Opened {
     pub kiosk: Kiosk<SqliteStore, KioskKeys>,
     pub clock: Arc<Clock>,
     pub seed: u64,
-    /// Space for finishing a payment is set aside.
-    pub reserve_ready: bool,
     /// Keys to verify the journal with; `None` when it cannot be read.
     pub verify_with: Option<Keys>,
 }
@@ -47,9 +45,8 @@ pub(super) fn open(config: &Config, now: Instant, utc: UtcTime) -> anyhow::Resul
     let core = core_config(config);
     match open_parts(config, &clock) {
         Ok((store, signer)) => {
-            let reserve_ready = store.reserve_ready();
-            if !reserve_ready {
-                log("the disk is too full to reserve space for finishing a payment: cash stays closed");
+            if !store.reserve_ready() {
+                log("no space could be set aside for finishing a payment: cash stays closed until it can");
             }
             let nonce = signer.nonce()?;
             let verify_with = Some(config.journal_keys(signer.public_key()));
@@ -60,7 +57,7 @@ pub(super) fn open(config: &Config, now: Instant, utc: UtcTime) -> anyhow::Resul
                     Kiosk::closed(core, &fault, signer, nonce, now, utc)
                 }
             };
-            Ok(Opened { kiosk, clock, seed: seed(nonce), reserve_ready, verify_with })
+            Ok(Opened { kiosk, clock, seed: seed(nonce), verify_with })
         }
         Err(fault) => {
             log(&format!("CLOSED: {fault}"));
@@ -68,7 +65,7 @@ pub(super) fn open(config: &Config, now: Instant, utc: UtcTime) -> anyhow::Resul
                 KioskKeys::ephemeral(&config.center.keys).context("the terminal cannot even start closed")?;
             let nonce = signer.nonce()?;
             let kiosk = Kiosk::closed(core, &fault, signer, nonce, now, utc);
-            Ok(Opened { kiosk, clock, seed: seed(nonce), reserve_ready: false, verify_with: None })
+            Ok(Opened { kiosk, clock, seed: seed(nonce), verify_with: None })
         }
     }
 }
@@ -110,6 +107,7 @@ fn core_config(config: &Config) -> kiosk::Config {
         kiosk: config.kiosk.number,
         operator: config.kiosk.operator.clone(),
         address: config.kiosk.address.clone(),
+        nearest: config.kiosk.nearest.clone(),
         software: concat!("tolem ", env!("CARGO_PKG_VERSION")).into(),
         acceptor: ccnet::Config { countries: vec![config.acceptor.country], ..ccnet::Config::default() },
         patterns: config.acceptor.patterns.clone(),

@@ -15,7 +15,7 @@ use crate::{
     link_proxy::{LinkMode, LinkProxy},
     pin_pad_device::{KeyStore, PinPadKeys},
     served::{
-        AcceptorState, Cable, CardReaderState, DeviceHandle, PinPadState, PrinterState, ServeOptions,
+        AcceptorState, Cable, CardReaderState, DeviceHandle, PinPadState, PrinterState, Purse, ServeOptions,
         serve_acceptor, serve_card_reader, serve_pin_pad, serve_printer,
     },
 };
@@ -127,6 +127,7 @@ impl Kiosk {
         let card_reader = serve_card_reader(
             index as u64,
             unit.clone(),
+            Purse::shared(),
             quiet_options(index, lines.join("cards"), wire, "card reader"),
         )?;
         let mut keys = KeyStore::delivered(&PinPadKeys::test());

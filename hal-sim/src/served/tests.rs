@@ -370,12 +370,17 @@ fn a_card_reader_takes_a_card_on_a_pty_when_it_was_told_to() {
             }
         }
     }
-    let handle = serve_card_reader(1, None, ServeOptions::pty(None)).unwrap();
+    let purse = Purse::default();
+    let handle = serve_card_reader(1, None, purse.clone(), ServeOptions::pty(None)).unwrap();
     let mut line = Line::open(&handle);
     assert!(handle.command("insert common").unwrap_err().contains("closed"));
+    // Pushed against a closed slot it does not count: one that tries for long would come round to counts that its issuer knows.
+    assert_eq!(*purse.counter(), 0);
     assert_eq!(ask(&mut line, &Command::Reset(CardGoes::Held, CardGoes::Out)), Ok(Place::Nowhere));
     assert_eq!(ask(&mut line, &Command::Permit), Ok(Place::Nowhere));
     assert!(handle.command("insert common t1").unwrap().contains("draws a card in"));
+    // An issuer takes no count twice: without this every payment after the first would be declined.
+    assert_eq!(*purse.counter(), 16);
     assert_ne!(handle.card_reader().unwrap().place, Whereabouts::Nowhere);
     assert!(handle.command("insert gold").unwrap_err().contains("allowed"));
     assert!(handle.command("power off").unwrap().contains("no power"));

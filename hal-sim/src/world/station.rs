@@ -471,6 +471,7 @@ impl<C: Center> Station<C> {
             kiosk: self.number,
             operator: "Tolem test".into(),
             address: "Astana, Mangilik El 8".into(),
+            nearest: "Астана қ., Бейбітшілік көш., 3".into(),
             software: "tolem test".into(),
             acceptor: ccnet::Config::default(),
             patterns,

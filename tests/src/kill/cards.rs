@@ -22,7 +22,7 @@ use tolem_firmware::demo::acquirer;
 use tolem_hal_sim::{
     issuer::{Standing as AtIssuer, served::ServedIssuer},
     pin_pad_device::{Display, KeyStore, PinPadKeys},
-    served::{DeviceHandle, ServeOptions, serve_card_reader, serve_pin_pad},
+    served::{DeviceHandle, Purse, ServeOptions, serve_card_reader, serve_pin_pad},
 };
 
 /// The PIN of the public test cards.
@@ -42,7 +42,7 @@ impl Desk {
         let address = listener.local_addr().expect("it listens");
         acquirer::prepare(folder, address).expect("the acquirer's folder can be written");
         Self {
-            reader: serve_card_reader(1, None, reader).expect("a pseudo terminal"),
+            reader: serve_card_reader(1, None, Purse::default(), reader).expect("a pseudo terminal"),
             pad: serve_pin_pad(KeyStore::delivered(&PinPadKeys::test()), 1, None, pad)
                 .expect("a pseudo terminal"),
             issuer: acquirer::start(folder, listener, None).expect("the issuer can be served"),

@@ -627,6 +627,8 @@ fn cases(plan: Plan, [counts, chain, card]: [&Outcome; 3]) -> Vec<Case> {
     if plan == Plan::Short {
         // The journal does not open, and a minute later it does.
         all.push(Case::Cut { side: Side::Fresh, at: "journal.write".into(), number: 30, how: How::EioKept });
+        // The reserve cannot be set aside, and a look later it can.
+        all.push(Case::Cut { side: Side::Kiosk, at: "journal.sync".into(), number: 3, how: How::EioKept });
     }
     let (every, random) = match plan {
         Plan::Full { random } => (1, random),

@@ -61,6 +61,7 @@ impl Bench {
             kiosk: number,
             operator: "Tolem".into(),
             address: String::new(),
+            nearest: String::new(),
             software: "tolem-bench".into(),
             acceptor: driver::Config::default(),
             patterns: acceptor.config().types.iter().map(|kind| (kind.index, kind.pattern)).collect(),
