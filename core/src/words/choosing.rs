@@ -11,7 +11,6 @@ macro_rules! choosing_words {
         Cancel: "Бас тарту", "Отмена", "Cancel";
         Next: "Әрі қарай", "Далее", "Next";
         Done: "Дайын", "Готово", "Done";
-        Yes: "Иә", "Да", "Yes";
         No: "Жоқ", "Нет", "No";
         Erase: "Өшіру", "Стереть", "Erase";
         Clear: "Тазалау", "Очистить", "Clear";

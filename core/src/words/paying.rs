@@ -54,7 +54,6 @@ macro_rules! paying_words {
             "Байланыс үзілсе, өтініш түбіртегін аласыз. Ақшаңыз сақталады, код кейін беріледі.",
             "Если связь прервётся, вы получите талон обращения. Деньги сохранятся, код придёт позже.",
             "If the link breaks, you get a claim slip. Your money is safe and the code follows.";
-        NotesTaken: "Қабылданатын купюралар", "Принимаемые купюры", "Notes accepted";
         HonestAgree: "Түсінікті, ақша салу", "Понятно, внести деньги", "I understand, insert money";
         HonestAgreeNoPaper:
             "Түбіртексіз жалғастыру",

@@ -562,7 +562,7 @@ mod tests {
             "#baud = 9600",
             "baud = 9601",
             expect![
-                "kiosk.toml:54: [acceptor] baud = 9601: must be one of 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, \
+                "kiosk.toml:56: [acceptor] baud = 9601: must be one of 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, \
                  230400, 460800, 921600"
             ],
         );
@@ -570,40 +570,40 @@ mod tests {
             "#country = \"KAZ\"",
             "country = \"Kazakhstan\"",
             expect![[
-                r#"kiosk.toml:56: [acceptor] country = "Kazakhstan": must be three capital letters, e.g. "KAZ""#
+                r#"kiosk.toml:58: [acceptor] country = "Kazakhstan": must be three capital letters, e.g. "KAZ""#
             ]],
         );
         check(
             "#patterns = [[4, 2011], [9, 2023]]",
             "patterns = [[24, 2011]]",
             expect![
-                "kiosk.toml:59: [acceptor] patterns = [[24, 2011]]: must be a list of [bill type 0 to 23, year of issue], e.g. [[4, 2011], [9, 2023]]"
+                "kiosk.toml:61: [acceptor] patterns = [[24, 2011]]: must be a list of [bill type 0 to 23, year of issue], e.g. [[4, 2011], [9, 2023]]"
             ],
         );
         check(
             "#width = 576",
             "width = 577",
             expect![
-                "kiosk.toml:68: [printer] width = 577: must be a multiple of 8 from 384 to 832 (576 for 80 mm paper at 203 dpi)"
+                "kiosk.toml:70: [printer] width = 577: must be a multiple of 8 from 384 to 832 (576 for 80 mm paper at 203 dpi)"
             ],
         );
         check(
             "format = \"portrait\"",
             "format = \"upright\"",
             expect![[
-                r#"kiosk.toml:96: [screen] format = "upright": must be "portrait" (1080x1920) or "landscape" (1280x1024)"#
+                r#"kiosk.toml:98: [screen] format = "upright": must be "portrait" (1080x1920) or "landscape" (1280x1024)"#
             ]],
         );
         check(
             "#stalled_after_s = 20",
             "stalled_after_s = 1",
-            expect!["kiosk.toml:123: [watchdog] stalled_after_s = 1: must be seconds from 5 to 120"],
+            expect!["kiosk.toml:125: [watchdog] stalled_after_s = 1: must be seconds from 5 to 120"],
         );
         check(
             "#witness_key = \"center.example.kz/witness+1a2b3c4d+BA…\"",
             "witness_key = \"center+00000000+AQ==\"",
             expect![[
-                r#"kiosk.toml:43: [center] witness_key = "center+00000000+AQ==": must be a cosigner's key as name+id+base64, as the center prints it"#
+                r#"kiosk.toml:45: [center] witness_key = "center+00000000+AQ==": must be a cosigner's key as name+id+base64, as the center prints it"#
             ]],
         );
         check(
@@ -611,13 +611,13 @@ mod tests {
             "[jurnal]",
             expect![[r#"
                 kiosk.toml:1: [journal] is missing: this section is needed
-                kiosk.toml:113: [jurnal] is not known: sections are kiosk, center, acceptor, printer, card_reader, pin_pad, screen, pins, journal, watchdog"#]],
+                kiosk.toml:115: [jurnal] is not known: sections are kiosk, center, acceptor, printer, card_reader, pin_pad, screen, pins, journal, watchdog"#]],
         );
         check(
             "path = \"/var/lib/tolem/journal.db\"",
             "path = 7",
             expect![[
-                r#"kiosk.toml:116: [journal] path = 7: must be a path, e.g. "/var/lib/tolem/journal.db""#
+                r#"kiosk.toml:118: [journal] path = 7: must be a path, e.g. "/var/lib/tolem/journal.db""#
             ]],
         );
         check(
@@ -664,34 +664,34 @@ mod tests {
             "[printer]",
             &with("driver = \"pcsc\"\nport = \"/dev/ttyS0\"\n"),
             expect![
-                "kiosk.toml:65: [card_reader] port is not known: keys are driver, terminal, merchant, reader, chip_timeout_s"
+                "kiosk.toml:67: [card_reader] port is not known: keys are driver, terminal, merchant, reader, chip_timeout_s"
             ],
         );
         check(
             "[printer]",
             &with("driver = \"pcsc\"\nsred = true\n"),
             expect![
-                "kiosk.toml:65: [card_reader] sred is not known: keys are driver, terminal, merchant, reader, chip_timeout_s"
+                "kiosk.toml:67: [card_reader] sred is not known: keys are driver, terminal, merchant, reader, chip_timeout_s"
             ],
         );
         check(
             "[printer]",
             &with("driver = \"omron-3s4yr\"\nport = \"/dev/ttyS0\"\nsred = \"yes\"\n"),
-            expect![[r#"kiosk.toml:66: [card_reader] sred = "yes": must be true or false"#]],
+            expect![[r#"kiosk.toml:68: [card_reader] sred = "yes": must be true or false"#]],
         );
         check(
             "[printer]",
             &with("driver = \"pcsc\"\nreader = \"\"\nchip_timeout_s = 1\n"),
             expect![[r#"
-            kiosk.toml:65: [card_reader] reader = "": must be part of the reader's name as pcscd lists it
-            kiosk.toml:66: [card_reader] chip_timeout_s = 1: must be seconds from 2 to 60"#]],
+            kiosk.toml:67: [card_reader] reader = "": must be part of the reader's name as pcscd lists it
+            kiosk.toml:68: [card_reader] chip_timeout_s = 1: must be seconds from 2 to 60"#]],
         );
         check(
             "[printer]",
             &with("driver = \"omron-3s4yr\"\nreader = \"OMNIKEY\"\n"),
             expect![[r#"
-            kiosk.toml:61: [card_reader] port is missing: must be the path of a tty, e.g. "/dev/ttyS0"
-            kiosk.toml:65: [card_reader] reader is not known: keys are driver, terminal, merchant, port, baud, keep_forgotten, sred"#]],
+            kiosk.toml:63: [card_reader] port is missing: must be the path of a tty, e.g. "/dev/ttyS0"
+            kiosk.toml:67: [card_reader] reader is not known: keys are driver, terminal, merchant, port, baud, keep_forgotten, sred"#]],
         );
     }
 
