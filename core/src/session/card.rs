@@ -72,6 +72,11 @@ impl Payment {
         self.card.as_ref().map(|card| card.standing)
     }
 
+    /// A code was issued for it, and it counts.
+    fn has_code(&self) -> bool {
+        matches!(self.answer().map(|outcome| outcome.verdict), Some(Verdict::Accepted { .. }))
+    }
+
     /// An answer to it would be news. Of a card's, only after the chip agreed, and before it is undone.
     pub(super) fn awaits_answer(&self) -> bool {
         self.outcome.is_none()
@@ -112,15 +117,13 @@ impl Session {
         use CardStanding::{Authorized, Confirming, Reversing, Sent};
         let Some(known) = self.payment(payment) else { return Decision::Nothing };
         let Some(standing) = known.card_standing() else { return Decision::Nothing };
-        let has_code =
-            matches!(known.answer().map(|outcome| outcome.verdict), Some(Verdict::Accepted { .. }));
         let follows = match (&step, standing) {
             (CardStep::Authorized { .. }, Sent)
             | (CardStep::Declined(_), Sent | Reversing(_))
             | (CardStep::ReversalOwed(_), Sent | Authorized)
             | (CardStep::ReversalAcknowledged, Reversing(_))
             | (CardStep::Confirmed, Confirming | Reversing(_)) => true,
-            (CardStep::ConfirmOwed, Authorized) => has_code,
+            (CardStep::ConfirmOwed, Authorized) => known.has_code(),
             _ => false,
         };
         if follows { Decision::Record(Fact::Card { payment, step }) } else { Decision::Nothing }
@@ -181,7 +184,9 @@ impl Session {
         let cut_off =
             |payment: &&Payment| self.current != Some(payment.id) && self.print_of(payment.id).is_none();
         self.payments.iter().filter(cut_off).find_map(|payment| {
-            let seen = payment.maybe_printed || payment.handed_over || planted(Fault::CutOffConfirmed);
+            // Without a code there is nothing to have seen, and [`Self::card_step`] takes no confirmation.
+            let seen = payment.has_code()
+                && (payment.maybe_printed || payment.handed_over || planted(Fault::CutOffConfirmed));
             let step = match payment.card_standing()? {
                 CardStanding::Authorized if seen => CardStep::ConfirmOwed,
                 CardStanding::Sent | CardStanding::Authorized => CardStep::ReversalOwed(VoidReason::PowerCut),
