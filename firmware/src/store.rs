@@ -1,9 +1,10 @@
 //! The journal on disk: SQLite in WAL mode, one durable transaction for each record.
 //!
 //! With `synchronous=FULL` a record whose append returned survives a power cut; `NORMAL` loses acknowledged records. Frames left by
-//! a cut are folded into the database (`wal_checkpoint(TRUNCATE)`) before the first new write, so that two cuts in a row
-//! cannot meet in one disk sector. Then the log gets its lasting length at once, in zeros. A failed write or fsync is never tried again on this connection, because what reached the
-//! disk is unknown then; the one exception is a disk that reports itself full, where nothing was written and the reserve
+//! a cut are folded into the database (`wal_checkpoint(RESTART)`) before the first new write, so that two cuts in a row
+//! cannot meet in one disk sector. The log is never cut off (docs/decisions/116), and gets its lasting length at once, in zeros.
+//! A failed write or fsync is never tried again on this connection, because what reached the
+//! disk is unknown then, and a start reads the log from the disk, not from the system's memory of it (docs/decisions/117); the one exception is a disk that reports itself full, where nothing was written and the reserve
 //! file makes room to finish the open payment. It refuses a second writer, a file that is not a journal and one of a newer layout.
 
 mod ground;
@@ -25,10 +26,12 @@ const APPLICATION_ID: i64 = 0x544F_4C4D;
 const LAYOUT: i64 = 1;
 /// Pages in the write-ahead log at which SQLite folds it into the database.
 const LOG_PAGES: u64 = 256;
-/// The write-ahead log gets this length at each opening: its header, and frames of 4096 + 24 bytes, some more than [`LOG_PAGES`],
+/// The write-ahead log has at least this length after each opening: its header, and frames of 4096 + 24 bytes, some more than [`LOG_PAGES`],
 /// since the append that reaches the mark is written whole. A log that has its length needs one wait of the disk for an append;
 /// one that grows needs a second, in which the file system writes down the new length.
 const LOG_BYTES: u64 = 32 + (LOG_PAGES + 32) * (4096 + 24);
+/// What SQLite appends to a database's name for the name of its log.
+const LOG: &str = "-wal";
 /// Space kept for finishing the open payment on a full disk: the write-ahead log at its usual largest several times over,
 /// and as much for the database.
 pub const RESERVE_BYTES: u64 = 8 * 1024 * 1024;
@@ -77,6 +80,8 @@ impl Reader {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_EXRESCODE;
+        // What is shown must be what is kept.
+        SystemGround.reread(&beside(path, LOG)).map_err(|error| fail(error.to_string()))?;
         let connection = Connection::open_with_flags(path, flags).map_err(|error| fail(explain(&error)))?;
         let reader = Self { connection, path: path.to_owned() };
         let error = match reader.check_layout() {
@@ -84,7 +89,7 @@ impl Reader {
             Err(error) => error,
         };
         // SQLite needs to write its index of the log even for reading. Without a log the file can be read as it is.
-        let log_is_empty = !holds_frames(&beside(path, "-wal"));
+        let log_is_empty = !holds_frames(&beside(path, LOG));
         if !error.needs_write {
             return Err(error.into());
         }
@@ -326,6 +331,9 @@ impl SqliteStore {
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_EXRESCODE;
+        ground
+            .reread(&beside(path, LOG))
+            .map_err(|error| fail("read its log from the disk", &error.to_string()))?;
         let connection = match ground.file_layer() {
             None => Connection::open_with_flags(path, flags),
             Some(name) => Connection::open_with_flags_and_vfs(path, flags, name),
@@ -342,7 +350,7 @@ impl SqliteStore {
         fold_in_log(&reader)?;
         // Without room the log grows as it is needed, out of the reserve in the end.
         ground
-            .lengthen(&beside(path, "-wal"), LOG_BYTES)
+            .lengthen(&beside(path, LOG), LOG_BYTES)
             .map_err(|error| fail("give its log its length", &error.to_string()))?;
         ground
             .sync_directory(ground::directory_of(path))
@@ -497,7 +505,7 @@ fn switch_to_log(connection: &Connection) -> rusqlite::Result<String> {
 fn fold_in_log(reader: &Reader) -> Result<(), StoreError> {
     let busy: i64 = reader
         .connection
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))
         .map_err(|error| reader.error("fold in the write-ahead log", &error))?;
     if busy == 0 {
         Ok(())

@@ -79,6 +79,32 @@ fn each_operation_of_a_start_may_fail() {
     }
 }
 
+/// After a flush that failed, Linux shows bytes that never reached the disk and calls them clean. A process that starts again finds a
+/// transaction there that the next cut takes back, and must not have built upon it.
+#[test]
+fn what_a_failed_flush_left_in_the_cache_is_not_built_upon() {
+    let ours = Setting::ours(Media::HONEST);
+    let cut = Plan {
+        after: u64::MAX,
+        failure: Failure::Cut,
+        appends: 3,
+        only_the_process: true,
+        stays_full: false,
+    };
+    for failed in 0..5 * OPERATIONS_OF_A_START {
+        for then in 0..2 * OPERATIONS_OF_A_START {
+            let plans = [
+                cut,
+                Plan { after: failed, failure: Failure::ErrorNotKept, ..cut },
+                Plan { after: then, ..cut },
+                cut,
+            ];
+            let story = kiosk::planned(then, &ours, &plans);
+            assert_eq!(story.fault, None, "{failed}, then {then}: {:#?}", story.told);
+        }
+    }
+}
+
 #[test]
 fn the_center_loses_no_answer_whatever_the_disk_does() {
     let ours = Setting::ours(Media { garbage: true, ..Media::HONEST });

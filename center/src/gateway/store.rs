@@ -239,6 +239,7 @@ impl GatewayStore {
 }
 
 fn connect(path: &Path) -> BooksResult<Connection> {
+    crate::sql::reread_log(path).map_err(|error| BooksError(format!("{}-wal: {error}", path.display())))?;
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -247,7 +248,7 @@ fn connect(path: &Path) -> BooksResult<Connection> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     // What a power cut left in the log is folded in before anything is written behind it. A command beside the running gateway
     // is told that it is busy, and leaves it alone.
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
     Ok(connection)
 }
 

@@ -28,7 +28,7 @@ use crate::logic::{
 };
 use rusqlite::{Connection, OptionalExtension as _};
 use server::{Server, Tries};
-use std::{os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{io, os::unix::fs::OpenOptionsExt as _, path::Path};
 use tolem_protocol::{
     Amount, BalanceNumber, Bin, KioskNumber, PaymentCode, PaymentId, UtcTime,
     messages::HoldReason,
@@ -157,11 +157,14 @@ impl SqlStore {
         if !path.is_file() {
             return Err(StoreError(format!("{} is missing; tolem-center init makes one", path.display())));
         }
-        Self::open_on(Connection::open(path)?)
+        Self::open_on(Connection::open(path)?, || reread_log(path))
     }
 
-    /// The same on a connection.
-    pub fn open_on(connection: Connection) -> Result<Self> {
+    /// The same on a connection; `reread` is [`reread_log`] for its place.
+    pub fn open_on(connection: Connection, reread: impl FnOnce() -> io::Result<()>) -> Result<Self> {
+        reread().map_err(|error| {
+            StoreError(format!("the database's log cannot be read from the disk: {error}"))
+        })?;
         let mut store = Self { base: Base::Sqlite(connection) };
         let old = store.is_old()?;
         if let Base::Sqlite(connection) = &store.base {
@@ -382,14 +385,31 @@ impl SqlStore {
     }
 }
 
+/// Makes the system forget what it remembers of the write-ahead log of the database at `path`, so that what is read next is what the disk
+/// holds. After a flush that failed it shows bytes that never reached the disk and calls them clean (docs/decisions/117). Comes before
+/// the first statement; others may have the database open (SQLite has no lock on its log that closing it here could take away).
+pub(crate) fn reread_log(path: &Path) -> io::Result<()> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    match std::fs::File::open(log) {
+        Ok(log) => {
+            log.sync_all()?;
+            Ok(rustix::fs::fadvise(&log, 0, None, rustix::fs::Advice::DontNeed)?)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 fn prepare(connection: &Connection) -> Result<()> {
     // Another process (the command line) may write for a moment; it is waited for.
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // What a power cut left in the log is folded in before the first new write, so that two cuts in a row cannot meet in one
-    // sector (docs/decisions/075). Busy is an answer, no error: whoever has the database open has done it.
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    // sector (docs/decisions/075); the log itself is never cut off (116). Busy is an answer, no error: whoever has the database
+    // open has done it.
+    connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())

@@ -3,7 +3,7 @@
 //! A kiosk stands on [`SystemGround`]. The seam exists for the test that cuts the power below SQLite: the store that runs
 //! there is this very store, with its settings and its recovery. Nothing here decides anything.
 
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
@@ -20,9 +20,12 @@ pub trait Ground {
     fn set_aside(&self, path: &Path, bytes: u64) -> bool;
     /// Deletes that file. True if it was there and its space is free now.
     fn give_back(&self, path: &Path) -> bool;
-    /// Gives an empty file that is there its lasting length, in zeros that really take up their space; without room for them it stays
-    /// empty. That it is empty is durable first: no zero may come to stand between what it held before.
+    /// Gives a file that is there its lasting length, in zeros behind its end that really take up their space; without room for them,
+    /// and if it is as long already, it stays as it is.
     fn lengthen(&self, path: &Path, bytes: u64) -> io::Result<()>;
+    /// Makes the system forget what it remembers of a file, so that what is read next is what the disk holds. After a flush that failed it shows
+    /// bytes that never reached the disk and calls them clean. No error if the file is not there.
+    fn reread(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
 }
@@ -61,16 +64,28 @@ impl Ground for SystemGround {
     }
 
     fn lengthen(&self, path: &Path, bytes: u64) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).open(path)?;
-        file.sync_all()?;
+        let file = OpenOptions::new().append(true).open(path)?;
+        let there = file.metadata()?.len();
         // Space that is only promised (fallocate) would be turned into real space by the first write to each of its blocks,
         // with the second wait that this is to save.
-        match write_zeros(&file, bytes) {
+        match write_zeros(&file, bytes.saturating_sub(there)) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => file.set_len(0)?,
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => file.set_len(there)?,
             Err(error) => return Err(error),
         }
         file.sync_all()
+    }
+
+    fn reread(&self, path: &Path) -> io::Result<()> {
+        match File::open(path) {
+            Ok(file) => {
+                // What a killed process left is no less good than what it flushed, and only what is flushed can be forgotten.
+                file.sync_all()?;
+                Ok(rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {

@@ -132,9 +132,14 @@ impl Hand {
         locked(&self.0).give_back(name)
     }
 
-    /// Makes an empty file that is there durably empty, then `bytes` long with durable zeros if there is room.
+    /// Puts durable zeros behind the end of a file that is there until it is `bytes` long, if there is room.
     pub fn lengthen(&self, name: &str, bytes: u64) -> io::Result<()> {
         locked(&self.0).lengthen(name, bytes).map_err(|_| io::Error::other("the disk failed"))
+    }
+
+    /// Flushes a file, if it is there, and forgets what only the system's cache shows.
+    pub fn reread(&self, name: &str) -> io::Result<()> {
+        locked(&self.0).reread(name).map_err(|_| io::Error::other("the disk failed"))
     }
 
     /// Makes all names durable.

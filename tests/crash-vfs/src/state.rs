@@ -270,14 +270,23 @@ impl State {
         done(fate)
     }
 
-    /// Flushes an empty file, and then zeros in it up to `length`, if there is room.
+    /// Zeros behind the end of a file up to `length`, if there is room, and a flush.
     pub(crate) fn lengthen(&mut self, name: &str, length: u64) -> Outcome {
         let file = self.find(name).ok_or(Fault::Io)?;
-        self.flush(file, false)?;
-        if length <= self.room() {
-            self.truncate(file, length)?;
+        let there = self.file(file).length() as u64;
+        let missing = length.saturating_sub(there);
+        if missing > 0 && missing <= self.room() {
+            self.write(file, there, &vec![0; missing as usize])?;
         }
         self.flush(file, false)
+    }
+
+    /// Flushes a file, if it is there, and shows what the disk holds, as Linux does when a file's clean pages are dropped.
+    pub(crate) fn reread(&mut self, name: &str) -> Outcome {
+        let Some(file) = self.find(name) else { return Ok(()) };
+        self.flush(file, false)?;
+        self.file_mut(file).reread();
+        Ok(())
     }
 
     /// Flushes a file, and with it the directory if its name is young, as SQLite's Unix layer does for its logs.

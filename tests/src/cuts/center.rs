@@ -58,6 +58,11 @@ impl Center {
         Ok(Connection::open_with_flags_and_vfs(PATH, flags, FILE_LAYER)?)
     }
 
+    fn open(&self) -> Result<SqliteStore, StoreError> {
+        let hand = self.disk.hand();
+        SqliteStore::open_on(Self::connect()?, || hand.reread(&format!("{PATH}-wal")))
+    }
+
     /// An operator makes the database with the power on, and looks at it.
     fn found(&self) {
         let store = Self::connect().and_then(|connection| SqliteStore::create_on(connection, 1));
@@ -100,13 +105,12 @@ impl Center {
 
     /// False if the failure came before the database was open.
     fn live(&mut self, requests: u64) -> Result<bool, Fault> {
-        let mut store =
-            match Self::connect().and_then(SqliteStore::open_on).and_then(|store| self.judge(store)) {
-                Ok(Ok(store)) => store,
-                Ok(Err(fault)) => return Err(fault),
-                Err(_) if self.disk.has_failed() => return Ok(false),
-                Err(error) => return Err(Fault::Damaged(error.0)),
-            };
+        let mut store = match self.open().and_then(|store| self.judge(store)) {
+            Ok(Ok(store)) => store,
+            Ok(Err(fault)) => return Err(fault),
+            Err(_) if self.disk.has_failed() => return Ok(false),
+            Err(error) => return Err(Fault::Damaged(error.0)),
+        };
         for _ in 0..requests {
             let number = self.answered + 1;
             match store.transact(|store| request(store, number)) {
@@ -149,8 +153,8 @@ impl Center {
 
     fn last_look(&mut self) -> Result<(), Fault> {
         self.disk.forget_plan();
-        let open = || Self::connect().and_then(SqliteStore::open_on);
-        let store = open().and_then(|store| self.judge(store)).map_err(|error| Fault::Damaged(error.0))??;
+        let store =
+            self.open().and_then(|store| self.judge(store)).map_err(|error| Fault::Damaged(error.0))??;
         drop(store);
         let said = Self::connect()
             .and_then(|second| {

@@ -54,6 +54,10 @@ impl Ground for CrashGround {
         self.0.lengthen(&path.to_string_lossy(), bytes)
     }
 
+    fn reread(&self, path: &Path) -> io::Result<()> {
+        self.0.reread(&path.to_string_lossy())
+    }
+
     fn sync_directory(&self, _: &Path) -> io::Result<()> {
         self.0.sync_directory()
     }

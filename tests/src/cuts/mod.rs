@@ -20,7 +20,7 @@ pub struct Setting {
     pub media: Media,
     /// What the store's `PRAGMA synchronous` is bent to; `None` leaves it alone.
     pub synchronous: Option<&'static str>,
-    /// What its `PRAGMA wal_checkpoint(TRUNCATE)` at the start is bent to.
+    /// What its `PRAGMA wal_checkpoint(RESTART)` at the start is bent to.
     pub checkpoint: Option<&'static str>,
     /// Failed operations and full disks too, not only cuts.
     pub errors: bool,
