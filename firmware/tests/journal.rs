@@ -22,7 +22,7 @@ use tolem_core::{
 use tolem_firmware::{
     export::{ExportDirectory, export},
     keys::{CenterKeys, KioskKeys, OnMissing},
-    store::{Reader, SqliteStore, reserve_is_there, set_reserve_aside},
+    store::{Ground as _, Reader, SqliteStore, SystemGround, reserve_is_there, set_reserve_aside},
     verify::{BadJournal, Keys, Report, Source, Witness, ed25519, verify},
 };
 use tolem_protocol::{
@@ -398,6 +398,19 @@ fn an_append_waits_for_its_bytes_alone_and_the_log_is_never_cut_off() {
         0,
         "what is cut off may come back in part (docs/decisions/116): {trace}"
     );
+}
+
+#[test]
+fn a_log_is_read_again_where_it_is_and_where_nothing_can_be_flushed() {
+    let dir = Scratch::new("ground");
+    let log = dir.path().join("journal.db-wal");
+    SystemGround.reread(&log).expect("a log that is not there");
+    fs::write(&log, "frames").unwrap();
+    SystemGround.reread(&log).unwrap();
+    assert_eq!(fs::read_to_string(&log).unwrap(), "frames");
+    SystemGround.reread(Path::new("/proc/version")).expect("a file system without flushes");
+    let error = SystemGround.reread(&log.join("beneath")).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::NotADirectory);
 }
 
 #[test]

@@ -239,7 +239,7 @@ impl GatewayStore {
 }
 
 fn connect(path: &Path) -> BooksResult<Connection> {
-    crate::sql::reread_log(path).map_err(|error| BooksError(format!("{}-wal: {error}", path.display())))?;
+    crate::sql::log::reread(path).map_err(|error| BooksError(format!("{}-wal: {error}", path.display())))?;
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -8,6 +8,7 @@ mod acquirer;
 mod disputes;
 mod enrolment;
 mod errands;
+pub(crate) mod log;
 pub mod moving;
 mod office;
 mod presence;
@@ -157,10 +158,10 @@ impl SqlStore {
         if !path.is_file() {
             return Err(StoreError(format!("{} is missing; tolem-center init makes one", path.display())));
         }
-        Self::open_on(Connection::open(path)?, || reread_log(path))
+        Self::open_on(Connection::open(path)?, || log::reread(path))
     }
 
-    /// The same on a connection; `reread` is [`reread_log`] for its place.
+    /// The same on a connection; `reread` reads its log from the disk, as [`Self::open`] does.
     pub fn open_on(connection: Connection, reread: impl FnOnce() -> io::Result<()>) -> Result<Self> {
         reread().map_err(|error| {
             StoreError(format!("the database's log cannot be read from the disk: {error}"))
@@ -382,22 +383,6 @@ impl SqlStore {
             Base::Sqlite(_) => self.all(sql, vec![], each).map(|_: Vec<()>| ()),
             Base::Postgres(server) => server.each(sql, each),
         }
-    }
-}
-
-/// Makes the system forget what it remembers of the write-ahead log of the database at `path`, so that what is read next is what the disk
-/// holds. After a flush that failed it shows bytes that never reached the disk and calls them clean (docs/decisions/117). Comes before
-/// the first statement; others may have the database open (SQLite has no lock on its log that closing it here could take away).
-pub(crate) fn reread_log(path: &Path) -> io::Result<()> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    match std::fs::File::open(log) {
-        Ok(log) => {
-            log.sync_all()?;
-            Ok(rustix::fs::fadvise(&log, 0, None, rustix::fs::Advice::DontNeed)?)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
     }
 }
 

@@ -5,6 +5,7 @@
 //! TOLEM HAVE <records> <chain>   after the start: what is there
 //! TOLEM AT <records> <chain>     the same for the number that the outside asked about
 //! TOLEM ACK <records> <chain>    after each append that returned
+//! TOLEM AGAIN <words>            the disk failed; the program starts again
 //! TOLEM FAULT <words>            something is wrong
 //! ```
 //! The chain is SHA-256 over the chain before and the record's bytes. What to do stands on the kernel's command line, see [`Order`].
@@ -17,11 +18,11 @@ use std::{
 };
 use tolem_core::{
     journal::Journal,
-    ports::{Signer as _, Store as _},
+    ports::{Signer as _, Store as _, StoreError},
     time::Instant,
 };
 use tolem_firmware::{
-    store::{Entry, Reader, SqliteStore},
+    store::{Entry, Ground, Reader, SqliteStore, SystemGround},
     verify::{BadJournal, Keys, Source, verify},
 };
 use tolem_hal_sim::line::Dice;
@@ -34,6 +35,8 @@ use tolem_protocol::{
 use tolem_tests::rig::KioskKeys;
 
 const JOURNAL: &str = "/data/journal.db";
+/// Starts in one life of the machine; then it gives up.
+const STARTS: u32 = 20;
 /// More than any life appends before its power goes.
 const FOR_EVER: u64 = 1_000_000;
 
@@ -51,8 +54,20 @@ struct Order {
     acked: u64,
     /// `tolem.seed=N`: for the records' contents.
     seed: u64,
-    /// `tolem.setting=normal`: not the journal, but a plain table under `synchronous=NORMAL`, as most programs have it.
-    normal: bool,
+    setting: Setting,
+}
+
+/// `tolem.setting=WORD`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Setting {
+    /// `ours`: the journal; a failed write is a fault.
+    Ours,
+    /// `errors`: the journal on a disk that fails; after that the program starts again, as the service manager has it.
+    Errors,
+    /// `cache`: the same, but the start believes what the kernel remembers of the log.
+    Cache,
+    /// `normal`: not the journal, but a plain table under `synchronous=NORMAL`, as most programs have it.
+    Normal,
 }
 
 impl Order {
@@ -63,7 +78,12 @@ impl Order {
         Ok(Self {
             acked: number("tolem.acked=")?.parse()?,
             seed: number("tolem.seed=")?.parse()?,
-            normal: find("tolem.setting=") == Some("normal"),
+            setting: match find("tolem.setting=") {
+                Some("errors") => Setting::Errors,
+                Some("cache") => Setting::Cache,
+                Some("normal") => Setting::Normal,
+                _ => Setting::Ours,
+            },
         })
     }
 }
@@ -119,8 +139,67 @@ impl Back {
 }
 
 fn work() -> Result<(), Failed> {
-    let order = Order::read()?;
-    if order.normal { plain_table(&order) } else { journal(&order) }
+    let mut order = Order::read()?;
+    match order.setting {
+        Setting::Normal => return plain_table(&order),
+        Setting::Ours => return journal(&mut order).map_err(Ended::into_cause),
+        Setting::Errors | Setting::Cache => {}
+    }
+    for _ in 0..STARTS {
+        match journal(&mut order) {
+            Err(Ended::Disk(cause)) => say(&format!("AGAIN {}", cause.replace('\n', " "))),
+            end => return end.map_err(Ended::into_cause),
+        }
+    }
+    Ok(())
+}
+
+/// Why a start of the program came to its end.
+enum Ended {
+    /// The disk failed.
+    Disk(String),
+    /// What is there is wrong.
+    Wrong(String),
+}
+
+impl Ended {
+    fn into_cause(self) -> Failed {
+        let (Self::Disk(cause) | Self::Wrong(cause)) = self;
+        cause.into()
+    }
+}
+
+/// The system's, but it forgets nothing before it reads.
+struct Believing(SystemGround);
+
+impl Ground for Believing {
+    fn file_layer(&self) -> Option<&str> {
+        self.0.file_layer()
+    }
+
+    fn lock(&self, path: &Path) -> Result<Option<fs::File>, String> {
+        self.0.lock(path)
+    }
+
+    fn set_aside(&self, path: &Path, bytes: u64) -> bool {
+        self.0.set_aside(path, bytes)
+    }
+
+    fn give_back(&self, path: &Path) -> bool {
+        self.0.give_back(path)
+    }
+
+    fn lengthen(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        self.0.lengthen(path, bytes)
+    }
+
+    fn reread(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+        self.0.sync_directory(directory)
+    }
 }
 
 /// Something for the record behind the first `size`.
@@ -136,42 +215,53 @@ fn fact(dice: &mut Dice, size: u64) -> Fact {
     }
 }
 
-/// The kiosk's store and journal as they are.
-fn journal(order: &Order) -> Result<(), Failed> {
+/// The kiosk's store and journal as they are, until the disk fails.
+fn journal(order: &mut Order) -> Result<(), Ended> {
+    let disk = |error: StoreError| Ended::Disk(error.0);
     let kiosk = KioskNumber::new(42).expect("in range");
     let keys = KioskKeys::new(7, [1; 32], [9; 32]);
-    let store = SqliteStore::open(Path::new(JOURNAL)).map_err(|error| error.0)?;
+    let ground: Box<dyn Ground + Send> = match order.setting {
+        Setting::Cache => Box::new(Believing(SystemGround)),
+        _ => Box::new(SystemGround),
+    };
+    let store = SqliteStore::open_on(ground, Path::new(JOURNAL)).map_err(disk)?;
     let mut back = Back::begin(order.acked);
     let read = store.records(0, &mut |_, bytes| {
         back.add(bytes);
         true
     });
-    read.map_err(|error| error.0)?;
+    read.map_err(disk)?;
     let key = NoteKey { name: journal_origin(kiosk), kind: KeyKind::Log, public: keys.public_key() };
     let keys_known = Keys { log: Some(key), witnesses: vec![] };
     let report = verify(&mut Seen(store.reader()), &keys_known, &mut |_| true);
-    let report = report.map_err(|bad| format!("verification: {bad}"))?;
-    let (mut journal, mut session) = Journal::open(store, kiosk, &keys).map_err(|fault| fault.to_string())?;
+    let report = report.map_err(|bad| Ended::Wrong(format!("verification: {bad}")))?;
+    let (mut journal, mut session) =
+        Journal::open(store, kiosk, &keys).map_err(|fault| Ended::Wrong(fault.to_string()))?;
     if (report.records, journal.size()) != (back.chain.0, back.chain.0) {
-        return Err(format!(
+        return Err(Ended::Wrong(format!(
             "{} verify, {} open, {} are there",
             report.records,
             journal.size(),
             back.chain.0
-        )
-        .into());
+        )));
     }
     back.chain.say("HAVE");
+    order.acked = back.chain.0;
     let mut dice = Dice::new(order.seed);
     for turn in 0..FOR_EVER {
         let nonce = [dice.below(256) as u8; 16];
         let software = heapless::String::try_from("a test").expect("it fits");
         let fact = if turn == 0 { Fact::Booted { nonce, software } } else { fact(&mut dice, back.chain.0) };
         let now = (Instant(turn * 10), UtcTime::from_seconds(1_795_000_000 + turn as i64));
-        let journaled = journal.append(now.0, now.1, fact, &session, &keys).map_err(|error| error.0)?;
+        let journaled = journal.append(now.0, now.1, fact, &session, &keys).map_err(|error| {
+            // Anything else than a disk that fails means that what was found does not fit together.
+            let failed = ["input/output error", "read-only"].iter().any(|words| error.0.contains(words));
+            if failed { Ended::Disk(error.0) } else { Ended::Wrong(error.0) }
+        })?;
         session.commit(&journaled);
         back.chain.add(&journaled.record().to_bytes());
         back.chain.say("ACK");
+        order.acked = back.chain.0;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ mod qemu;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: tolem-powercut disk [--seeds N] [--from SEED]
-       tolem-powercut qemu --kernel FILE --initramfs FILE --image FILE [--cuts N] [--seed N] [--control normal|lies] [--accel tcg|kvm]";
+       tolem-powercut qemu --kernel FILE --initramfs FILE --image FILE [--cuts N] [--seed N] [--errors] [--control normal|lies|cache] [--accel tcg|kvm]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

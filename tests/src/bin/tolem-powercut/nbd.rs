@@ -15,6 +15,8 @@ const OPTION_MAGIC: u64 = 0x4948_4156_454F_5054;
 const REPLY_MAGIC: u64 = 0x0003_E889_0455_65A9;
 const REQUEST: u32 = 0x2560_9513;
 const RESPONSE: u32 = 0x6744_6698;
+/// `EIO` of the protocol.
+const IO_ERROR: u32 = 5;
 /// Has flags, takes flushes.
 const TRANSMISSION: u16 = 1 | 1 << 2;
 /// Longest request that is served, in bytes: QEMU's own limit.
@@ -36,17 +38,21 @@ pub(super) struct Served {
     pub flushes: u64,
 }
 
-/// Serves `disk` until `after` writes and flushes are done; the next one is neither done nor answered. A disk that `lies` confirms
-/// flushes and does none.
-pub(super) fn serve(
-    stream: &mut UnixStream,
-    disk: &mut File,
-    after: u64,
-    lies: bool,
-) -> io::Result<(End, Served)> {
+/// What is to go wrong.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    /// So many writes and flushes are done; the next one is neither done nor answered.
+    pub after: u64,
+    /// The first write after so many writes and flushes is not done and answered with an error. Later ones work.
+    pub fails: Option<u64>,
+    /// Flushes are confirmed and not done.
+    pub lies: bool,
+}
+
+/// Serves `disk` until the power goes as planned.
+pub(super) fn serve(stream: &mut UnixStream, disk: &mut File, plan: Plan) -> io::Result<(End, Served)> {
     let mut served = Served::default();
-    match greet(stream, disk.length() as u64).and_then(|()| transmit(stream, disk, after, lies, &mut served))
-    {
+    match greet(stream, disk.length() as u64).and_then(|()| transmit(stream, disk, plan, &mut served)) {
         Ok(end) => Ok((end, served)),
         Err(error)
             if matches!(
@@ -103,8 +109,7 @@ fn greet(stream: &mut UnixStream, size: u64) -> io::Result<()> {
 fn transmit(
     stream: &mut UnixStream,
     disk: &mut File,
-    after: u64,
-    lies: bool,
+    mut plan: Plan,
     served: &mut Served,
 ) -> io::Result<End> {
     loop {
@@ -122,7 +127,8 @@ fn transmit(
         let mut answer = RESPONSE.to_be_bytes().to_vec();
         answer.extend([0; 4]);
         answer.extend(handle);
-        let full = served.writes + served.flushes >= after;
+        let done = served.writes + served.flushes;
+        let full = done >= plan.after;
         match kind {
             0 => {
                 let mut data = vec![0; length];
@@ -137,7 +143,12 @@ fn transmit(
                     disk.write(offset, &data);
                     return Ok(End::Cut);
                 }
-                disk.write(offset, &data);
+                if plan.fails.is_some_and(|at| done >= at) {
+                    plan.fails = None;
+                    answer[4..8].copy_from_slice(&IO_ERROR.to_be_bytes());
+                } else {
+                    disk.write(offset, &data);
+                }
                 served.writes += 1;
             }
             2 => return Ok(End::HungUp),
@@ -145,7 +156,7 @@ fn transmit(
                 if full {
                     return Ok(End::Cut);
                 }
-                if !lies {
+                if !plan.lies {
                     disk.flush();
                 }
                 served.flushes += 1;

@@ -1,7 +1,7 @@
 //! Cuts the power of a virtual machine whose kernel, file system and block layer are Linux's own, and whose disk forgets.
 
 use super::{
-    nbd::{self, End},
+    nbd::{self, End, Plan},
     number, text,
 };
 use std::{
@@ -17,6 +17,10 @@ use tolem_hal_sim::line::Dice;
 
 /// Lives on one disk; then an empty one follows.
 const LIVES: u64 = 20;
+/// Writes and flushes within which the machine has mounted its file system and opened the journal.
+const START_OF_THE_MACHINE: u64 = 40;
+/// The power goes so soon after a failed write that what was found by the next start may not be safe yet.
+const AFTER_A_FAILURE: u64 = 80;
 /// A machine that has not come so far is taken for dead: its story is a fault, not a cut.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// The control without flushes leaves its writes in the machine's cache: its power is cut by time, too.
@@ -32,18 +36,40 @@ struct Parts {
     image: Vec<u8>,
     /// `tcg`, which works everywhere, or `kvm`.
     accelerator: String,
-    normal: bool,
+    /// What the machine does, in the words of its command line.
+    setting: &'static str,
+    /// The disk confirms flushes and does none.
     lies: bool,
+}
+
+impl Parts {
+    /// The control that never waits for its disk.
+    fn normal(&self) -> bool {
+        self.setting == "normal"
+    }
+
+    /// One write of each life fails, some moments before the power goes.
+    fn fails(&self) -> bool {
+        matches!(self.setting, "errors" | "cache")
+    }
 }
 
 /// What a life has said on the console.
 #[derive(Default)]
 struct Said {
+    /// The starts of the program before the last one; each of them ended with a failed write.
+    before: Vec<Start>,
+    last: Start,
+    fault: Option<String>,
+    tail: Vec<String>,
+}
+
+/// What one start of the program has said.
+#[derive(Default)]
+struct Start {
     have: Option<(u64, String)>,
     at: Option<(u64, String)>,
     acks: Vec<(u64, String)>,
-    fault: Option<String>,
-    tail: Vec<String>,
 }
 
 impl Said {
@@ -56,14 +82,17 @@ impl Said {
         if let Some(fault) = words.strip_prefix("FAULT ") {
             self.fault = Some(fault.to_owned());
         }
+        if words.starts_with("AGAIN ") {
+            self.before.push(std::mem::take(&mut self.last));
+        }
         let parts: Vec<&str> = words.split(' ').collect();
         let [what, count, chain] = parts[..] else { return };
         let (Ok(count), 64) = (count.parse(), chain.len()) else { return };
         let told = (count, chain.to_owned());
         match what {
-            "HAVE" => self.have = Some(told),
-            "AT" => self.at = Some(told),
-            "ACK" => self.acks.push(told),
+            "HAVE" => self.last.have = Some(told),
+            "AT" => self.last.at = Some(told),
+            "ACK" => self.last.acks.push(told),
             _ => {}
         }
     }
@@ -73,6 +102,7 @@ impl Said {
 #[derive(Default)]
 struct Sum {
     cuts: u64,
+    failed: u64,
     before_ready: u64,
     acknowledged: u64,
     extra: u64,
@@ -88,16 +118,22 @@ pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
     let read = |name: &str| text(words, name).ok_or_else(|| format!("{name} FILE is missing"));
     let image = read("--image")?;
     let control = text(words, "--control");
-    if control.as_deref().is_some_and(|word| word != "normal" && word != "lies") {
-        return Err("--control normal | lies".into());
-    }
+    let errors = words.contains(&"--errors");
+    let (setting, lies) = match control.as_deref() {
+        None if errors => ("errors", false),
+        None => ("ours", false),
+        Some("normal") => ("normal", false),
+        Some("lies") => ("ours", true),
+        Some("cache") => ("cache", false),
+        Some(_) => return Err("--control normal | lies | cache".into()),
+    };
     let parts = Parts {
         kernel: read("--kernel")?,
         initramfs: read("--initramfs")?,
         image: fs::read(&image).map_err(|error| format!("{image}: {error}"))?,
         accelerator: text(words, "--accel").unwrap_or_else(|| "tcg".into()),
-        normal: control.as_deref() == Some("normal"),
-        lies: control.as_deref() == Some("lies"),
+        setting,
+        lies,
     };
     let start = Clock::now();
     let mut sum = Sum::default();
@@ -109,13 +145,20 @@ pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
         let mut known: (u64, String) = (0, "0".repeat(64));
         for _ in 0..LIVES.min(cuts - sum.cuts) {
             let reach = if dice.chance(100) { 6_000 } else { 500 };
-            let after = dice.below(reach);
+            let mut after = dice.below(reach);
+            let mut fails = None;
+            if parts.fails() {
+                // Not while the machine starts: without its file system it tells nothing.
+                fails = Some(after + START_OF_THE_MACHINE);
+                after += START_OF_THE_MACHINE + dice.below(AFTER_A_FAILURE);
+            }
+            let plan = Plan { after, fails, lies: parts.lies };
             let life_seed = dice.next_u64();
-            let (end, served, said) = live(&parts, &mut disk, after, life_seed, known.0)?;
+            let (end, served, said) = live(&parts, &mut disk, plan, life_seed, known.0)?;
             disk.cut(&MEDIA, &mut dice);
             sum.writes += served.writes;
             sum.flushes += served.flushes;
-            if end == End::HungUp && said.fault.is_none() && !parts.normal {
+            if end == End::HungUp && said.fault.is_none() && !parts.normal() && !parts.fails() {
                 return Err(format!("the machine ended by itself:\n{}", said.tail.join("\n")));
             }
             sum.cuts += 1;
@@ -128,18 +171,32 @@ pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
             }
         }
     }
-    let Sum { cuts, before_ready, acknowledged, extra, writes, flushes, lost, lives_with_loss, damaged } =
-        &sum;
+    let Sum {
+        cuts,
+        failed,
+        before_ready,
+        acknowledged,
+        extra,
+        writes,
+        flushes,
+        lost,
+        lives_with_loss,
+        damaged,
+    } = &sum;
     println!(
-        "qemu, seed {seed}, {}: {cuts} cuts ({before_ready} before the journal was open), {writes} writes and {flushes} flushes of the disk, \
+        "qemu, seed {seed}, {}: {cuts} cuts ({before_ready} before the journal was open), {failed} starts after a failed write, {writes} writes and {flushes} flushes of the disk, \
          {acknowledged} acknowledged, {extra} extra, {lost} lost in {lives_with_loss} lives, {} damaged, {:.1} s a cut{}",
-        control.as_deref().unwrap_or("ours"),
+        control.as_deref().unwrap_or(setting),
         damaged.len(),
         start.elapsed().as_secs_f64() / *cuts as f64,
         damaged.first().map(|first| format!("; {first}")).unwrap_or_default()
     );
     let faults = lost + damaged.len() as u64;
-    Ok(if control.is_some() { faults > 0 } else { faults == 0 && *acknowledged > 0 })
+    Ok(if control.is_some() {
+        faults > 0
+    } else {
+        faults == 0 && *acknowledged > 0 && (!errors || *failed > 0)
+    })
 }
 
 /// Compares what is back with what was acknowledged. `known` is what the outside may rely on afterwards.
@@ -147,6 +204,14 @@ fn judge(said: &Said, known: &mut (u64, String), sum: &mut Sum) -> Result<(), St
     if let Some(fault) = &said.fault {
         return Err(fault.clone());
     }
+    for start in &said.before {
+        judge_start(start, known, sum)?;
+        sum.failed += 1;
+    }
+    judge_start(&said.last, known, sum)
+}
+
+fn judge_start(said: &Start, known: &mut (u64, String), sum: &mut Sum) -> Result<(), String> {
     let Some(have) = &said.have else {
         // The power went before anybody could look; what was known is asked for again.
         sum.before_ready += 1;
@@ -175,18 +240,18 @@ fn judge(said: &Said, known: &mut (u64, String), sum: &mut Sum) -> Result<(), St
     Ok(())
 }
 
-/// One life of the machine, until `after` writes and flushes have reached the disk.
+/// One life of the machine, until its power goes as planned.
 fn live(
     parts: &Parts,
     disk: &mut File,
-    after: u64,
+    plan: Plan,
     seed: u64,
     acked: u64,
 ) -> Result<(End, nbd::Served, Said), String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let socket = folder.path().join("disk");
     let listener = UnixListener::bind(&socket).map_err(|error| error.to_string())?;
-    let setting = if parts.normal { "normal" } else { "ours" };
+    let setting = parts.setting;
     let mut machine = Machine(
         Command::new("qemu-system-x86_64")
             .args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-m", "256", "-smp", "1"])
@@ -217,7 +282,7 @@ fn live(
     });
     let (done, watched) = channel::<()>();
     let pid = machine.0.id();
-    let patience = if parts.normal { PATIENCE_WITH_NORMAL } else { PATIENCE };
+    let patience = if parts.normal() { PATIENCE_WITH_NORMAL } else { PATIENCE };
     let watch = std::thread::spawn(move || {
         let overdue = watched.recv_timeout(patience).is_err();
         if overdue {
@@ -226,8 +291,7 @@ fn live(
         }
         overdue
     });
-    let served =
-        listener.accept().and_then(|(mut stream, _)| nbd::serve(&mut stream, disk, after, parts.lies));
+    let served = listener.accept().and_then(|(mut stream, _)| nbd::serve(&mut stream, disk, plan));
     drop(machine);
     let _ = done.send(());
     let _ = watch.join();
