@@ -396,11 +396,13 @@ impl Issuing for KioskAuthority {
     }
 }
 
-/// Replaces a file at once, so that a reader never sees half of it.
+/// Replaces a file at once, so that neither a reader nor a power cut ever leaves half of it.
 fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let beside = path.with_extension("new");
-    fs::write(&beside, bytes)
+    fs::File::create(&beside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&beside, path))
+        .and_then(|()| fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all())
         .map_err(|error| PkiError::File(path.to_owned(), error))
 }
 

@@ -276,6 +276,9 @@ fn load_or_create(
     if missing == OnMissing::Create && !path.exists() {
         let bytes = make()?;
         write_private(path, &bytes).map_err(|error| fail(path, &format!("cannot be written: {error}")))?;
+    } else if missing == OnMissing::Create {
+        // An earlier start may have failed between the name and its durability; nothing is built upon a key that may vanish.
+        sync_directory_of(path).map_err(|error| fail(path, &format!("cannot be made durable: {error}")))?;
     }
     read_private(path)
 }
@@ -289,6 +292,10 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&beside, path)?;
+    sync_directory_of(path)
+}
+
+fn sync_directory_of(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 

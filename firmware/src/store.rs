@@ -3,16 +3,20 @@
 //! With `synchronous=FULL` a record whose append returned survives a power cut; `NORMAL` loses acknowledged records. Frames left by
 //! a cut are folded into the database (`wal_checkpoint(RESTART)`) before the first new write, so that two cuts in a row
 //! cannot meet in one disk sector. The log is never cut off (docs/decisions/116), and gets its lasting length at once, in zeros.
-//! A failed write or fsync is never tried again on this connection, because what reached the
-//! disk is unknown then, and a start reads the log from the disk, not from the system's memory of it (docs/decisions/117); the one exception is a disk that reports itself full, where nothing was written and the reserve
+//! A failed write or fsync is never tried again on this connection, neither of the log nor of the database (docs/decisions/118),
+//! because what reached the disk is unknown then, and a start reads the log from the disk, not from the system's memory of it
+//! (docs/decisions/117); the one exception is a disk that reports itself full, where nothing was written and the reserve
 //! file makes room to finish the open payment. It refuses a second writer, a file that is not a journal and one of a newer layout.
 
 mod ground;
 
 pub use ground::{Ground, SystemGround, disk_space};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, config::DbConfig, ffi, params};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, config::DbConfig, ffi, hooks::Wal, params,
+};
 use std::{
+    ffi::c_int,
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
@@ -25,11 +29,11 @@ const APPLICATION_ID: i64 = 0x544F_4C4D;
 /// Layout of the tables below.
 const LAYOUT: i64 = 1;
 /// Pages in the write-ahead log at which SQLite folds it into the database.
-const LOG_PAGES: u64 = 256;
+const LOG_PAGES: u16 = 256;
 /// The write-ahead log has at least this length after each opening: its header, and frames of 4096 + 24 bytes, some more than [`LOG_PAGES`],
 /// since the append that reaches the mark is written whole. A log that has its length needs one wait of the disk for an append;
 /// one that grows needs a second, in which the file system writes down the new length.
-const LOG_BYTES: u64 = 32 + (LOG_PAGES + 32) * (4096 + 24);
+const LOG_BYTES: u64 = 32 + (LOG_PAGES as u64 + 32) * (4096 + 24);
 /// What SQLite appends to a database's name for the name of its log.
 const LOG: &str = "-wal";
 /// Space kept for finishing the open payment on a full disk: the write-ahead log at its usual largest several times over,
@@ -80,8 +84,8 @@ impl Reader {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_EXRESCODE;
-        // What is shown must be what is kept.
-        SystemGround.reread(&beside(path, LOG)).map_err(|error| fail(error.to_string()))?;
+        // What is shown must be what is kept. A disk that takes nothing any more can still be read.
+        SystemGround.reread(&beside(path, LOG)).ok();
         let connection = Connection::open_with_flags(path, flags).map_err(|error| fail(explain(&error)))?;
         let reader = Self { connection, path: path.to_owned() };
         let error = match reader.check_layout() {
@@ -339,13 +343,13 @@ impl SqliteStore {
             Some(name) => Connection::open_with_flags_and_vfs(path, flags, name),
         };
         let connection = connection.map_err(|error| fail("open", &explain(&error)))?;
-        let reader = Reader { connection, path: path.to_owned() };
+        let mut reader = Reader { connection, path: path.to_owned() };
         // A foreign database is refused before anything in it is touched.
         let tables = reader.one("SELECT count(*) FROM sqlite_schema", "open")?;
         if tables > 0 {
             reader.check_layout()?;
         }
-        prepare(&reader.connection, tables == 0).map_err(|error| fail("prepare", &explain(&error)))?;
+        prepare(&mut reader.connection, tables == 0).map_err(|error| fail("prepare", &explain(&error)))?;
         reader.check_layout()?;
         fold_in_log(&reader)?;
         // Without room the log grows as it is needed, out of the reserve in the end.
@@ -470,7 +474,7 @@ impl Store for SqliteStore {
     }
 }
 
-fn prepare(connection: &Connection, fresh: bool) -> rusqlite::Result<()> {
+fn prepare(connection: &mut Connection, fresh: bool) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     let mode = switch_to_log(connection)?;
@@ -481,7 +485,7 @@ fn prepare(connection: &Connection, fresh: bool) -> rusqlite::Result<()> {
         ));
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+    connection.wal_hook(Some(fold_in_full_log))?;
     connection.set_prepared_statement_cache_capacity(32);
     if fresh {
         // One transaction: a cut in between leaves an empty file, which is fresh again.
@@ -500,6 +504,23 @@ fn switch_to_log(connection: &Connection) -> rusqlite::Result<String> {
     let mode = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?.get(0)?;
     while rows.next()?.is_some() {}
     Ok(mode)
+}
+
+/// Folds the log in after the commit that fills it, as SQLite would, but tells when it failed: then pages of the database may be lost that
+/// an earlier call wrote without a flush, while somebody was reading, and that no later call would write again (docs/decisions/118).
+fn fold_in_full_log(log: &mut Wal, pages: c_int) -> rusqlite::Result<()> {
+    if pages < c_int::from(LOG_PAGES) {
+        return Ok(());
+    }
+    match log.checkpoint() {
+        // Another one does it, or nothing was written for want of room: all of it is still in the log.
+        Err(error)
+            if matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DiskFull)) =>
+        {
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 fn fold_in_log(reader: &Reader) -> Result<(), StoreError> {

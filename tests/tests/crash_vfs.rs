@@ -9,6 +9,8 @@ use tolem_tests::cuts::{Setting, Story, Tally, center, kiosk, kiosk::Plan, tell}
 
 /// Stories of six lives each: 3,000 lives of the kiosk's journal.
 const SEEDS: u64 = 500;
+/// Records that fill the log more than once.
+const LONG_LIFE: u64 = 400;
 /// A start does more than so many writes, flushes and changes of the directory.
 const OPERATIONS_OF_A_START: u64 = 12;
 
@@ -60,6 +62,7 @@ fn each_operation_of_a_start_may_fail() {
         appends: 3,
         only_the_process: false,
         stays_full: false,
+        read_until: 0,
     };
     for before in [&[][..], &[good]] {
         for failure in [Failure::Cut, Failure::ErrorButKept, Failure::ErrorNotKept, Failure::Full] {
@@ -84,24 +87,61 @@ fn each_operation_of_a_start_may_fail() {
 #[test]
 fn what_a_failed_flush_left_in_the_cache_is_not_built_upon() {
     let ours = Setting::ours(Media::HONEST);
-    let cut = Plan {
+    let believing = Setting { believes_cache: true, ..ours };
+    let kiosk = |failed, then, setting: &Setting| {
+        let cut = Plan {
+            after: u64::MAX,
+            failure: Failure::Cut,
+            appends: 3,
+            only_the_process: true,
+            stays_full: false,
+            read_until: 0,
+        };
+        let failed = Plan { after: failed, failure: Failure::ErrorNotKept, ..cut };
+        kiosk::planned(then, setting, &[cut, failed, Plan { after: then, ..cut }, cut])
+    };
+    let center = |failed, then, setting: &Setting| {
+        let cut =
+            center::Plan { after: u64::MAX, failure: Failure::Cut, requests: 3, only_the_process: true };
+        let failed = center::Plan { after: failed, failure: Failure::ErrorNotKept, ..cut };
+        center::planned(then, setting, &[cut, failed, center::Plan { after: then, ..cut }, cut])
+    };
+    for story in [&kiosk as &dyn Fn(u64, u64, &Setting) -> Story, &center] {
+        let mut bitten = false;
+        for failed in 0..5 * OPERATIONS_OF_A_START {
+            for then in (0..2 * OPERATIONS_OF_A_START).step_by(2) {
+                let told = story(failed, then, &ours);
+                assert_eq!(told.fault, None, "{failed}, then {then}: {:#?}", told.told);
+                bitten = bitten || story(failed, then, &believing).fault.is_some();
+            }
+        }
+        assert!(bitten, "whoever believes the cache loses nothing here");
+    }
+}
+
+/// While somebody looks, the log is folded in only up to what they see, without a flush of the database. Where the system then fails to write
+/// those pages by itself, the next flush of the database says so, and nobody may go on as if it had not.
+#[test]
+fn pages_that_never_reached_the_database_are_missed_in_time() {
+    let ours = Setting::ours(Media::HONEST);
+    let calm = Plan {
         after: u64::MAX,
         failure: Failure::Cut,
         appends: 3,
-        only_the_process: true,
+        only_the_process: false,
         stays_full: false,
+        read_until: 0,
     };
-    for failed in 0..5 * OPERATIONS_OF_A_START {
-        for then in 0..2 * OPERATIONS_OF_A_START {
-            let plans = [
-                cut,
-                Plan { after: failed, failure: Failure::ErrorNotKept, ..cut },
-                Plan { after: then, ..cut },
-                cut,
-            ];
-            let story = kiosk::planned(then, &ours, &plans);
-            assert_eq!(story.fault, None, "{failed}, then {then}: {:#?}", story.told);
-        }
+    for after in (0..LONG_LIFE * 5).step_by(37) {
+        let looked_at = Plan {
+            after,
+            failure: Failure::Writeback,
+            appends: LONG_LIFE,
+            read_until: LONG_LIFE / 2,
+            ..calm
+        };
+        let story = kiosk::planned(after, &ours, &[calm, looked_at, calm]);
+        assert_eq!(story.fault, None, "{:#?}", story.told);
     }
 }
 

@@ -9,9 +9,12 @@ use super::{
     rules::{Books, BooksError, BooksResult, CodeRow, End, Notice, Stop, When},
     words::{Line, Method, Owner, State, Token},
 };
-use crate::xmlsig::{
-    Signer,
-    sign::{enveloped, escape, write_time},
+use crate::{
+    sql::file,
+    xmlsig::{
+        Signer,
+        sign::{enveloped, escape, write_time},
+    },
 };
 use data_encoding::BASE64;
 use ring::{
@@ -213,6 +216,9 @@ impl GatewayStore {
         }
         let result = work(self);
         self.broken = matches!(result, Err(Stop::Books(_)));
+        if self.broken {
+            file::keep(&self.connection);
+        }
         result
     }
 
@@ -239,12 +245,12 @@ impl GatewayStore {
 }
 
 fn connect(path: &Path) -> BooksResult<Connection> {
-    crate::sql::log::reread(path).map_err(|error| BooksError(format!("{}-wal: {error}", path.display())))?;
-    let connection = Connection::open(path)?;
+    file::reread(path).map_err(|error| BooksError(format!("{}-wal: {error}", path.display())))?;
+    let mut connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // Folded in after 16 MB instead of 4: a notice writes about ten pages, and most of them again and again.
-    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    file::fold_in_at(&mut connection, 4_000)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     // What a power cut left in the log is folded in before anything is written behind it. A command beside the running gateway
     // is told that it is busy, and leaves it alone.

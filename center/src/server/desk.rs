@@ -176,7 +176,8 @@ impl Desk {
             Job::Heard(Heard::Notice(told, reply)) => self.decide(vec![Item::Notice(told, reply)]),
             Job::Do(work) => {
                 work(&mut self.store, &mut self.center);
-                Ok(())
+                // Whoever asked was told; the desk must not go on with a file that failed.
+                self.store.not_failed()
             }
             Job::Tick => self.tick(),
         }

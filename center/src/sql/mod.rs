@@ -8,7 +8,7 @@ mod acquirer;
 mod disputes;
 mod enrolment;
 mod errands;
-pub(crate) mod log;
+pub(crate) mod file;
 pub mod moving;
 mod office;
 mod presence;
@@ -104,6 +104,8 @@ CREATE TABLE alarm (
 /// The center's database.
 pub struct SqlStore {
     base: Base,
+    /// Why a commit to the file failed.
+    failed: Option<String>,
 }
 
 enum Base {
@@ -128,9 +130,9 @@ impl SqlStore {
     }
 
     /// The same on a connection to an empty database.
-    pub fn create_on(connection: Connection, center_epoch: u32) -> Result<Self> {
-        prepare(&connection)?;
-        Self { base: Base::Sqlite(connection) }.found(center_epoch)
+    pub fn create_on(mut connection: Connection, center_epoch: u32) -> Result<Self> {
+        file::prepare(&mut connection)?;
+        Self { base: Base::Sqlite(connection), failed: None }.found(center_epoch)
     }
 
     /// Makes the tables in an empty database of a PostgreSQL server.
@@ -138,7 +140,7 @@ impl SqlStore {
     /// # Errors
     /// If it cannot be reached, or there is a center in it already.
     pub fn create_at(address: &Address, center_epoch: u32) -> Result<Self> {
-        let store = Self { base: Base::Postgres(Box::new(address.connect()?)) };
+        let store = Self { base: Base::Postgres(Box::new(address.connect()?)), failed: None };
         if store.version()? != 0 {
             return Err(StoreError("the database has a center already; it is not overwritten".into()));
         }
@@ -158,7 +160,7 @@ impl SqlStore {
         if !path.is_file() {
             return Err(StoreError(format!("{} is missing; tolem-center init makes one", path.display())));
         }
-        Self::open_on(Connection::open(path)?, || log::reread(path))
+        Self::open_on(Connection::open(path)?, || file::reread(path))
     }
 
     /// The same on a connection; `reread` reads its log from the disk, as [`Self::open`] does.
@@ -166,10 +168,10 @@ impl SqlStore {
         reread().map_err(|error| {
             StoreError(format!("the database's log cannot be read from the disk: {error}"))
         })?;
-        let mut store = Self { base: Base::Sqlite(connection) };
+        let mut store = Self { base: Base::Sqlite(connection), failed: None };
         let old = store.is_old()?;
-        if let Base::Sqlite(connection) = &store.base {
-            prepare(connection)?;
+        if let Base::Sqlite(connection) = &mut store.base {
+            file::prepare(connection)?;
         }
         if old {
             // Looked at again inside: another process may have been faster.
@@ -184,11 +186,21 @@ impl SqlStore {
     /// # Errors
     /// If it cannot be reached, or there is no center in it.
     pub fn open_at(address: &Address) -> Result<Self> {
-        let mut store = Self { base: Base::Postgres(Box::new(address.connect()?)) };
+        let mut store = Self { base: Base::Postgres(Box::new(address.connect()?)), failed: None };
         if store.is_old()? {
             store.transact(|store| store.bring_up_to_date())?;
         }
         Ok(store)
+    }
+
+    /// Says why a commit failed, if one has: nothing more is written then, and the process must start again.
+    pub fn not_failed(&self) -> Result<()> {
+        match &self.failed {
+            None => Ok(()),
+            Some(cause) => {
+                Err(StoreError(format!("{cause} (nothing is written after that; the process must restart)")))
+            }
+        }
     }
 
     /// Whether several processes may work on it, so that what one of them remembers is not all there is.
@@ -386,23 +398,10 @@ impl SqlStore {
     }
 }
 
-fn prepare(connection: &Connection) -> Result<()> {
-    // Another process (the command line) may write for a moment; it is waited for.
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    // What a power cut left in the log is folded in before the first new write, so that two cuts in a row cannot meet in one
-    // sector (docs/decisions/075); the log itself is never cut off (116). Busy is an answer, no error: whoever has the database
-    // open has done it.
-    connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(())
-}
-
 impl Transact for SqlStore {
     fn transact<R>(&mut self, mut work: impl FnMut(&mut Self) -> Result<R>) -> Result<R> {
         let mut tries = Tries::default();
+        self.not_failed()?;
         loop {
             match &self.base {
                 Base::Sqlite(connection) => connection.execute_batch("BEGIN IMMEDIATE")?,
@@ -410,7 +409,7 @@ impl Transact for SqlStore {
             }
             let result = work(self).and_then(|value| {
                 match &self.base {
-                    Base::Sqlite(connection) => connection.execute_batch("COMMIT")?,
+                    Base::Sqlite(connection) => file::commit(connection, &mut self.failed)?,
                     Base::Postgres(server) => server.commit()?,
                 }
                 Ok(value)

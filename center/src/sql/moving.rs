@@ -6,7 +6,7 @@
 //! ```
 
 use super::{
-    Address, Base, SqlStore,
+    Address, Base, SqlStore, file,
     value::{Row, Value},
     values,
 };
@@ -77,7 +77,7 @@ pub fn move_to(file: &Path, address: &Address) -> Result<Moved> {
             findings.len()
         ));
     }
-    let mut target = SqlStore { base: Base::Postgres(Box::new(address.connect()?)) };
+    let mut target = SqlStore { base: Base::Postgres(Box::new(address.connect()?)), failed: None };
     let tables = source.tables()?;
     if target.version()? != 0 {
         // An earlier try may have died between the commit there and the mark here.
@@ -116,7 +116,7 @@ pub fn move_to(file: &Path, address: &Address) -> Result<Moved> {
         Err(error) => {
             // A commit whose answer was lost may have happened: then the file stays marked, and the next try looks.
             let empty = address.connect().is_ok_and(|server| {
-                let again = SqlStore { base: Base::Postgres(Box::new(server)) };
+                let again = SqlStore { base: Base::Postgres(Box::new(server)), failed: None };
                 again.version().is_ok_and(|version| version == 0)
             });
             if empty {
@@ -136,12 +136,14 @@ fn open_alone(file: &Path) -> Result<SqlStore> {
     if !file.is_file() {
         return Err(missing());
     }
-    let connection = Connection::open(file)?;
+    file::reread(file).map_err(|error| StoreError(format!("{}-wal: {error}", file.display())))?;
+    let mut connection = Connection::open(file)?;
+    file::fold_in_at(&mut connection, file::LOG_PAGES)?;
     // With a log beside the file, this takes the file for oneself at the first write, and until the connection is closed.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.execute_batch("BEGIN IMMEDIATE").map_err(locked)?;
     connection.execute_batch("COMMIT").map_err(locked)?;
-    let mut store = SqlStore { base: Base::Sqlite(connection) };
+    let mut store = SqlStore { base: Base::Sqlite(connection), failed: None };
     if store.is_old()? {
         store.transact(|store| store.bring_up_to_date())?;
     }
@@ -157,7 +159,7 @@ pub fn cancel(file: &Path, address: &Address) -> Result<()> {
     if source.moved()?.as_deref() != Some(MOVING) {
         return failed(format!("{} is not being moved", file.display()));
     }
-    let target = SqlStore { base: Base::Postgres(Box::new(address.connect()?)) };
+    let target = SqlStore { base: Base::Postgres(Box::new(address.connect()?)), failed: None };
     if target.version()? != 0 {
         return failed(
             "there is a center in that database; give the command without --cancel, it looks whether all is there",

@@ -80,12 +80,9 @@ impl Ground for SystemGround {
         match File::open(path) {
             Ok(file) => {
                 // What a killed process left is no less good than what it flushed, and only what is flushed can be forgotten.
-                match file.sync_all() {
-                    // A medium that knows no flushes, such as a disc, has nothing to flush.
-                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
-                    flushed => flushed?,
-                }
-                Ok(rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?)
+                let flushed = file.sync_all();
+                rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?;
+                flushed
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),

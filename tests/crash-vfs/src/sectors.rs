@@ -11,7 +11,7 @@ use tolem_hal_sim::line::Dice;
 /// Bytes in a sector.
 pub const SECTOR: usize = 512;
 
-/// How much of what was not flushed has reached the disk when the power goes, of a thousand; each cut draws one of them. A fair coin for
+/// How much of what was not flushed has reached the disk when the power goes, of a thousand; drawn for each file at each cut. A fair coin for
 /// each sector alone would hardly ever leave ten neighbours as they were, which is what an old record in an old log needs to be
 /// taken for a valid one.
 const ON_THE_DISK: [u16; 3] = [60, 500, 940];
@@ -62,6 +62,8 @@ pub struct File {
     disk: Vec<u8>,
     unflushed: BTreeMap<usize, Vec<Version>>,
     lengths: Vec<usize>,
+    /// Writing behind the program's back failed, and nobody has been told.
+    untold: bool,
 }
 
 impl File {
@@ -112,8 +114,19 @@ impl File {
         }
     }
 
-    /// Everything is safe that was written since the last flush, failed or not; the length always.
-    pub fn flush(&mut self) {
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.unflushed.is_empty()
+    }
+
+    /// The system could not write what was not flushed. It says so at the next flush, to whoever has the file open.
+    pub(crate) fn fail_writeback(&mut self) {
+        self.forget();
+        self.untold = true;
+    }
+
+    /// Everything is safe that was written since the last flush, failed or not; the length always. False if something was lost before,
+    /// which is said once.
+    pub fn flush(&mut self) -> bool {
         self.disk.resize(self.now.len(), 0);
         for sector in self.unflushed.keys() {
             let range = sector * SECTOR..((sector + 1) * SECTOR).min(self.now.len());
@@ -122,6 +135,7 @@ impl File {
             }
         }
         self.forget();
+        !std::mem::take(&mut self.untold)
     }
 
     /// A flush failed the way Linux fails it: the cache calls itself clean, shows the new bytes, and will never write them.
@@ -181,6 +195,7 @@ impl File {
         }
         self.now.clone_from(&self.disk);
         self.forget();
+        self.untold = false;
     }
 }
 

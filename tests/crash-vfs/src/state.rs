@@ -14,6 +14,9 @@ pub enum Failure {
     ErrorButKept,
     /// It reports an input/output error and was not done; a failed flush leaves the cache clean, as on Linux.
     ErrorNotKept,
+    /// The operation works, but what the system was writing behind the program's back did not reach the disk: of one file everything that was
+    /// not flushed calls itself clean and will never be written, and its next flush reports an error, once.
+    Writeback,
     /// The disk has no room for it, or for anything after it, until [`crate::Disk::limit`] says otherwise.
     Full,
 }
@@ -182,6 +185,15 @@ impl State {
             }
             Failure::ErrorButKept => Ok(Fate::Fail { kept: true }),
             Failure::ErrorNotKept => Ok(Fate::Fail { kept: false }),
+            Failure::Writeback => {
+                let waiting: Vec<u64> =
+                    self.files.iter().filter(|(_, file)| file.is_dirty()).map(|(file, _)| *file).collect();
+                if !waiting.is_empty() {
+                    let file = waiting[self.dice.below(waiting.len() as u64) as usize];
+                    self.file_mut(file).fail_writeback();
+                }
+                Ok(Fate::Work)
+            }
             Failure::Full => {
                 self.capacity = Some(self.used());
                 Ok(Fate::Work)
@@ -297,10 +309,12 @@ impl State {
             Fate::Die => {}
             Fate::Work | Fate::Fail { kept: true } if self.media.lies => {}
             Fate::Work | Fate::Fail { kept: true } => {
-                self.file_mut(file).flush();
+                let reported = self.file_mut(file).flush();
                 if with_name {
                     self.disk_names.clone_from(&self.names);
                 }
+                done(fate)?;
+                return if reported { Ok(()) } else { Err(Fault::Io) };
             }
             Fate::Fail { kept: false } => self.file_mut(file).forget(),
         }

@@ -163,6 +163,13 @@ enum Ended {
 }
 
 impl Ended {
+    /// Anything else than a disk that fails means that what is there does not fit together.
+    fn by(error: StoreError) -> Self {
+        let words = error.0.to_lowercase();
+        let failed = ["input/output error", "read-only"].iter().any(|failure| words.contains(failure));
+        if failed { Self::Disk(error.0) } else { Self::Wrong(error.0) }
+    }
+
     fn into_cause(self) -> Failed {
         let (Self::Disk(cause) | Self::Wrong(cause)) = self;
         cause.into()
@@ -217,20 +224,19 @@ fn fact(dice: &mut Dice, size: u64) -> Fact {
 
 /// The kiosk's store and journal as they are, until the disk fails.
 fn journal(order: &mut Order) -> Result<(), Ended> {
-    let disk = |error: StoreError| Ended::Disk(error.0);
     let kiosk = KioskNumber::new(42).expect("in range");
     let keys = KioskKeys::new(7, [1; 32], [9; 32]);
     let ground: Box<dyn Ground + Send> = match order.setting {
         Setting::Cache => Box::new(Believing(SystemGround)),
         _ => Box::new(SystemGround),
     };
-    let store = SqliteStore::open_on(ground, Path::new(JOURNAL)).map_err(disk)?;
+    let store = SqliteStore::open_on(ground, Path::new(JOURNAL)).map_err(Ended::by)?;
     let mut back = Back::begin(order.acked);
     let read = store.records(0, &mut |_, bytes| {
         back.add(bytes);
         true
     });
-    read.map_err(disk)?;
+    read.map_err(Ended::by)?;
     let key = NoteKey { name: journal_origin(kiosk), kind: KeyKind::Log, public: keys.public_key() };
     let keys_known = Keys { log: Some(key), witnesses: vec![] };
     let report = verify(&mut Seen(store.reader()), &keys_known, &mut |_| true);
@@ -253,11 +259,7 @@ fn journal(order: &mut Order) -> Result<(), Ended> {
         let software = heapless::String::try_from("a test").expect("it fits");
         let fact = if turn == 0 { Fact::Booted { nonce, software } } else { fact(&mut dice, back.chain.0) };
         let now = (Instant(turn * 10), UtcTime::from_seconds(1_795_000_000 + turn as i64));
-        let journaled = journal.append(now.0, now.1, fact, &session, &keys).map_err(|error| {
-            // Anything else than a disk that fails means that what was found does not fit together.
-            let failed = ["input/output error", "read-only"].iter().any(|words| error.0.contains(words));
-            if failed { Ended::Disk(error.0) } else { Ended::Wrong(error.0) }
-        })?;
+        let journaled = journal.append(now.0, now.1, fact, &session, &keys).map_err(Ended::by)?;
         session.commit(&journaled);
         back.chain.add(&journaled.record().to_bytes());
         back.chain.say("ACK");

@@ -17,8 +17,45 @@ const PATH: &str = "/center/center.db";
 const OPERATIONS_OF_OPENING: u64 = 16;
 const OPERATIONS_OF_REQUEST: u64 = 12;
 
+/// One life: what goes wrong, and what follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Operations of the disk that work before.
+    pub after: u64,
+    /// How the next one fails.
+    pub failure: Failure,
+    /// Requests if nothing fails.
+    pub requests: u64,
+    /// After a failure that is no cut only the process starts again.
+    pub only_the_process: bool,
+}
+
 /// Tells the story of `seed`.
 pub fn story(seed: u64, setting: &Setting) -> Story {
+    let mut dice = Dice::new(seed ^ 0x6365_6e74_6572_0000);
+    tell(seed, setting, &mut (0..LIVES).map(|_| draw(&mut dice, setting.errors)))
+}
+
+/// Tells a story whose lives are given.
+pub fn planned(seed: u64, setting: &Setting, plans: &[Plan]) -> Story {
+    tell(seed, setting, &mut plans.iter().copied())
+}
+
+fn draw(dice: &mut Dice, errors: bool) -> Plan {
+    let requests = if dice.chance(15) { 400 } else { dice.below(24) };
+    let failure = match dice.below(10) {
+        0 if errors => Failure::ErrorButKept,
+        1 if errors => Failure::ErrorNotKept,
+        2 if errors => Failure::Full,
+        3 if errors => Failure::Writeback,
+        _ => Failure::Cut,
+    };
+    let room = OPERATIONS_OF_OPENING + requests * OPERATIONS_OF_REQUEST;
+    let room = if dice.chance(350) { OPERATIONS_OF_OPENING } else { room };
+    Plan { after: dice.below(room), failure, requests, only_the_process: dice.chance(500) }
+}
+
+fn tell(seed: u64, setting: &Setting, plans: &mut dyn Iterator<Item = Plan>) -> Story {
     let disk = Disk::new(seed, setting.media);
     if let Some(value) = setting.synchronous {
         disk.bend_pragma("synchronous", value);
@@ -26,11 +63,11 @@ pub fn story(seed: u64, setting: &Setting) -> Story {
     if let Some(value) = setting.checkpoint {
         disk.bend_pragma("wal_checkpoint", value);
     }
-    let mut dice = Dice::new(seed ^ 0x6365_6e74_6572_0000);
-    let mut center = Center { disk, answered: 0, story: Story::default() };
+    let believes_cache = setting.believes_cache;
+    let mut center = Center { disk, believes_cache, answered: 0, story: Story::default() };
     center.found();
-    for _ in 0..LIVES {
-        if let Err(fault) = center.life(&mut dice, setting.errors) {
+    for plan in plans {
+        if let Err(fault) = center.life(plan) {
             center.story.fault = Some((center.disk.counts().cuts, fault));
             break;
         }
@@ -47,6 +84,7 @@ pub fn story(seed: u64, setting: &Setting) -> Story {
 
 struct Center {
     disk: Disk,
+    believes_cache: bool,
     /// Requests whose answer has left.
     answered: u32,
     story: Story,
@@ -60,7 +98,8 @@ impl Center {
 
     fn open(&self) -> Result<SqliteStore, StoreError> {
         let hand = self.disk.hand();
-        SqliteStore::open_on(Self::connect()?, || hand.reread(&format!("{PATH}-wal")))
+        let reread = || if self.believes_cache { Ok(()) } else { hand.reread(&format!("{PATH}-wal")) };
+        SqliteStore::open_on(Self::connect()?, reread)
     }
 
     /// An operator makes the database with the power on, and looks at it.
@@ -70,18 +109,11 @@ impl Center {
         self.disk.hand().sync_directory().expect("a disk without faults");
     }
 
-    fn life(&mut self, dice: &mut Dice, errors: bool) -> Result<(), Fault> {
+    fn life(&mut self, plan: Plan) -> Result<(), Fault> {
+        let Plan { after, failure, requests, only_the_process } = plan;
         self.story.lives += 1;
-        let requests = if dice.chance(15) { 400 } else { dice.below(24) };
-        let failure = match dice.below(10) {
-            0 if errors => Failure::ErrorButKept,
-            1 if errors => Failure::ErrorNotKept,
-            2 if errors => Failure::Full,
-            _ => Failure::Cut,
-        };
-        let room = OPERATIONS_OF_OPENING + requests * OPERATIONS_OF_REQUEST;
-        let room = if dice.chance(350) { OPERATIONS_OF_OPENING } else { room };
-        self.disk.fail_after(dice.below(room), failure);
+        self.story.told.push(format!("{} requests, then {plan:?}", self.answered));
+        self.disk.fail_after(after, failure);
         let opened = self.live(requests)?;
         let failed = self.disk.has_failed();
         if failed {
@@ -89,13 +121,13 @@ impl Center {
             match failure {
                 Failure::Cut => {}
                 Failure::Full => self.story.full += 1,
-                Failure::ErrorButKept | Failure::ErrorNotKept => self.story.errors += 1,
+                Failure::ErrorButKept | Failure::ErrorNotKept | Failure::Writeback => self.story.errors += 1,
             }
         }
         if failure == Failure::Full {
             self.disk.limit(None);
         }
-        if failed && failure != Failure::Cut && dice.chance(500) {
+        if failed && failure != Failure::Cut && only_the_process {
             self.disk.restart();
         } else {
             self.disk.cut();

@@ -31,7 +31,10 @@ const OPERATIONS_OF_APPEND: u64 = 6;
 const FINISHES: u64 = 40;
 
 /// The store's ground on the disk of the story.
-struct CrashGround(Hand);
+struct CrashGround {
+    disk: Hand,
+    believes_cache: bool,
+}
 
 impl Ground for CrashGround {
     fn file_layer(&self) -> Option<&str> {
@@ -43,23 +46,23 @@ impl Ground for CrashGround {
     }
 
     fn set_aside(&self, path: &Path, bytes: u64) -> bool {
-        self.0.set_aside(&path.to_string_lossy(), bytes)
+        self.disk.set_aside(&path.to_string_lossy(), bytes)
     }
 
     fn give_back(&self, path: &Path) -> bool {
-        self.0.give_back(&path.to_string_lossy())
+        self.disk.give_back(&path.to_string_lossy())
     }
 
     fn lengthen(&self, path: &Path, bytes: u64) -> io::Result<()> {
-        self.0.lengthen(&path.to_string_lossy(), bytes)
+        self.disk.lengthen(&path.to_string_lossy(), bytes)
     }
 
     fn reread(&self, path: &Path) -> io::Result<()> {
-        self.0.reread(&path.to_string_lossy())
+        if self.believes_cache { Ok(()) } else { self.disk.reread(&path.to_string_lossy()) }
     }
 
     fn sync_directory(&self, _: &Path) -> io::Result<()> {
-        self.0.sync_directory()
+        self.disk.sync_directory()
     }
 }
 
@@ -76,6 +79,7 @@ struct Kiosk {
     disk: Disk,
     dice: Dice,
     keys: KioskKeys,
+    believes_cache: bool,
     /// Bytes of the records that the kiosk has acted upon: acknowledged, or found on disk by a start that went well.
     known: Vec<Vec<u8>>,
     /// The record whose append failed.
@@ -96,6 +100,8 @@ pub struct Plan {
     pub only_the_process: bool,
     /// A disk that became full stays so in the next life.
     pub stays_full: bool,
+    /// Somebody looks at the journal, as an export does, until so many records are appended, and since half of them were.
+    pub read_until: u64,
 }
 
 /// Tells the story of `seed`.
@@ -130,6 +136,7 @@ impl Kiosk {
             disk,
             dice: Dice::new(seed ^ 0x6b69_6f73_6b00_0000),
             keys: KioskKeys::new(seed, [1; 32], [9; 32]),
+            believes_cache: setting.believes_cache,
             known: Vec::new(),
             attempted: None,
             story: Story::default(),
@@ -144,6 +151,7 @@ impl Kiosk {
             0 if errors => Failure::ErrorButKept,
             1 if errors => Failure::ErrorNotKept,
             2 if errors => Failure::Full,
+            3 if errors => Failure::Writeback,
             _ => Failure::Cut,
         };
         let later = if dice.chance(350) { 0 } else { appends * OPERATIONS_OF_APPEND };
@@ -154,6 +162,7 @@ impl Kiosk {
             // After a failed write the process ends and starts again; the machine may, or may not, go down with it.
             only_the_process: dice.chance(500),
             stays_full: dice.chance(300),
+            read_until: if dice.chance(300) { dice.below(appends + 1) } else { 0 },
         }
     }
 
@@ -175,7 +184,7 @@ impl Kiosk {
             match plan.failure {
                 Failure::Cut => {}
                 Failure::Full => self.story.full += 1,
-                Failure::ErrorButKept | Failure::ErrorNotKept => self.story.errors += 1,
+                Failure::ErrorButKept | Failure::ErrorNotKept | Failure::Writeback => self.story.errors += 1,
             }
         }
         if !plan.stays_full {
@@ -201,11 +210,20 @@ impl Kiosk {
     }
 
     fn open(&self) -> Result<SqliteStore, StoreError> {
-        SqliteStore::open_on(Box::new(CrashGround(self.disk.hand())), Path::new(PATH))
+        let ground = CrashGround { disk: self.disk.hand(), believes_cache: self.believes_cache };
+        SqliteStore::open_on(Box::new(ground), Path::new(PATH))
+    }
+
+    /// Somebody who sees the journal as it is now, until it is dropped.
+    fn look() -> rusqlite::Result<rusqlite::Connection> {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let looking = rusqlite::Connection::open_with_flags_and_vfs(PATH, flags, FILE_LAYER)?;
+        looking.execute_batch("BEGIN; SELECT count(*) FROM entry")?;
+        Ok(looking)
     }
 
     /// Starts, judges what is there, and appends until the failure comes or the plan is done.
-    fn work(&mut self, Plan { failure, appends, .. }: Plan) -> Result<End, Fault> {
+    fn work(&mut self, Plan { failure, appends, read_until, .. }: Plan) -> Result<End, Fault> {
         let store = match self.open() {
             Ok(store) => store,
             // A disk that stayed full since an earlier life may be refused, with everything on it.
@@ -220,7 +238,14 @@ impl Kiosk {
             Err(fault) => return Err(fault),
         };
         let mut after_full = 0;
+        let mut looking = None;
         for turn in 0..=appends {
+            if turn == read_until {
+                drop(looking.take());
+            } else if turn == read_until / 2 {
+                // On a disk that fails there may be nothing to see.
+                looking = Self::look().ok();
+            }
             let fact = self.fact(turn);
             let now = (Instant(turn * 10), UtcTime::from_seconds(1_795_000_000 + turn as i64));
             let record = Record {

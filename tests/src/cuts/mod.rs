@@ -24,12 +24,14 @@ pub struct Setting {
     pub checkpoint: Option<&'static str>,
     /// Failed operations and full disks too, not only cuts.
     pub errors: bool,
+    /// A start believes what the system remembers of the log.
+    pub believes_cache: bool,
 }
 
 impl Setting {
     /// The store as it is, on this disk, with every kind of failure.
     pub const fn ours(media: Media) -> Self {
-        Self { media, synchronous: None, checkpoint: None, errors: true }
+        Self { media, synchronous: None, checkpoint: None, errors: true, believes_cache: false }
     }
 }
 

@@ -50,7 +50,7 @@ fn rows() -> Vec<(&'static str, Must, Setting)> {
         ("ours, garbage in what was written", Must::Keep, Setting::ours(garbage)),
         ("ours, garbage in whole sectors, SQLite knows", Must::Keep, only_cuts(unsafe_media)),
         ("ours, garbage in whole sectors, SQLite does not know", Must::Tell, only_cuts(wrongly_claimed)),
-        ("ours, garbage in 4 KiB, SQLite knows", Must::Tell, only_cuts(Media { unit: 4096, ..unsafe_media })),
+        ("ours, garbage in 4 KiB, SQLite knows", Must::Keep, only_cuts(Media { unit: 4096, ..unsafe_media })),
         (
             "ours, garbage in 4 KiB, SQLite does not know",
             Must::Tell,

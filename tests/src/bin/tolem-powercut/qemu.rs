@@ -21,6 +21,8 @@ const LIVES: u64 = 20;
 const NOT_MOUNTED: &str = "the file system cannot be mounted";
 /// Writes and flushes within which the machine has mounted its file system and opened the journal.
 const START_OF_THE_MACHINE: u64 = 40;
+/// Writes and flushes of a life in which nothing fails before the journal was open long since.
+const CALM: u64 = 400;
 /// The power goes so soon after a failed write that what was found by the next start may not be safe yet.
 const AFTER_A_FAILURE: u64 = 80;
 /// A machine that has not come so far is taken for dead: its story is a fault, not a cut.
@@ -145,38 +147,45 @@ pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
         disk.write(0, &parts.image);
         disk.flush();
         let mut known: (u64, String) = (0, "0".repeat(64));
-        let mut unmounted = false;
-        for _ in 0..LIVES.min(cuts - sum.cuts) {
+        // The next life has a disk that works until the journal is open long since, and must find everything.
+        let mut calm = false;
+        let lives = LIVES.min(cuts - sum.cuts);
+        // One more judges the last cut; the control that never waits for its disk does without.
+        for life in 0..lives + u64::from(!parts.normal()) {
+            calm |= life == lives;
             let reach = if dice.chance(100) { 6_000 } else { 500 };
             let mut after = dice.below(reach);
             let mut fails = None;
-            if parts.fails() && !unmounted {
+            if calm {
+                after = CALM;
+            } else if parts.fails() {
                 // Not while the machine starts: without its file system it tells nothing.
                 fails = Some(after + START_OF_THE_MACHINE);
                 after += START_OF_THE_MACHINE + dice.below(AFTER_A_FAILURE);
             }
             let plan = Plan { after, fails, lies: parts.lies };
             let life_seed = dice.next_u64();
-            let (end, served, said) = live(&parts, &mut disk, plan, life_seed, known.0)?;
+            let (end, served, mut said) = live(&parts, &mut disk, plan, life_seed, known.0)?;
             disk.cut(&MEDIA, &mut dice);
             sum.writes += served.writes;
             sum.flushes += served.flushes;
-            if end == End::HungUp && said.fault.is_none() && !parts.normal() && !parts.fails() {
+            if end == End::HungUp && said.fault.is_none() && !parts.normal() && fails.is_none() {
                 return Err(format!("the machine ended by itself:\n{}", said.tail.join("\n")));
             }
             sum.cuts += 1;
-            // The write that failed was one of the file system's own recovery: the next life, on a disk that works, must find everything.
-            let met_the_mount = parts.fails() && said.fault.as_deref() == Some(NOT_MOUNTED);
-            if !std::mem::replace(&mut unmounted, met_the_mount) && met_the_mount {
-                sum.before_ready += 1;
-                continue;
+            if fails.is_some() && said.fault.as_deref() == Some(NOT_MOUNTED) {
+                // The write that failed was one of the file system's own recovery.
+                said.fault = None;
             }
-            match judge(&said, &mut known, &mut sum) {
-                Ok(()) => {}
-                Err(fault) => {
-                    sum.damaged.push(format!("cut {}: {fault}", sum.cuts));
-                    continue 'disks;
-                }
+            let silent = said.last.have.is_none();
+            let judged = match judge(&said, &mut known, &mut sum) {
+                Ok(()) if calm && silent => Err("the journal is not opened any more".into()),
+                judged => judged,
+            };
+            calm = parts.fails() && silent;
+            if let Err(fault) = judged {
+                sum.damaged.push(format!("cut {}: {fault}", sum.cuts));
+                continue 'disks;
             }
         }
     }
