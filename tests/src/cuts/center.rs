@@ -150,7 +150,12 @@ impl Center {
                     self.answered = number;
                     self.story.acknowledged += 1;
                 }
-                Err(_) if self.disk.has_failed() => return Ok(true),
+                Err(_) if self.disk.has_failed() => {
+                    // A commit that failed may be durable or not: nothing may be said that rests on either.
+                    let went_on = store.not_failed().is_err() && store.transact(|_| Ok(())).is_ok();
+                    let fault = Fault::Damaged("it went on after a commit that failed".into());
+                    return if went_on { Err(fault) } else { Ok(true) };
+                }
                 Err(error) => return Err(Fault::Damaged(error.0)),
             }
         }

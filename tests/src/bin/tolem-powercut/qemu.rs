@@ -23,8 +23,9 @@ const NOT_MOUNTED: &str = "the file system cannot be mounted";
 const START_OF_THE_MACHINE: u64 = 40;
 /// Writes and flushes of a life in which nothing fails before the journal was open long since.
 const CALM: u64 = 400;
-/// The power goes so soon after a failed write that what was found by the next start may not be safe yet.
-const AFTER_A_FAILURE: u64 = 80;
+/// The power goes so soon after a failed write that what was found by the next start may not be safe yet: within the start that
+/// follows, or not long after it.
+const AFTER_A_FAILURE: [u64; 2] = [16, 80];
 /// A machine that has not come so far is taken for dead: its story is a fault, not a cut.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// The control without flushes leaves its writes in the machine's cache: its power is cut by time, too.
@@ -149,6 +150,7 @@ pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
         let mut known: (u64, String) = (0, "0".repeat(64));
         // The next life has a disk that works until the journal is open long since, and must find everything.
         let mut calm = false;
+        let damaged_before = sum.damaged.len();
         let lives = LIVES.min(cuts - sum.cuts);
         // One more judges the last cut; the control that never waits for its disk does without.
         for life in 0..lives + u64::from(!parts.normal()) {
@@ -161,7 +163,8 @@ pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
             } else if parts.fails() {
                 // Not while the machine starts: without its file system it tells nothing.
                 fails = Some(after + START_OF_THE_MACHINE);
-                after += START_OF_THE_MACHINE + dice.below(AFTER_A_FAILURE);
+                let soon = AFTER_A_FAILURE[dice.below(2) as usize];
+                after += START_OF_THE_MACHINE + dice.below(soon);
             }
             let plan = Plan { after, fails, lies: parts.lies };
             let life_seed = dice.next_u64();
@@ -185,6 +188,12 @@ pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
             calm = parts.fails() && silent;
             if let Err(fault) = judged {
                 sum.damaged.push(format!("cut {}: {fault}", sum.cuts));
+            }
+            if control.is_some() && (sum.lost > 0 || !sum.damaged.is_empty()) {
+                // It has bitten.
+                break 'disks;
+            }
+            if damaged_before < sum.damaged.len() {
                 continue 'disks;
             }
         }
