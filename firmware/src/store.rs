@@ -409,7 +409,14 @@ impl SqliteStore {
                 .prepare_cached("INSERT OR REPLACE INTO head (kind, size, value) VALUES (?1, ?2, ?3)")?
                 .execute(params![kind, step.seq + 1, value])?;
         }
-        connection.prepare_cached("COMMIT")?.execute([])?;
+        connection.prepare_cached("COMMIT")?.execute([]).map_err(|error| match error.sqlite_error() {
+            // What the hook said is not handed on: SQLite says "SQL logic error", which a commit means in no other case.
+            Some(code) if code.extended_code == ffi::SQLITE_ERROR => rusqlite::Error::SqliteFailure(
+                ffi::Error::new(ffi::SQLITE_IOERR),
+                Some("its log could not be folded into it".into()),
+            ),
+            _ => error,
+        })?;
         Ok(())
     }
 

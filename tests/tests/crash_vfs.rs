@@ -132,6 +132,7 @@ fn pages_that_never_reached_the_database_are_missed_in_time() {
         stays_full: false,
         read_until: 0,
     };
+    let mut told = String::new();
     for after in (0..LONG_LIFE * 5).step_by(37) {
         let looked_at = Plan {
             after,
@@ -142,7 +143,10 @@ fn pages_that_never_reached_the_database_are_missed_in_time() {
         };
         let story = kiosk::planned(after, &ours, &[calm, looked_at, calm]);
         assert_eq!(story.fault, None, "{:#?}", story.told);
+        told += &story.told.join("\n");
     }
+    let words = "the disk reports an input/output error (its log could not be folded into it)";
+    assert!(told.contains(words), "{told}");
 }
 
 #[test]

@@ -71,7 +71,14 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<()> {
 pub(super) fn commit(connection: &Connection, failed: &mut Option<String>) -> Result<()> {
     connection.execute_batch("COMMIT").map_err(|error| {
         keep(connection);
-        let error = StoreError::from(error);
+        // What the hook said is not handed on: SQLite says "SQL logic error", which a commit means in no other case.
+        let folding =
+            error.sqlite_error().is_some_and(|code| code.extended_code == rusqlite::ffi::SQLITE_ERROR);
+        let error = if folding {
+            StoreError("the disk failed while the database's log was folded into it".into())
+        } else {
+            StoreError::from(error)
+        };
         *failed = Some(error.0.clone());
         error
     })

@@ -268,7 +268,8 @@ impl Kiosk {
                 Err(error) if failure == Failure::Full && reserve && after_full < FINISHES => {
                     return Err(Fault::Damaged(format!("the reserve did not last: {error}")));
                 }
-                Err(_) => {
+                Err(error) => {
+                    self.story.told.push(error.0);
                     self.attempted = Some(record.to_bytes());
                     return Ok(End::Later);
                 }
