@@ -402,8 +402,12 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::File::create(&beside)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&beside, path))
-        .and_then(|()| fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all())
+        .and_then(|()| fs::File::open(directory_of(path))?.sync_all())
         .map_err(|error| PkiError::File(path.to_owned(), error))
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

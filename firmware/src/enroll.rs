@@ -127,7 +127,7 @@ pub fn finish(center: &Center) -> Result<bool, String> {
 
 /// Durable when it returns.
 fn rename(from: &Path, to: &Path) -> Result<(), String> {
-    let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = crate::store::directory_of(to);
     fs::rename(from, to).and_then(|()| File::open(directory)?.sync_all()).map_err(|error| named(to, error))
 }
 

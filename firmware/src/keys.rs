@@ -8,6 +8,7 @@
 //! ring makes the key and judges every signature; `ed25519-dalek` signs, because it is the faster of the two and the signature is
 //! the most expensive part of an append (`docs/decisions/095-signed-by-dalek-judged-by-ring.md`).
 
+use crate::store::directory_of;
 use ed25519_dalek::{Signer as _, SigningKey, pkcs8::DecodePrivateKey};
 use hpke::{
     Deserializable, OpModeS, Serializable, aead::ChaCha20Poly1305, kdf::HkdfSha256, kem::X25519HkdfSha256,
@@ -296,7 +297,7 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn sync_directory_of(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    File::open(directory_of(path))?.sync_all()
 }
 
 fn fail(path: &Path, cause: &str) -> KeyError {

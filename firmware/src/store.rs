@@ -12,6 +12,8 @@ mod ground;
 
 pub use ground::{Ground, SystemGround, disk_space};
 
+pub(crate) use ground::directory_of;
+
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, config::DbConfig, ffi, hooks::Wal, params,
 };
@@ -357,7 +359,7 @@ impl SqliteStore {
             .lengthen(&beside(path, LOG), LOG_BYTES)
             .map_err(|error| fail("give its log its length", &error.to_string()))?;
         ground
-            .sync_directory(ground::directory_of(path))
+            .sync_directory(directory_of(path))
             .map_err(|error| fail("make its directory durable", &error.to_string()))?;
         Ok(reader)
     }

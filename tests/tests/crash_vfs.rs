@@ -56,21 +56,13 @@ fn the_journal_loses_no_acknowledged_record_whatever_the_disk_does() {
 #[test]
 fn each_operation_of_a_start_may_fail() {
     let ours = Setting::ours(Media::HONEST);
-    let good = Plan {
-        after: u64::MAX,
-        failure: Failure::Cut,
-        appends: 3,
-        only_the_process: false,
-        stays_full: false,
-        read_until: 0,
-    };
-    for before in [&[][..], &[good]] {
+    for before in [&[][..], &[Plan::CALM]] {
         for failure in [Failure::Cut, Failure::ErrorButKept, Failure::ErrorNotKept, Failure::Full] {
             for only_the_process in [false, true] {
                 let mut after = 0;
                 loop {
-                    let plan = Plan { after, failure, only_the_process, ..good };
-                    let story = kiosk::planned(after, &ours, &[before, &[plan, good]].concat());
+                    let plan = Plan { after, failure, only_the_process, ..Plan::CALM };
+                    let story = kiosk::planned(after, &ours, &[before, &[plan, Plan::CALM]].concat());
                     assert_eq!(story.fault, None, "{:#?}", story.told);
                     if story.in_recovery == 0 && after > OPERATIONS_OF_A_START {
                         break;
@@ -89,14 +81,7 @@ fn what_a_failed_flush_left_in_the_cache_is_not_built_upon() {
     let ours = Setting::ours(Media::HONEST);
     let believing = Setting { believes_cache: true, ..ours };
     let kiosk = |failed, then, setting: &Setting| {
-        let cut = Plan {
-            after: u64::MAX,
-            failure: Failure::Cut,
-            appends: 3,
-            only_the_process: true,
-            stays_full: false,
-            read_until: 0,
-        };
+        let cut = Plan { only_the_process: true, ..Plan::CALM };
         let failed = Plan { after: failed, failure: Failure::ErrorNotKept, ..cut };
         kiosk::planned(then, setting, &[cut, failed, Plan { after: then, ..cut }, cut])
     };
@@ -124,14 +109,6 @@ fn what_a_failed_flush_left_in_the_cache_is_not_built_upon() {
 #[test]
 fn pages_that_never_reached_the_database_are_missed_in_time() {
     let ours = Setting::ours(Media::HONEST);
-    let calm = Plan {
-        after: u64::MAX,
-        failure: Failure::Cut,
-        appends: 3,
-        only_the_process: false,
-        stays_full: false,
-        read_until: 0,
-    };
     let mut told = String::new();
     for after in (0..LONG_LIFE * 5).step_by(37) {
         let looked_at = Plan {
@@ -139,9 +116,9 @@ fn pages_that_never_reached_the_database_are_missed_in_time() {
             failure: Failure::Writeback,
             appends: LONG_LIFE,
             read_until: LONG_LIFE / 2,
-            ..calm
+            ..Plan::CALM
         };
-        let story = kiosk::planned(after, &ours, &[calm, looked_at, calm]);
+        let story = kiosk::planned(after, &ours, &[Plan::CALM, looked_at, Plan::CALM]);
         assert_eq!(story.fault, None, "{:#?}", story.told);
         told += &story.told.join("\n");
     }

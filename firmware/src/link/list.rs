@@ -6,14 +6,8 @@
 //! a revoked certificate back with an old list.
 
 use super::tls;
-use crate::config::Center;
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    time::Duration,
-};
+use crate::{config::Center, keys::write_private};
+use std::{io, path::Path, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -108,20 +102,8 @@ pub fn take(center: &Center, path: &Path, der: &[u8], now: UtcTime) -> Result<bo
     {
         return Err(format!("the revocation list of {} is older than the one in force", new.issued.local()));
     }
-    replace(path, der).map_err(|error| format!("{}: {error}", path.display()))?;
+    write_private(path, der).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(true)
-}
-
-/// Either the whole new file or the whole old one is there, also after a power cut.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&name)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&name, path)?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Asks the center for its list without TLS.

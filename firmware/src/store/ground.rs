@@ -101,7 +101,7 @@ pub fn disk_space(path: &Path) -> io::Result<(u64, bool)> {
     Ok((space.f_bavail.saturating_mul(space.f_frsize), writable))
 }
 
-pub(super) fn directory_of(path: &Path) -> &Path {
+pub(crate) fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -1,6 +1,6 @@
 //! The center's database through power cuts: what was answered is there, each request wholly or not at all.
 
-use super::{Fault, LIVES, Setting, Story};
+use super::{Fault, LIVES, Setting, Story, draw_failure};
 use rusqlite::{Connection, OpenFlags};
 use tolem_center::{
     logic::{
@@ -43,13 +43,7 @@ pub fn planned(seed: u64, setting: &Setting, plans: &[Plan]) -> Story {
 
 fn draw(dice: &mut Dice, errors: bool) -> Plan {
     let requests = if dice.chance(15) { 400 } else { dice.below(24) };
-    let failure = match dice.below(10) {
-        0 if errors => Failure::ErrorButKept,
-        1 if errors => Failure::ErrorNotKept,
-        2 if errors => Failure::Full,
-        3 if errors => Failure::Writeback,
-        _ => Failure::Cut,
-    };
+    let failure = draw_failure(dice, errors);
     let room = OPERATIONS_OF_OPENING + requests * OPERATIONS_OF_REQUEST;
     let room = if dice.chance(350) { OPERATIONS_OF_OPENING } else { room };
     Plan { after: dice.below(room), failure, requests, only_the_process: dice.chance(500) }

@@ -1,6 +1,6 @@
 //! The kiosk's journal through power cuts: the real store, the real tree, checkpoints and snapshots.
 
-use super::{Fault, LIVES, Setting, Story};
+use super::{Fault, LIVES, Setting, Story, draw_failure};
 use crate::rig::KioskKeys;
 use std::{fs::File, io, path::Path};
 use tolem_core::{
@@ -104,6 +104,18 @@ pub struct Plan {
     pub read_until: u64,
 }
 
+impl Plan {
+    /// Three records, and the power goes when they are durable.
+    pub const CALM: Self = Self {
+        after: u64::MAX,
+        failure: Failure::Cut,
+        appends: 3,
+        only_the_process: false,
+        stays_full: false,
+        read_until: 0,
+    };
+}
+
 /// Tells the story of `seed`.
 pub fn story(seed: u64, setting: &Setting) -> Story {
     let mut kiosk = Kiosk::new(seed, setting);
@@ -147,13 +159,7 @@ impl Kiosk {
         let dice = &mut self.dice;
         // A long life lets the log wrap around by itself.
         let appends = if dice.chance(15) { 400 } else { dice.below(24) };
-        let failure = match dice.below(10) {
-            0 if errors => Failure::ErrorButKept,
-            1 if errors => Failure::ErrorNotKept,
-            2 if errors => Failure::Full,
-            3 if errors => Failure::Writeback,
-            _ => Failure::Cut,
-        };
+        let failure = draw_failure(dice, errors);
         let later = if dice.chance(350) { 0 } else { appends * OPERATIONS_OF_APPEND };
         Plan {
             after: dice.below(OPERATIONS_OF_OPENING + later),

@@ -8,7 +8,8 @@ pub mod center;
 pub mod kiosk;
 
 use std::{fmt, ops::Range};
-use tolem_crash_vfs::Media;
+use tolem_crash_vfs::{Failure, Media};
+use tolem_hal_sim::line::Dice;
 
 /// Lives in a story; each but the last is also judged by the next one.
 pub const LIVES: u32 = 6;
@@ -32,6 +33,17 @@ impl Setting {
     /// The store as it is, on this disk, with every kind of failure.
     pub const fn ours(media: Media) -> Self {
         Self { media, synchronous: None, checkpoint: None, errors: true, believes_cache: false }
+    }
+}
+
+/// How a life's failure comes: mostly the power goes.
+fn draw_failure(dice: &mut Dice, errors: bool) -> Failure {
+    match dice.below(10) {
+        0 if errors => Failure::ErrorButKept,
+        1 if errors => Failure::ErrorNotKept,
+        2 if errors => Failure::Full,
+        3 if errors => Failure::Writeback,
+        _ => Failure::Cut,
     }
 }
 

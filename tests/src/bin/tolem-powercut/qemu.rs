@@ -150,7 +150,6 @@ pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
         let mut known: (u64, String) = (0, "0".repeat(64));
         // The next life has a disk that works until the journal is open long since, and must find everything.
         let mut calm = false;
-        let damaged_before = sum.damaged.len();
         let lives = LIVES.min(cuts - sum.cuts);
         // One more judges the last cut; the control that never waits for its disk does without.
         for life in 0..lives + u64::from(!parts.normal()) {
@@ -186,14 +185,13 @@ pub(crate) fn run(words: &[&str]) -> Result<bool, String> {
                 judged => judged,
             };
             calm = parts.fails() && silent;
-            if let Err(fault) = judged {
-                sum.damaged.push(format!("cut {}: {fault}", sum.cuts));
-            }
-            if control.is_some() && (sum.lost > 0 || !sum.damaged.is_empty()) {
+            let broken =
+                judged.map_err(|fault| sum.damaged.push(format!("cut {}: {fault}", sum.cuts))).is_err();
+            if control.is_some() && (broken || sum.lost > 0) {
                 // It has bitten.
                 break 'disks;
             }
-            if damaged_before < sum.damaged.len() {
+            if broken {
                 continue 'disks;
             }
         }
